@@ -1,0 +1,328 @@
+"""The temporal user-item-location graph: one frozen record, opened from a graph directory, asked as of a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+from jaxtyping import Bool, Float32, Int64
+from safetensors import safe_open
+from torch import Tensor
+
+from graphrec.errors import GraphError
+from graphrec.events import Events
+from graphrec.relation import ALWAYS, NEVER, Relation
+
+if TYPE_CHECKING:
+    import networkx
+    import scipy.sparse
+    from torch_geometric.data import HeteroData
+
+FORMAT = 1
+"""Version of the graph directory's layout; a reader refuses a newer one."""
+EVENT_RELATIONS = {
+    "user->item": ("user", "item"),
+    "user->location": ("user", "location"),
+    "item->user": ("item", "user"),
+    "location->item": ("location", "item"),
+    "item->item": ("item", "item"),
+}
+"""Relations that the events themselves make: name to (source type, target type)."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Nodes of one type; row v of every column describes node v."""
+
+    ids: pa.Array
+    """The user's own ids as they were written, [count] strings."""
+    labels: pa.Array
+    """A short name for people, [count] strings; null where there is none (then the id serves)."""
+    texts: pa.Array
+    """What the text encoder read, [count] strings; null for a node without text."""
+    vectors: Tensor | None
+    """Text vectors [count, d_text] float16, memory-mapped, zero for a node without text; None without a text model."""
+    coordinates: Float32[Tensor, "count 2"] | None
+    """Latitude and longitude in degrees, NaN where unknown; None if no node of the type has them."""
+    first_seen: Int64[Tensor, " count"]
+    """UTC seconds from which the node is known; ALWAYS for a node that a catalogue lists without a date."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def _code_of_id(self) -> dict[str, int]:
+        return {identity: code for code, identity in enumerate(self.ids.to_pylist())}
+
+    def code(self, identity: str) -> int:
+        """Code of the node written as ``identity``, or -1 for one never seen."""
+        return self._code_of_id.get(identity, -1)
+
+    def label(self, code: int) -> str:
+        """A name for people: the label, or the id where there is none."""
+        return str(self.labels[code].as_py() or self.ids[code].as_py())
+
+
+@dataclass(frozen=True)
+class Edges:
+    """A static relation as it stands in the directory: timeless or valid from a time on."""
+
+    source_type: str
+    target_type: str
+    source: Int64[Tensor, " edges"]
+    """Code of the source node."""
+    target: Int64[Tensor, " edges"]
+    """Code of the target node."""
+    valid_from: Int64[Tensor, " edges"]
+    """UTC seconds from which the edge is known; ALWAYS for a timeless edge."""
+    metres: Float32[Tensor, " edges"] | None
+    """Length of the edge in metres; None for a relation that is not of distance."""
+
+
+@dataclass(frozen=True)
+class TemporalGraph:
+    """Users, items, locations, their events and relations, seen as of ``horizon``.
+
+    Nothing at or after the horizon can be reached through this record: not an event, not a node, not an edge.
+    """
+
+    nodes: Mapping[str, Nodes]
+    """Node tables by type; ``user``, ``item`` and ``location`` are always there (``location`` may be empty)."""
+    log: Events
+    """All events of the directory; ask ``events`` for those before the horizon."""
+    edges: Mapping[str, Edges]
+    """Static relations by name: ``at`` (item -> location), ``near`` (location -> location) and declared ones."""
+    manifest: Mapping[str, Any]
+    """The directory's manifest.json: counts, mapping, split, text model, hashes, versions."""
+    horizon: int = NEVER
+    """UTC seconds at and after which nothing is visible."""
+    follow_gap: int = 86_400
+    """Longest time in seconds between two events of a user for the second to count as following the first."""
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        for kind in ("user", "item", "location"):
+            if kind not in self.nodes:
+                raise GraphError(f"graph: node type {kind!r} expected, got {sorted(self.nodes)}")
+            codes = getattr(self.log, kind)
+            lowest = -1 if kind == "location" else 0
+            if len(codes) and not lowest <= int(codes.min()) <= int(codes.max()) < len(self.nodes[kind]):
+                raise GraphError(
+                    f"graph: {kind} codes of the events must lie in {lowest}..{len(self.nodes[kind]) - 1}, "
+                    f"got {int(codes.min())}..{int(codes.max())}"
+                )
+
+    @staticmethod
+    def open(directory: str | Path, device: torch.device | str = "cpu") -> TemporalGraph:
+        """Open a graph directory; text vectors stay memory-mapped on a CPU.
+
+        Raises GraphError when the directory is not a complete graph or is of a newer format.
+        """
+        root = Path(directory)
+        manifest = read_manifest(root)
+        nodes = {kind: _read_nodes(root, kind) for kind in manifest["node_types"]}
+        edges = {name: _read_edges(root, name, ends) for name, ends in manifest["relations"].items()}
+        return TemporalGraph(nodes, _read_events(root / "events.parquet"), edges, manifest).to(device)
+
+    def as_of(self, time: int) -> TemporalGraph:
+        """The same graph as it was just before ``time`` (UTC seconds): a view, nothing is copied."""
+        return replace(self, horizon=min(time, self.horizon))
+
+    @property
+    def events(self) -> Events:
+        """The events before the horizon (views)."""
+        return self.log.rows(slice(0, self.log.count_before(self.horizon)))
+
+    def visible(self, kind: str) -> Bool[Tensor, " count"]:
+        """Which nodes of a type are known before the horizon."""
+        return self.nodes[kind].first_seen < self.horizon
+
+    @property
+    def previous(self) -> Int64[Tensor, " n"]:
+        """Row of the same user's preceding event, -1 for a first one."""
+        if "previous" not in self._cache:
+            order = torch.sort(self.log.user, stable=True).indices
+            previous = torch.full_like(order, -1)
+            same = self.log.user[order[1:]] == self.log.user[order[:-1]]
+            previous[order[1:][same]] = order[:-1][same]
+            self._cache["previous"] = previous
+        return self._cache["previous"]  # type: ignore[no-any-return]
+
+    def relation(self, name: str) -> Relation:
+        """The time-sorted adjacency called ``name``, built at first use and shared by every view.
+
+        ``user->item`` and its like come from the events; ``item->item`` leads from an item to what the same user
+        did next, dated by the later event. Any other name is a static relation of the directory.
+        Ask it only for times up to the horizon (sampling does).
+        """
+        if name not in self._cache:
+            self._cache[name] = self._build_relation(name)
+        return self._cache[name]  # type: ignore[no-any-return]
+
+    def _build_relation(self, name: str) -> Relation:
+        if name == "item->item":
+            return self._followed_by()
+        if name in EVENT_RELATIONS:
+            source_type, target_type = EVENT_RELATIONS[name]
+            source, target = getattr(self.log, source_type), getattr(self.log, target_type)
+            rows = ((source >= 0) & (target >= 0)).nonzero()[:, 0]
+            return Relation.build(source[rows], target[rows], self.log.time[rows], rows, len(self.nodes[source_type]))
+        if name in self.edges:
+            edges = self.edges[name]
+            return Relation.build(
+                edges.source,
+                edges.target,
+                edges.valid_from,
+                torch.full_like(edges.source, -1),
+                len(self.nodes[edges.source_type]),
+            )
+        raise GraphError(f"relation {name!r} is not in this graph; it has {sorted({*EVENT_RELATIONS, *self.edges})}")
+
+    def _followed_by(self) -> Relation:
+        rows = (self.previous >= 0).nonzero()[:, 0]
+        before = self.previous[rows]
+        gap = self.log.time[rows] - self.log.time[before]
+        near = (gap > 0) & (gap <= self.follow_gap)
+        rows, before = rows[near], before[near]
+        return Relation.build(
+            self.log.item[before], self.log.item[rows], self.log.time[rows], rows, len(self.nodes["item"])
+        )
+
+    def to(self, device: torch.device | str) -> TemporalGraph:
+        """The same graph with its index on another device; ids and texts stay in main memory."""
+        if str(device) == str(self.log.time.device):
+            return self
+
+        def moved(value: Any) -> Any:
+            return value.to(device) if isinstance(value, Tensor) else value
+
+        nodes = {
+            kind: replace(
+                table,
+                vectors=moved(table.vectors),
+                coordinates=moved(table.coordinates),
+                first_seen=moved(table.first_seen),
+            )
+            for kind, table in self.nodes.items()
+        }
+        edges = {
+            name: replace(
+                e,
+                source=moved(e.source),
+                target=moved(e.target),
+                valid_from=moved(e.valid_from),
+                metres=moved(e.metres),
+            )
+            for name, e in self.edges.items()
+        }
+        return replace(self, nodes=nodes, log=self.log.to(device), edges=edges, _cache={})
+
+    def to_scipy(self, relation: str, time: int) -> scipy.sparse.csr_array:
+        """Counts of a relation's edges before ``time``, [sources, targets]."""
+        import scipy.sparse
+
+        edges = self.relation(relation)
+        seen = (edges.time < min(time, self.horizon)).numpy()
+        source = np.repeat(np.arange(edges.sources), np.diff(edges.start.numpy()))[seen]
+        target_type = (
+            EVENT_RELATIONS[relation][1] if relation in EVENT_RELATIONS else self.edges[relation].target_type
+        )
+        shape = (edges.sources, len(self.nodes[target_type]))
+        counts = scipy.sparse.coo_array((np.ones(len(source)), (source, edges.target.numpy()[seen])), shape=shape)
+        return counts.tocsr()
+
+    def to_hetero_data(self, time: int) -> HeteroData:
+        """The graph as of ``time`` as PyG HeteroData: ``x`` from text, one edge type a relation, ``time`` an edge."""
+        from graphrec.subgraph import to_hetero_data
+
+        return to_hetero_data(self.as_of(time))
+
+    def to_networkx(self, time: int) -> networkx.MultiDiGraph:
+        """The graph as of ``time`` as a networkx MultiDiGraph with nodes ``(type, id)``."""
+        from graphrec.subgraph import to_networkx
+
+        return to_networkx(self.as_of(time))
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """The manifest of a graph directory, or GraphError saying what is wrong with it."""
+    path = root / "manifest.json"
+    if not path.is_file():
+        raise GraphError(f"{root}: a graph directory with a manifest.json expected; make one with 'graphrec build'")
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        found = int(manifest["format"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise GraphError(f"{path}: not a graph manifest ({error!r}); build the graph again") from error
+    if found > FORMAT:
+        raise GraphError(f"{path}: format {found} is newer than this graphrec reads ({FORMAT}); upgrade graphrec")
+    return manifest
+
+
+def _column(table: pa.Table, name: str, dtype: Any) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(table[name].to_numpy(), dtype=dtype).copy())
+
+
+def _read_table(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path, memory_map=True)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise GraphError(f"{path}: a Parquet file expected ({error}); build the graph again") from error
+
+
+def _read_events(path: Path) -> Events:
+    table = _read_table(path)
+    return Events(
+        user=_column(table, "user", np.int32),
+        item=_column(table, "item", np.int32),
+        location=_column(table, "location", np.int32),
+        time=_column(table, "time", np.int64),
+        utc_offset=_column(table, "utc_offset", np.int16),
+        kind=_column(table, "kind", np.int8),
+        weight=_column(table, "weight", np.float32),
+        split=_column(table, "split", np.int8),
+        session=_column(table, "session", np.int32),
+    )
+
+
+def _read_nodes(root: Path, kind: str) -> Nodes:
+    table = _read_table(root / "nodes" / f"{kind}.parquet")
+    coordinates = np.stack(
+        [pc.fill_null(table[name].cast(pa.float32()), float("nan")).to_numpy() for name in ("lat", "lon")], axis=1
+    )
+    path = root / "vectors" / f"{kind}.safetensors"
+    vectors = None
+    if path.is_file():
+        with safe_open(path, "pt") as file:
+            vectors = file.get_tensor("vectors")
+        if len(vectors) != len(table):
+            raise GraphError(f"{path}: {len(table)} vectors expected, got {len(vectors)}; build the graph again")
+    return Nodes(
+        ids=table["id"].combine_chunks(),
+        labels=table["label"].combine_chunks(),
+        texts=table["text"].combine_chunks(),
+        vectors=vectors,
+        coordinates=None if np.isnan(coordinates).all() else torch.from_numpy(coordinates.copy()),
+        first_seen=_column(table, "first_seen", np.int64),
+    )
+
+
+def _read_edges(root: Path, name: str, ends: list[str]) -> Edges:
+    table = _read_table(root / "relations" / f"{name}.parquet")
+    return Edges(
+        source_type=ends[0],
+        target_type=ends[1],
+        source=_column(table, "source", np.int64),
+        target=_column(table, "target", np.int64),
+        valid_from=torch.from_numpy(pc.fill_null(table["valid_from"], ALWAYS).to_numpy().astype(np.int64)),
+        metres=_column(table, "metres", np.float32) if "metres" in table.column_names else None,
+    )
