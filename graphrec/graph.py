@@ -233,9 +233,7 @@ class TemporalGraph:
         edges = self.relation(relation)
         seen = (edges.time < min(time, self.horizon)).numpy()
         source = np.repeat(np.arange(edges.sources), np.diff(edges.start.numpy()))[seen]
-        target_type = (
-            EVENT_RELATIONS[relation][1] if relation in EVENT_RELATIONS else self.edges[relation].target_type
-        )
+        target_type = EVENT_RELATIONS[relation][1] if relation in EVENT_RELATIONS else self.edges[relation].target_type
         shape = (edges.sources, len(self.nodes[target_type]))
         counts = scipy.sparse.coo_array((np.ones(len(source)), (source, edges.target.numpy()[seen])), shape=shape)
         return counts.tocsr()

@@ -34,9 +34,7 @@ class Queries:
 
     def rows(self, index: slice | Tensor) -> Queries:
         """The questions at ``index``."""
-        return Queries(
-            self.user[index], self.time[index], self.coordinates[index], self.session[index], self.frozen_at
-        )
+        return Queries(self.user[index], self.time[index], self.coordinates[index], self.session[index], self.frozen_at)
 
     def to(self, device: torch.device | str) -> Queries:
         """The same questions on another device."""

@@ -52,7 +52,9 @@ def nodes(kind: str, count: int, log: Events, rng: np.random.Generator | None = 
     )
 
 
-def graph(log: Events, users: int, items: int, locations: int = 0, seed: int | None = None, vectors: int = 0) -> TemporalGraph:
+def graph(
+    log: Events, users: int, items: int, locations: int = 0, seed: int | None = None, vectors: int = 0
+) -> TemporalGraph:
     """A graph over ``log`` with catalogue nodes; ``seed`` gives coordinates, vectors and near locations."""
     rng = None if seed is None else np.random.default_rng(seed)
     tables = {
@@ -64,7 +66,12 @@ def graph(log: Events, users: int, items: int, locations: int = 0, seed: int | N
     if locations > 1:
         source = torch.arange(locations)
         edges["near"] = Edges(
-            "location", "location", source, (source + 1) % locations, torch.full((locations,), ALWAYS), torch.full((locations,), 500.0)
+            "location",
+            "location",
+            source,
+            (source + 1) % locations,
+            torch.full((locations,), ALWAYS),
+            torch.full((locations,), 500.0),
         )
     return TemporalGraph(tables, log, edges, {"format": 1, "hash": f"world-{seed}", "text": None, "kinds": ["event"]})
 
