@@ -1,0 +1,54 @@
+"""Points on the globe as tensors: unit vectors, distances, Fourier features."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Bool, Float32
+from torch import Tensor
+
+EARTH_RADIUS_KM = 6371.0088
+FOURIER_SCALES_KM = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 512.0)
+"""Wavelengths of the place features, from a street to a country."""
+
+
+def unit_vectors(coordinates: Float32[Tensor, "*batch 2"]) -> Float32[Tensor, "*batch 3"]:
+    """Degrees to points of the unit sphere; NaN stays NaN."""
+    latitude, longitude = torch.deg2rad(coordinates).unbind(-1)
+    return torch.stack(
+        (latitude.cos() * longitude.cos(), latitude.cos() * longitude.sin(), latitude.sin()), dim=-1
+    )
+
+
+def kilometres(chord_squared: Tensor) -> Tensor:
+    """Great-circle distance from the squared straight line between two unit vectors, same shape."""
+    return 2 * EARTH_RADIUS_KM * torch.asin((chord_squared.clamp(0, 4).sqrt() / 2).clamp(max=1))
+
+
+def distance_features(km: Float32[Tensor, "*batch"]) -> Float32[Tensor, "*batch 4"]:
+    """Near, walking, riding distance and its logarithm, each in 0..1 or so; all zero where the distance is NaN."""
+    known = ~torch.isnan(km)
+    safe = torch.where(known, km, 0)
+    features = torch.stack((torch.exp(-safe / 0.15), torch.exp(-safe), torch.exp(-safe / 5), 1 - safe.log1p() / 5), -1)
+    return features * known[..., None]
+
+
+def place_features(coordinates: Float32[Tensor, "n 2"]) -> Float32[Tensor, "n features"]:
+    """Sine and cosine of north and east kilometres at several wavelengths; zero rows where unknown.
+
+    East is measured at each point's own latitude. Fourier features: Tancik et al. 2020, arXiv 2006.10739.
+    """
+    known = ~torch.isnan(coordinates).any(-1, keepdim=True)
+    latitude, longitude = torch.deg2rad(torch.where(known, coordinates, 0).double()).unbind(-1)
+    north = EARTH_RADIUS_KM * latitude
+    east = EARTH_RADIUS_KM * longitude * latitude.cos()
+    scales = torch.tensor(FOURIER_SCALES_KM, dtype=torch.float64, device=coordinates.device)
+    phase = torch.stack((north, east, north + east, north - east), -1)[..., None] * (math.pi / scales)  # [n, 4, scales]
+    waves = torch.cat((phase.sin(), phase.cos()), -1).flatten(-2)
+    return (waves * known).float()
+
+
+def known_places(coordinates: Float32[Tensor, "*batch 2"]) -> Bool[Tensor, "*batch"]:
+    """Where both latitude and longitude are given."""
+    return ~torch.isnan(coordinates).any(-1)

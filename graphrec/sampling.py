@@ -1,0 +1,162 @@
+"""What is around a question: its neighbourhoods strictly before its time, for a whole batch at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor
+
+from graphrec.graph import TemporalGraph
+from graphrec.query import Queries
+from graphrec.relation import NEVER
+
+RELATIONS = ("mine", "then", "here")
+"""My own events; what people did next after my last item; what happened lately around the place."""
+NEAR_CELLS = 6
+"""How many near locations *here* looks at besides the one of the place."""
+
+
+@dataclass(frozen=True)
+class Neighbourhood:
+    """The most recent events of one relation for each question, the latest first, padded to ``k``."""
+
+    event: Int64[Tensor, "batch k"]
+    """Row of the event; 0 where not real."""
+    real: Bool[Tensor, "batch k"]
+    """Which entries are events and not padding."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a model may know to answer a batch of questions: nothing in it is of their time or later."""
+
+    queries: Queries
+    last_event: Int64[Tensor, " batch"]
+    """Row of the user's last visible event, -1 for none."""
+    last_item: Int64[Tensor, " batch"]
+    """Item of that event, -1 for none."""
+    location: Int64[Tensor, " batch"]
+    """Location node that the question is asked from, -1 for none."""
+    coordinates: Float32[Tensor, "batch 2"]
+    """Where the question is asked from, degrees; NaN where unknown."""
+    local_time: Int64[Tensor, " batch"]
+    """Time of the question plus the UTC offset of the last event, seconds."""
+    around: Mapping[str, Neighbourhood]
+    """Neighbourhoods by relation name."""
+
+
+def sample(graph: TemporalGraph, queries: Queries, fan_out: Mapping[str, int]) -> Context:
+    """Look up the neighbourhoods of a batch of questions.
+
+    Parameters
+    ----------
+    graph
+        The graph, or a view of it as of some time; questions later than its horizon are asked as of the horizon.
+    queries
+        ``batch`` questions.
+    fan_out
+        Events at most by relation name, of RELATIONS.
+    """
+    time = queries.time.clamp(max=graph.horizon)
+    shared = time.clamp(max=queries.frozen_at)  # what others did is known up to here
+    mine = _mine(graph, queries, time, max(fan_out.get("mine", 1), 1))
+    last_event = torch.where(mine.real[:, 0], mine.event[:, 0], -1)
+    last_item = _take(graph.log.item, last_event)
+    coordinates, location = _place(graph, queries, last_event)
+    offset = _take(graph.log.utc_offset, last_event, missing=0)
+    around = {"mine": mine} if "mine" in fan_out else {}
+    if "then" in fan_out:
+        around["then"] = _edges(graph, "item->item", last_item, shared, fan_out["then"])
+    if "here" in fan_out:
+        around["here"] = _here(graph, location, shared, fan_out["here"])
+    return Context(queries, last_event, last_item, location, coordinates, time + 60 * offset, around)
+
+
+def event_coordinates(graph: TemporalGraph, event: Int64[Tensor, "*batch"]) -> Float32[Tensor, "*batch 2"]:
+    """Where events happened: the item's own coordinates, else the location's, else NaN (also for row -1)."""
+    where = torch.full((*event.shape, 2), float("nan"), device=event.device)
+    for kind, codes in (("location", graph.log.location), ("item", graph.log.item)):
+        table = graph.nodes[kind].coordinates
+        if table is not None:
+            code = _take(codes, event)
+            found = torch.where((code >= 0)[..., None], table[code.clamp(min=0)], float("nan"))
+            where = torch.where(torch.isnan(found), where, found)
+    return where
+
+
+def _take(column: Tensor, row: Int64[Tensor, "*batch"], missing: int = -1) -> Int64[Tensor, "*batch"]:
+    """``column[row]``, and ``missing`` where the row is -1."""
+    if not len(column):
+        return torch.full_like(row, missing)
+    return torch.where(row >= 0, column[row.clamp(min=0)].long(), missing)
+
+
+def _edges(graph: TemporalGraph, name: str, source: Tensor, time: Tensor, k: int) -> Neighbourhood:
+    relation = graph.relation(name)
+    rows, real = relation.before(source, time, k)
+    if not len(relation):
+        return Neighbourhood(rows, real)
+    return Neighbourhood(torch.where(real, relation.event[rows].long(), 0), real)
+
+
+def _mine(graph: TemporalGraph, queries: Queries, time: Tensor, k: int) -> Neighbourhood:
+    """The user's own last events; with a frozen history, those before it and those of the question's session."""
+    if queries.frozen_at == NEVER:
+        return _edges(graph, "user->item", queries.user, time, k)
+    lately = _edges(graph, "user->item", queries.user, time, k)
+    session = graph.log.session[lately.event].long() if len(graph.log) else lately.event
+    own = (session == queries.session[:, None]) & (session >= 0)
+    thawed = lately.real & own & (graph.log.time[lately.event] >= queries.frozen_at)
+    old = _edges(graph, "user->item", queries.user, time.clamp(max=queries.frozen_at), k)
+    return _latest(torch.cat((lately.event, old.event), 1), torch.cat((thawed, old.real), 1), k)
+
+
+def _here(graph: TemporalGraph, location: Int64[Tensor, " batch"], time: Tensor, k: int) -> Neighbourhood:
+    """The last events in the question's location and in the locations near it."""
+    places = location[:, None]
+    if "near" in graph.edges:
+        near = graph.relation("near")
+        rows, real = near.before(location, time, NEAR_CELLS)
+        places = torch.cat((places, torch.where(real, near.target[rows].long(), -1)), 1)
+    found = _edges(graph, "location->item", places, time[:, None].expand_as(places), k)  # [batch, places, k]
+    return _latest(found.event.flatten(1), found.real.flatten(1), k)
+
+
+def _latest(event: Tensor, real: Tensor, k: int) -> Neighbourhood:
+    """The ``k`` latest real events of each row; rows of the log are in time order."""
+    if event.shape[1] > k:
+        event = torch.where(real, event, -1).topk(k, dim=1).values
+        real = event >= 0
+    return Neighbourhood(event.clamp(min=0), real)
+
+
+def _place(graph: TemporalGraph, queries: Queries, last_event: Tensor) -> tuple[Tensor, Tensor]:
+    """Coordinates and location node of each question: its own if given, else those of the last event."""
+    coordinates = event_coordinates(graph, last_event)
+    location = _take(graph.log.location, last_event)
+    given = ~torch.isnan(queries.coordinates).any(-1)
+    if not bool(given.any()):
+        return coordinates, location
+    coordinates = torch.where(given[:, None], queries.coordinates, coordinates)
+    return coordinates, torch.where(given, nearest_location(graph, queries), location)
+
+
+def nearest_location(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " batch"]:
+    """The nearest location node known before each question, -1 without coordinates."""
+    table = graph.nodes["location"]
+    if table.coordinates is None:
+        return torch.full_like(queries.user, -1)
+    apart = _squared_degrees(queries.coordinates[:, None], table.coordinates[None])  # [batch, locations]
+    apart[table.first_seen[None] >= queries.time[:, None].clamp(max=graph.horizon)] = torch.inf
+    apart = torch.where(torch.isnan(apart), torch.inf, apart)
+    best = apart.min(dim=1)
+    return torch.where(torch.isinf(best.values), -1, best.indices)
+
+
+def _squared_degrees(a: Tensor, b: Tensor) -> Tensor:
+    from graphrec.geography import unit_vectors
+
+    return (unit_vectors(a) - unit_vectors(b)).pow(2).sum(-1)
