@@ -1,0 +1,182 @@
+"""What the commands print with: results on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bars
+from rich.progress import TimeRemainingColumn as TimeLeftColumn
+from rich.table import Table
+
+console = Console(highlight=False)
+"""Results, on stdout."""
+notes = Console(stderr=True, highlight=False)
+"""Progress, hints and errors, on stderr: never in the way of a pipe."""
+
+METRICS = ("acc@1", "acc@5", "acc@10", "ndcg@10", "mrr")
+"""The columns of a metrics table that fit 80 columns."""
+
+
+class RichProgress:
+    """Shows work as a bar with the time taken and left; off a terminal, as one line when it is done.
+
+    Use it as a context manager, so that an error leaves no half-drawn bar:
+    ``with RichProgress() as progress: build(..., progress=progress)``.
+    """
+
+    def __init__(self, target: Console = notes) -> None:
+        self._target = target
+        self._bars: Bars | None = None
+
+    def __enter__(self) -> RichProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.finish()
+
+    def start(self, title: str, total: int | None = None) -> None:
+        """Begin a piece of work of ``total`` steps, None if unknown; one that was not finished ends."""
+        self.finish()
+        self._bars = Bars(*_columns(self._target.is_terminal, total), console=self._target)
+        self._bars.add_task(escape(title), total=total, note="")
+        self._bars.start()
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Count ``steps`` as done; a ``note`` replaces the text beside the bar."""
+        if self._bars is not None:
+            task = self._bars.tasks[0]
+            self._bars.update(task.id, advance=steps, note=escape(note) or task.fields["note"])
+
+    def finish(self) -> None:
+        """End the piece of work; without one, do nothing."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+
+def _columns(terminal: bool, total: int | None) -> list[ProgressColumn]:
+    title, note = TextColumn("{task.description}"), TextColumn("[dim]{task.fields[note]}")
+    counted: list[ProgressColumn] = [MofNCompleteColumn()] if total is not None else []
+    if not terminal:
+        return [title, *counted, TimeElapsedColumn(), note]
+    left: list[ProgressColumn] = [TimeLeftColumn()] if total is not None else []
+    return [title, BarColumn(bar_width=20), *counted, TimeElapsedColumn(), *left, note]
+
+
+def print_json(data: Any) -> None:
+    """Write ``data`` as JSON, and nothing else, to stdout; a number that is not finite becomes null."""
+    sys.stdout.write(json.dumps(_finite(data), indent=2) + "\n")
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {str(key): _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
+
+
+def print_error(error: BaseException | str) -> None:
+    """One line on stderr that begins with ``error:``, whatever the width of the terminal."""
+    notes.print(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}", soft_wrap=True)
+
+
+def next_step(text: str) -> None:
+    """Hint at what to do next, on stderr; a command in it stays on one line."""
+    notes.print(f"[dim]next:[/] {escape(text)}", soft_wrap=True)
+
+
+def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A plain table; a column whose cells are all numbers is right-aligned, its numbers written by `number`."""
+    cells = [list(row) for row in rows]
+    result = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
+    for place, name in enumerate(header):
+        numeric = bool(cells) and all(isinstance(row[place], int | float) for row in cells)
+        result.add_column(name, justify="right" if numeric else "left", overflow="fold")
+    for row in cells:
+        result.add_row(*(number(cell) if isinstance(cell, int | float) else escape(str(cell)) for cell in row))
+    return result
+
+
+def facts(title: str, values: Mapping[str, object]) -> Table:
+    """Names and values, one a line."""
+    result = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+    result.add_column(style="dim", no_wrap=True)
+    result.add_column(overflow="fold")
+    for name, value in values.items():
+        result.add_row(name, number(value) if isinstance(value, int | float) else escape(str(value)))
+    return result
+
+
+def metrics_table(
+    model: Mapping[str, float],
+    baselines: Mapping[str, Mapping[str, float]],
+    metrics: Sequence[str] = METRICS,
+    name: str = "stgat",
+    title: str = "",
+) -> Table:
+    """The model's metrics above those of the baselines, the best of each column in bold."""
+    rows = {name: model, **baselines}
+    result = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
+    result.add_column("")
+    shown = [metric for metric in metrics if metric in model]
+    best = {metric: max(row.get(metric, -math.inf) for row in rows.values()) for metric in shown}
+    for metric in shown:
+        result.add_column(metric, justify="right")
+    for label, row in rows.items():
+        result.add_row(escape(label), *(_score(row.get(metric), best[metric]) for metric in shown))
+    return result
+
+
+def _score(value: float | None, best: float) -> str:
+    if value is None or not math.isfinite(value):
+        return "-"
+    return f"[bold]{value:.4f}[/]" if value == best else f"{value:.4f}"
+
+
+def number(value: float) -> str:
+    """A count with thousands separated, a fraction with four digits, a truth value as yes or no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 07 min``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def size(count: float) -> str:
+    """Bytes in words: ``512 B``, ``3.4 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def moment(seconds: int) -> str:
+    """UTC seconds as ``2012-04-03 18:00 UTC``; a time beyond the calendar as its number."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
