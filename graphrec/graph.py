@@ -244,7 +244,7 @@ class TemporalGraph:
 
         return to_hetero_data(self.as_of(time))
 
-    def to_networkx(self, time: int) -> networkx.MultiDiGraph:
+    def to_networkx(self, time: int) -> networkx.MultiDiGraph[tuple[str, str]]:
         """The graph as of ``time`` as a networkx MultiDiGraph with nodes ``(type, id)``."""
         from graphrec.subgraph import to_networkx
 

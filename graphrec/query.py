@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float32, Int64
@@ -38,8 +38,8 @@ class Queries:
 
     def to(self, device: torch.device | str) -> Queries:
         """The same questions on another device."""
-        moved = [getattr(self, field.name) for field in fields(self)[:4]]
-        return Queries(*(value.to(device) for value in moved), self.frozen_at)
+        columns = ("user", "time", "coordinates", "session")
+        return replace(self, **{name: getattr(self, name).to(device) for name in columns})
 
     @staticmethod
     def ask(user: Tensor, time: Tensor, coordinates: Tensor | None = None) -> Queries:

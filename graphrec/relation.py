@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Int32, Int64
@@ -91,5 +91,5 @@ class Relation:
 
     def to(self, device: torch.device | str) -> Relation:
         """The same relation on another device."""
-        moved = [getattr(self, field.name) for field in fields(self)]
-        return Relation(*(value.to(device) if isinstance(value, Tensor) else value for value in moved))
+        columns = ("key", "target", "time", "event", "start")
+        return replace(self, **{name: getattr(self, name).to(device) for name in columns})
