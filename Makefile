@@ -1,0 +1,57 @@
+# The verbs of this project. Needs python 3.11 or newer, make and gcc; everything else goes into .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+CITY := demo/city
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow test-real check bench docs clean
+
+help:  ## list the verbs
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+setup: $(INSTALLED)  ## make .venv and install from constraints.txt, once
+
+# Every install reads constraints.txt, so that none of them ever resolves another torch.
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo 'python 3.11 or newer is needed: make setup PYTHON=python3.12' >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup  ## simulate a city, build, train, evaluate, recommend: about five minutes
+	@mkdir -p demo && rm -rf $(CITY)
+	$(BIN)/graphrec simulate $(CITY)
+	$(BIN)/graphrec build $(CITY)/events.csv --items $(CITY)/items.csv --users $(CITY)/users.csv --locations $(CITY)/locations.csv --text-model minilm --out $(CITY)/graph
+	$(BIN)/graphrec train $(CITY)/graph --out $(CITY)/run
+	$(BIN)/graphrec evaluate $(CITY)/run --split test
+	$(BIN)/graphrec recommend $(CITY)/run --user "$$(sed -n 2p $(CITY)/users.csv | cut -d, -f1)" -k 5 --explain
+	@echo "The report: $(CURDIR)/$(CITY)/run/report.html"
+
+test: setup  ## all tests that take seconds
+	$(BIN)/python -m pytest -m "not slow and not real"
+
+test-slow: setup  ## the tests that take minutes
+	$(BIN)/python -m pytest -m slow
+
+test-real: setup  ## the tests on real logs, in the folder that GRAPHREC_DATA names
+	@test -d "$(GRAPHREC_DATA)" || { echo 'set GRAPHREC_DATA to the folder with the real logs' >&2; exit 1; }
+	$(BIN)/python -m pytest -m real
+
+check: setup  ## formatting, lint, types, who imports whom
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## the measured numbers of benchmarks/, again
+	@for script in benchmarks/*.py; do echo $(BIN)/python $$script; $(BIN)/python $$script || exit 1; done
+
+docs: setup  ## run every code block of README.md and docs/
+	$(BIN)/python -m pytest tests/test_docs.py
+
+clean:  ## remove what the verbs made, but .venv
+	rm -rf demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,47 @@
+"""``graphrec doctor``: what is installed, which device, is anything shadowed or too old."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from cli.console import console, print_json
+
+if TYPE_CHECKING:
+    from graphrec.environment import Check
+
+STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+
+
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list in place of lines.")] = False,
+) -> None:
+    """Say what is installed, which device is used, and whether anything is shadowed or too old.
+
+    Exits with 1 when something fails.
+
+    Example: graphrec doctor
+    """
+    from graphrec.environment import checks
+
+    found = checks()
+    if as_json:
+        print_json([asdict(check) for check in found])
+    else:
+        _show(found)
+    if any(check.state == "fail" for check in found):
+        raise typer.Exit(1)
+
+
+def _show(found: list[Check]) -> None:
+    for check in found:
+        state = f"[{STYLES[check.state]}]{check.state:<4}[/]"
+        console.print(f"{state}  {check.name:<16} {escape(check.found)}", soft_wrap=True)
+        if check.remedy:
+            console.print(f"      -> {escape(check.remedy)}", soft_wrap=True)
+    counts = Counter[str](check.state for check in found)
+    console.print(", ".join(f"{counts[state]} {state}" for state in STYLES))

@@ -1,0 +1,68 @@
+"""The console script ``graphrec``: its commands, and how it ends.
+
+A refusal (GraphrecError) is one line on stderr and exit code 1, a usage error is exit code 2, an interrupt is 130.
+Commands import graphrec and builders when they run, so that ``--help`` answers without loading torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from cli.console import console, print_error
+from graphrec.errors import GraphrecError
+
+INTERRUPTED = 130
+"""Exit code of a command that the user stopped: 128 + SIGINT."""
+
+app = typer.Typer(
+    name="graphrec",
+    help="From logs to ranked, explained recommendations: every question is asked as of a time.",
+    epilog="Start with: graphrec simulate city && graphrec build city/events.csv --out city/graph",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"graphrec {metadata.version('graphrec')}")
+        raise typer.Exit
+
+
+@app.callback()
+def graphrec(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Hold the options that come before a command."""
+
+
+for _name in ("simulate", "inspect", "build", "info", "train", "evaluate", "recommend", "doctor"):
+    if find_spec(f"cli.{_name}"):
+        app.command(_name)(getattr(import_module(f"cli.{_name}"), _name))
+
+
+def main() -> None:
+    """Run the command line; what a user can put right is one line, never a traceback."""
+    try:
+        app()
+    except (GraphrecError, OSError) as error:
+        print_error(error)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        raise SystemExit(INTERRUPTED) from None
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer has turned the interrupt into its exit code, without a word
+            print_error("interrupted")
+        raise
+
+
+if __name__ == "__main__":
+    main()
