@@ -1,0 +1,171 @@
+"""What needs no deep model: counters, transitions, neighbours and a ridge regression, asked as a model is asked.
+
+Every baseline sees only events strictly before a question's time; with a frozen history, only those before the
+freeze and the user's own ones of the question's session. ``item-knn`` and ``ease`` besides fit item-to-item weights
+on the train split, once, as training does. Scores are float64, in which a count of visits and a small term that
+decides between equal counts both have room.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from graphrec.geography import kilometres, known_places, unit_vectors
+from graphrec.graph import TemporalGraph
+from graphrec.item_to_item import Ease, ItemKNN
+from graphrec.query import Queries
+from graphrec.sampling import event_coordinates
+from graphrec.visits import Visits, expand, popularity, shared_cutoff, table
+
+DAY = 86_400
+EASE_ITEMS = 10_000
+"""Largest catalogue that EASE is tried on: its one dense matrix is then 800 MB."""
+
+
+class Baseline(Protocol):
+    """Scores every item for every question, higher is better."""
+
+    name: str
+
+    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
+        """One score an item, known or not; which items may be ranked is the caller's to say."""
+
+
+def all_baselines(graph: TemporalGraph) -> list[Baseline]:
+    """Every baseline that the graph has the data for; ``nearest`` needs coordinates, ``ease`` a small catalogue."""
+    baselines: list[Baseline] = [
+        Popularity(graph),
+        RecentPopularity(graph),
+        Counter(graph),
+        DecayedCounter(graph),
+        Markov(graph),
+        ItemKNN(graph),
+    ]
+    if len(graph.nodes["item"]) <= EASE_ITEMS:
+        baselines.append(Ease(graph))
+    if graph.nodes["item"].coordinates is not None:
+        baselines.append(Nearest(graph))
+    return baselines
+
+
+class Popularity:
+    """How many events each item has had."""
+
+    name = "popularity"
+
+    def __init__(self, graph: TemporalGraph) -> None:
+        self.graph = graph
+
+    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
+        """Events of each item before the question."""
+        return popularity(self.graph, shared_cutoff(self.graph, queries))
+
+
+class RecentPopularity:
+    """How many events each item has had lately; equal items by all they ever had."""
+
+    name = "recent-popularity"
+
+    def __init__(self, graph: TemporalGraph, days: float = 7) -> None:
+        self.graph = graph
+        self.window = int(days * DAY)
+
+    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
+        """Events of each item in the window that ends at the question (or at the freeze)."""
+        time = shared_cutoff(self.graph, queries)
+        ever = popularity(self.graph, time)
+        return ever - popularity(self.graph, time - self.window) + _below_one(ever)
+
+
+class Counter:
+    """How often the user visited each item; equally often: the one visited last."""
+
+    name = "counter"
+
+    def __init__(self, graph: TemporalGraph) -> None:
+        self.graph = graph
+
+    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
+        """Visits, plus a recency between 0 and 1."""
+        visits = Visits.before(self.graph, queries)
+        recency = DAY / (DAY + visits.age.double())
+        return visits.table(torch.ones_like(recency)) + visits.table(recency, "amax")
+
+
+class DecayedCounter:
+    """How often the user visited each item, a visit worth half as much every ``half_life`` days."""
+
+    name = "counter-decayed"
+
+    def __init__(self, graph: TemporalGraph, half_life: float = 30) -> None:
+        self.graph = graph
+        self.half_life = half_life * DAY
+
+    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
+        """Sum of the visits' weights."""
+        visits = Visits.before(self.graph, queries)
+        return visits.table(torch.exp2(-visits.age.double() / self.half_life))
+
+
+class Markov:
+    """What people did next after the user's last item; the user's own steps count more, popularity breaks ties."""
+
+    name = "markov"
+
+    def __init__(self, graph: TemporalGraph, personal: float = 10, most: int = 10_000) -> None:
+        self.graph = graph
+        self.personal = personal
+        """How many steps of others one step of the user's own is worth."""
+        self.most = most
+        """The latest so many steps from an item count, which bounds the memory of a question."""
+
+    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
+        """Steps from the last item to each item, plus popularity squeezed below one step."""
+        graph, cutoff = self.graph, shared_cutoff(self.graph, queries)
+        ties = _below_one(popularity(graph, cutoff))
+        last = Visits.before(graph, queries).last()
+        if not len(graph.log):
+            return ties
+        item = torch.where(last >= 0, graph.log.item[last.clamp(min=0)].long(), -1)
+        steps = graph.relation("item->item")
+        question, edge = expand(steps.end(item, cutoff), steps.count_before(item, cutoff).clamp(max=self.most))
+        own = graph.log.user[steps.event[edge].long()] == queries.user[question]
+        worth = 1 + (self.personal - 1) * own.double()
+        return table(question, steps.target[edge].long(), worth, (len(queries), ties.shape[1])) + ties
+
+
+class Nearest:
+    """Popular and near: the logarithm of popularity less the distance, which is how trips fall off with distance."""
+
+    name = "nearest"
+
+    def __init__(self, graph: TemporalGraph, kilometres: float = 1) -> None:
+        self.graph = graph
+        self.kilometres = kilometres
+        """Distance that costs as much as being e times less popular."""
+
+    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
+        """log(1 + events) - distance; unknown coordinates stand at the mean distance of the others."""
+        popular = popularity(self.graph, shared_cutoff(self.graph, queries)).log1p()
+        items = self.graph.nodes["item"].coordinates
+        if items is None:
+            return popular
+        step = unit_vectors(self._place(queries))[:, None] - unit_vectors(items)  # [batch, items, 3]
+        away = kilometres(step.square().sum(-1)).double()
+        away = torch.where(torch.isnan(away), away.nanmean(1, keepdim=True), away).nan_to_num(0)
+        return popular - away / self.kilometres
+
+    def _place(self, queries: Queries) -> Tensor:
+        """Where each question is asked from: its own coordinates, else those of the user's last event."""
+        last = Visits.before(self.graph, queries).last()
+        given = known_places(queries.coordinates)[:, None]
+        return torch.where(given, queries.coordinates, event_coordinates(self.graph, last))
+
+
+def _below_one(count: Tensor) -> Tensor:
+    """A count squeezed into 0..1, order kept: it decides between equal whole numbers and nothing else."""
+    return count / (1 + count)

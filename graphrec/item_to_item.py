@@ -1,0 +1,120 @@
+"""Items that go with items: neighbours by cosine, and a ridge regression in closed form.
+
+Both fit their weights on the train split, once, at first use, and then answer from each question's own history.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+import torch
+from jaxtyping import Float64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from graphrec.events import TRAIN
+from graphrec.graph import TemporalGraph
+from graphrec.query import Queries
+from graphrec.visits import Visits
+
+
+class ItemKNN:
+    """Items like those of the user's history: cosine over the users who visited them.
+
+    Sarwar et al. 2001, "Item-based collaborative filtering recommendation algorithms"; an item counts among its own
+    neighbours, so that repeats are possible.
+    """
+
+    name = "item-knn"
+
+    def __init__(self, graph: TemporalGraph, neighbours: int = 20) -> None:
+        self.graph = graph
+        self.neighbours = neighbours
+
+    @cached_property
+    def similarity(self) -> scipy.sparse.csr_array:
+        """Cosine of each item (row) with its nearest items (columns), fitted on the train split at first use."""
+        counts = _train_counts(self.graph)
+        norm = np.sqrt(counts.power(2).sum(axis=0))
+        unit = (counts @ scipy.sparse.diags_array(1 / np.maximum(norm, 1e-12))).tocsc()
+        items = unit.shape[1]
+        rows = max(1, 10_000_000 // max(items, 1))  # dense blocks of at most 80 MB
+        starts = range(0, max(items, 1), rows)
+        blocks = [_largest((unit[:, at : at + rows].T @ unit).toarray(), self.neighbours) for at in starts]
+        return scipy.sparse.csr_array(scipy.sparse.vstack(blocks))
+
+    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
+        """Similarity to the items of the history, each as often as it was visited."""
+        return _scores(_history(self.graph, queries) @ self.similarity, queries)
+
+
+class Ease:
+    """Ridge regression of each item's visits on those of all others, in closed form.
+
+    Steck 2019, "Embarrassingly shallow autoencoders for sparse data", on log(1 + visits). Fitting holds one dense
+    float64 matrix of items x items (5,000 items: 200 MB; 10,000: 800 MB), afterwards half of that.
+    """
+
+    name = "ease"
+
+    def __init__(self, graph: TemporalGraph, ridge: float = 500) -> None:
+        self.graph = graph
+        self.ridge = ridge
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """Weight of each item (row) for each other (column), zero diagonal, fitted at first use."""
+        counts = _train_counts(self.graph).log1p()
+        gram = (counts.T @ counts).toarray(order="F")
+        gram[np.diag_indices_from(gram)] += self.ridge
+        lower, diagonal = _inverse(gram)
+        return (lower + lower.T) / -diagonal
+
+    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
+        """The regression's answer to the user's history."""
+        history = _history(self.graph, queries).log1p().astype(np.float32)
+        return _scores(history @ self.weights, queries)
+
+
+def _counts(row: Tensor, item: Tensor, shape: tuple[int, int]) -> scipy.sparse.csr_array:
+    """How often each (row, item) occurs."""
+    pairs = (row.cpu().numpy(), item.cpu().numpy())
+    return scipy.sparse.coo_array((np.ones(len(row)), pairs), shape=shape).tocsr()
+
+
+def _train_counts(graph: TemporalGraph) -> scipy.sparse.csr_array:
+    """Visits of each item by each user in the train split, as far as the graph is visible."""
+    events = graph.events
+    train = events.split == TRAIN
+    return _counts(events.user[train], events.item[train], (len(graph.nodes["user"]), len(graph.nodes["item"])))
+
+
+def _history(graph: TemporalGraph, queries: Queries) -> scipy.sparse.csr_array:
+    """Visits of each item that each question may see, [batch, items]."""
+    visits = Visits.before(graph, queries)
+    return _counts(visits.question, visits.item, visits.shape)
+
+
+def _inverse(matrix: NDArray[np.float64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Inverse of a positive definite matrix, made in its own memory: (part below the diagonal, diagonal)."""
+    if not len(matrix):
+        return matrix.astype(np.float32), np.zeros(0, np.float32)
+    factor, _ = scipy.linalg.lapack.dpotrf(matrix, lower=1, overwrite_a=1)
+    inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)
+    return np.tril(inverse.astype(np.float32), -1), np.diag(inverse).astype(np.float32)
+
+
+def _largest(dense: NDArray[np.float64], k: int) -> scipy.sparse.csr_array:
+    """The ``k`` largest of each row, the rest zero."""
+    if k < dense.shape[1]:
+        rest = np.argpartition(-dense, k, axis=1)[:, k:]
+        np.put_along_axis(dense, rest, 0, axis=1)
+    return scipy.sparse.csr_array(dense)
+
+
+def _scores(answer: scipy.sparse.csr_array | NDArray[np.float32], queries: Queries) -> Float64[Tensor, "batch items"]:
+    dense = answer if isinstance(answer, np.ndarray) else answer.toarray()
+    return torch.from_numpy(dense).double().to(queries.time.device)

@@ -1,0 +1,207 @@
+"""How well rankings answered: exact ranks with fair ties, the usual measures at k, and how sure they are.
+
+``docs/metrics.md`` has each formula with its source, and where other libraries differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float64, Int64
+from torch import Tensor
+
+from graphrec.errors import ConfigError, InputError
+
+DEPTHS = (1, 5, 10, 20)
+"""The k of every measure at k, unless told otherwise."""
+
+
+@dataclass
+class RankCounts:
+    """Counts the candidates above and level with each target while the catalogue goes by in tiles.
+
+    Every candidate must go by exactly once, the target among them. ``target_score`` must be the very float that
+    the tile holds: a score that was computed another way may differ in its last bit, and the target is then level
+    with nothing and counts as not ranked.
+    """
+
+    target_score: Float[Tensor, " batch"]
+    """Score of each query's target; NaN or -inf for one that is not a candidate."""
+    above: Int64[Tensor, " batch"]
+    """Candidates so far that score higher than the target."""
+    equal: Int64[Tensor, " batch"]
+    """Candidates so far that score the same, the target included."""
+
+    @staticmethod
+    def start(target_score: Float[Tensor, " batch"]) -> RankCounts:
+        """Nothing counted yet."""
+        nothing = torch.zeros(len(target_score), dtype=torch.int64, device=target_score.device)
+        return RankCounts(target_score, nothing, nothing)
+
+    def add(self, scores: Float[Tensor, "batch tile"]) -> None:
+        """Count one tile of candidates; -inf marks an item that is no candidate.
+
+        A NaN candidate counts as above, so that a broken model cannot gain by it.
+        """
+        level = self.target_score[:, None]
+        self.above = self.above + (~(scores <= level)).sum(1)
+        self.equal = self.equal + (scores == level).sum(1)
+
+    def rank(self) -> Float64[Tensor, " batch"]:
+        """Expected rank of each target, 1 the best; inf for one that was not among the candidates."""
+        ranked = (self.equal > 0) & (self.target_score > -torch.inf)
+        return torch.where(ranked, self.above + (self.equal.double() + 1) / 2, torch.inf)
+
+
+def expected_rank(scores: Float[Tensor, "batch items"], target: Int64[Tensor, " batch"]) -> Float64[Tensor, " batch"]:
+    """Rank of each target, averaged over all orders of the items that tie with it.
+
+    ``(s > s*).sum() + ((s == s*).sum() + 1) / 2``: a constant model gets the rank of chance, not the first.
+
+    Parameters
+    ----------
+    scores : higher is better; -inf for an item that is no candidate.
+    target : code of the item that is right; -1 for one that the scores do not hold.
+
+    Returns
+    -------
+    Ranks from 1, halves possible; inf for a target that is -1, masked (-inf) or NaN.
+    """
+    held = target >= 0
+    if not scores.shape[1]:
+        return torch.full(target.shape, torch.inf, dtype=torch.float64, device=scores.device)
+    target_score = scores.gather(1, target.clamp(min=0)[:, None])[:, 0]
+    counts = RankCounts.start(torch.where(held, target_score, torch.nan))
+    counts.add(scores)
+    return counts.rank()
+
+
+def query_metrics(rank: Float64[Tensor, " n"], k: Sequence[int] = DEPTHS) -> dict[str, Float64[Tensor, " n"]]:
+    """Every measure of every query with one relevant item, from its expected rank.
+
+    A half rank is used as it is: a target at 10.5 (tied across the boundary of 10) is outside the first 10, and
+    its reciprocal rank is 1 / 10.5.
+
+    Parameters
+    ----------
+    rank : from 1; inf for a target that could not be ranked, which earns 0 everywhere.
+    k : depths.
+
+    Returns
+    -------
+    ``acc@k``, ``hit_rate@k``, ``recall@k``, ``precision@k``, ``f1@k``, ``dcg@k``, ``ndcg@k``, ``map@k`` for each k,
+    and ``mrr`` over the whole ranking; [n] each.
+    """
+    if not bool((rank >= 1).all()):
+        raise InputError(f"ranks from 1 expected, got {float(rank[~(rank >= 1)][0])}; use expected_rank to make them")
+    values = {}
+    for depth in _depths(k):
+        hit = (rank <= depth).double()
+        gain = hit / torch.log2(1 + rank)  # the ideal DCG of one relevant item is 1
+        for name in ("acc", "hit_rate", "recall"):
+            values[f"{name}@{depth}"] = hit
+        values[f"precision@{depth}"] = hit / depth
+        values[f"f1@{depth}"] = 2 * hit / (depth + 1)
+        values[f"dcg@{depth}"] = values[f"ndcg@{depth}"] = gain
+        values[f"map@{depth}"] = hit / rank
+    values["mrr"] = 1 / rank
+    return values
+
+
+def summarise(rank: Float64[Tensor, " n"], k: Sequence[int] = DEPTHS) -> dict[str, float]:
+    """The mean of every measure of ``query_metrics``; NaN throughout when there is no query."""
+    return means(query_metrics(rank, k))
+
+
+def ranked_metrics(
+    relevance: Bool[Tensor, "n depth"], relevant: Int64[Tensor, " n"], k: Sequence[int] = DEPTHS
+) -> dict[str, Float64[Tensor, " n"]]:
+    """Every measure of every query with a set of relevant items, from its ranked list.
+
+    Parameters
+    ----------
+    relevance : whether the item at each place of the list is relevant, the best place first. A list shorter than
+        k has nothing beyond its end.
+    relevant : size of the whole relevant set, in the list or not; at least 1.
+    k : depths.
+
+    Returns
+    -------
+    ``hit_rate@k``, ``recall@k``, ``precision@k``, ``f1@k``, ``dcg@k``, ``ndcg@k``, ``map@k`` for each k, and ``mrr``
+    over the list; [n] each.
+    """
+    _check_sets(relevance, relevant)
+    deepest = max(_depths(k), default=0)
+    gain = relevance.double()  # [n, depth]
+    place = torch.arange(1, relevance.shape[1] + 1, dtype=torch.float64, device=relevance.device)
+    precision_here = gain.cumsum(1) / place  # [n, depth]
+    discount = torch.log2(torch.arange(2, deepest + 2).to(place))
+    ideal = torch.cat([place.new_zeros(1), (1 / discount).cumsum(0)])  # of a perfect list, by its length
+    values = {}
+    for depth in k:
+        top, hits = gain[:, :depth], gain[:, :depth].sum(1)
+        reachable = relevant.clamp(max=depth)
+        values[f"hit_rate@{depth}"] = (hits > 0).double()
+        values[f"recall@{depth}"] = hits / relevant
+        values[f"precision@{depth}"] = hits / depth
+        values[f"f1@{depth}"] = 2 * hits / (depth + relevant)  # harmonic mean of hits / depth and hits / relevant
+        values[f"dcg@{depth}"] = (top / discount[: top.shape[1]]).sum(1)
+        values[f"ndcg@{depth}"] = values[f"dcg@{depth}"] / ideal[reachable]
+        values[f"map@{depth}"] = (top * precision_here[:, :depth]).sum(1) / reachable
+    values["mrr"] = (gain / place).max(1).values if relevance.shape[1] else gain.sum(1)
+    return values
+
+
+def means(values: Mapping[str, Float64[Tensor, " n"]]) -> dict[str, float]:
+    """Average each measure over its queries."""
+    return {name: float(value.mean()) for name, value in values.items()}
+
+
+def standard_error(values: Float[Tensor, " n"]) -> float:
+    """Standard error of the mean, ``std / sqrt(n)`` with n - 1 in the variance; NaN below two values.
+
+    It takes the queries as independent; questions of the same user are not quite, so it is a lower bound.
+    """
+    return float(values.double().std() / len(values) ** 0.5) if len(values) > 1 else float("nan")
+
+
+def bootstrap_interval(
+    values: Float[Tensor, " n"], confidence: float = 0.95, resamples: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean (Efron and Tibshirani 1993); NaN below two values."""
+    if len(values) < 2:
+        return float("nan"), float("nan")
+    from scipy.stats import bootstrap
+
+    sample = values.double().cpu().numpy()
+    drawn = bootstrap(
+        (sample,),
+        np.mean,
+        confidence_level=confidence,
+        n_resamples=resamples,
+        method="percentile",
+        batch=max(1, 1_000_000 // len(sample)),  # at most 8 MB of draws at a time
+        rng=np.random.default_rng(seed),
+    )
+    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+
+
+def _depths(k: Sequence[int]) -> Sequence[int]:
+    if any(depth < 1 for depth in k):
+        raise ConfigError(f"k of at least 1 expected, got {list(k)}")
+    return k
+
+
+def _check_sets(relevance: Tensor, relevant: Tensor) -> None:
+    if bool((relevant < 1).any()):
+        row = int((relevant < 1).nonzero()[0])
+        raise InputError(f"query {row} has no relevant item, so nothing can be measured; leave it out")
+    if bool((relevance.sum(1) > relevant).any()):
+        row = int((relevance.sum(1) > relevant).nonzero()[0])
+        raise InputError(
+            f"query {row}: at most {int(relevant[row])} relevant items expected in the list, "
+            f"got {int(relevance[row].sum())}; is an item listed twice?"
+        )
