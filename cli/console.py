@@ -88,9 +88,9 @@ def _finite(data: Any) -> Any:
     return None if isinstance(data, float) and not math.isfinite(data) else data
 
 
-def print_error(error: BaseException | str) -> None:
+def print_error(text: str) -> None:
     """One line on stderr that begins with ``error:``, whatever the width of the terminal."""
-    notes.print(f"[bold red]error:[/] {escape(' '.join(str(error).split()))}", soft_wrap=True)
+    notes.print(f"[bold red]error:[/] {escape(' '.join(text.split()))}", soft_wrap=True)
 
 
 def next_step(text: str) -> None:

@@ -52,8 +52,11 @@ def main() -> None:
     """Run the command line; what a user can put right is one line, never a traceback."""
     try:
         app()
-    except (GraphrecError, OSError) as error:
-        print_error(error)
+    except GraphrecError as error:
+        print_error(str(error))
+        raise SystemExit(1) from None
+    except OSError as error:
+        print_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print_error("interrupted")
