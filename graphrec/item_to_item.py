@@ -68,7 +68,7 @@ class Ease:
     def weights(self) -> NDArray[np.float32]:
         """Weight of each item (row) for each other (column), zero diagonal, fitted at first use."""
         counts = _train_counts(self.graph).log1p()
-        gram = (counts.T @ counts).toarray(order="F")
+        gram = (counts.T @ counts).toarray(order="F").astype(np.float64, copy=False)
         gram[np.diag_indices_from(gram)] += self.ridge
         lower, diagonal = _inverse(gram)
         return (lower + lower.T) / -diagonal
