@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import uuid
@@ -105,7 +106,7 @@ class VectorCache:
             try:
                 digests, vectors = self._read_shard(shard)
             except (OSError, SafetensorError, ValueError) as error:
-                warnings.warn(f"{shard}: a broken shard of vectors is left out ({error})", RuntimeWarning, stacklevel=3)
+                _drop(shard, error)
                 continue
             rows = [(wanted[digest], row) for row, digest in enumerate(digests) if digest in wanted]
             found |= {text: vectors[row] for text, row in rows}
@@ -132,6 +133,13 @@ class VectorCache:
         except (OSError, SafetensorError) as error:
             aside.unlink(missing_ok=True)
             warnings.warn(f"{self.folder}: vectors are not kept for next time ({error})", RuntimeWarning, stacklevel=3)
+
+
+def _drop(shard: Path, error: Exception) -> None:
+    """Remove a shard that cannot be read, so that it is warned of once; its texts are encoded again."""
+    with contextlib.suppress(OSError):
+        shard.unlink()
+    warnings.warn(f"{shard}: a broken shard of vectors was removed ({error})", RuntimeWarning, stacklevel=4)
 
 
 def _digest(text: str) -> bytes:

@@ -1,0 +1,36 @@
+"""``graphrec simulate``: a city with planted truth."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import RichProgress, console, facts, next_step, print_json
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write into: new, empty, or simulated before.")],
+    users: Annotated[int, typer.Option(help="People in the city.")] = 400,
+    days: Annotated[int, typer.Option(help="Days that the log covers.")] = 60,
+    seed: Annotated[int, typer.Option(help="Another seed gives another city.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
+) -> None:
+    """Simulate a city with planted truth: events, items, users, locations as CSV, and truth.json.
+
+    Example: graphrec simulate city --users 400 --days 60
+    """
+    from builders.simulation import simulate_city
+
+    with RichProgress() as progress:
+        summary = simulate_city(out, users, days, seed, progress)
+    if as_json:
+        print_json(asdict(summary))
+        return
+    causes = ", ".join(f"{count:,} {cause}" for cause, count in summary.causes.items())
+    values = {**summary.counts, "time": f"{summary.first} to {summary.last}", "causes": causes}
+    console.print(facts(f"city {out}", values))
+    tables = " ".join(f"--{name} {out / name}.csv" for name in ("items", "users", "locations"))
+    next_step(f"graphrec build {out / 'events.csv'} {tables} --text-model minilm --out {out / 'graph'}")
