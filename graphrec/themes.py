@@ -1,0 +1,138 @@
+"""What a set of items is about, in a few named themes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import fcluster, linkage
+
+from graphrec.graph import TemporalGraph
+
+MOST_THEMES = 8
+"""Themes at most, the last one "other": what a reader can tell apart."""
+MOST_CATEGORIES = 40
+"""A text field with more distinct values than this is no category."""
+CATALOGUE_SAMPLE = 2_000
+"""Items whose texts decide which field is the category; items at most that are clustered exactly."""
+OTHER = "other"
+
+
+@dataclass(frozen=True)
+class Themes:
+    """Named themes and how much each item belongs to them."""
+
+    names: tuple[str, ...]
+    """Names for people, the most frequent theme first, "other" last."""
+    membership: NDArray[np.float64]
+    """[items, themes], each row sums to 1."""
+
+
+def themes_of(graph: TemporalGraph, items: NDArray[np.int64], counts: NDArray[np.int64]) -> Themes:
+    """Themes of ``items`` (codes, [m]) that occur ``counts`` times each ([m]).
+
+    Categories if the item texts have them: a field, between full stops, of few distinct values. Otherwise Ward
+    clusters of the text vectors, named by the words that set them apart. Otherwise the items themselves.
+    """
+    categories = _categories(graph, items)
+    if categories is None and len(items) > MOST_THEMES:
+        categories = _clusters(graph, items, counts)
+    if categories is None:
+        categories = [(graph.nodes["item"].label(int(code)),) for code in items]
+    return _most_frequent(categories, counts)
+
+
+def _most_frequent(categories: Sequence[tuple[str, ...]], counts: NDArray[np.int64]) -> Themes:
+    """Keep the most frequent categories, the rest become "other"; an item of several is shared evenly."""
+    total: Counter[str] = Counter()
+    for values, count in zip(categories, counts.tolist(), strict=True):
+        total.update({value: count / len(values) for value in values})
+    total.pop(OTHER, None)
+    ranked = sorted(total, key=lambda value: (-total[value], value))
+    names = ranked if len(ranked) <= MOST_THEMES else ranked[: MOST_THEMES - 1]
+    if len(names) < len(ranked) or any(OTHER in values for values in categories):
+        names = [*names, OTHER]
+    column = {name: place for place, name in enumerate(names)}
+    membership = np.zeros((len(categories), len(names)))
+    for row, values in enumerate(categories):
+        for value in values:
+            membership[row, column.get(value, len(names) - 1)] += 1 / len(values)
+    return Themes(tuple(names), membership)
+
+
+def _categories(graph: TemporalGraph, items: NDArray[np.int64]) -> list[tuple[str, ...]] | None:
+    """Category values of each item, or None when no field of the texts looks like a category."""
+    known = graph.visible("item").nonzero()[:, 0].cpu().numpy()
+    sample = known[np.linspace(0, len(known) - 1, min(len(known), CATALOGUE_SAMPLE)).astype(np.int64)]
+    catalogue = [text.split(". ") for text in _texts(graph, sample) if text]
+    for place in range(max(map(len, catalogue), default=0)):
+        fields = [text[place] for text in catalogue if len(text) > place]
+        for depth in (None, 2, 1):  # "Food > Restaurant > Thai" as a whole, or only its upper levels
+            distinct = {value for text in fields for value in _values(text, depth)}
+            few = 2 <= len(distinct) <= min(MOST_CATEGORIES, len(fields) / 2)
+            if few and len(fields) >= 0.8 * len(catalogue):
+                texts = [(text or "").split(". ") for text in _texts(graph, items)]
+                return [_values(text[place], depth) if len(text) > place else (OTHER,) for text in texts]
+    return None
+
+
+def _values(text: str, depth: int | None) -> tuple[str, ...]:
+    """Categories in one field: ``A|B`` are two, ``A > B > C`` is one path, cut at ``depth``."""
+    paths = (" > ".join(path.split(" > ")[:depth]).strip(" .") for path in text.split("|"))
+    return tuple(dict.fromkeys(path for path in paths if path)) or (OTHER,)
+
+
+def _clusters(
+    graph: TemporalGraph, items: NDArray[np.int64], counts: NDArray[np.int64]
+) -> list[tuple[str, ...]] | None:
+    """The name of each item's cluster of text vectors; None without vectors."""
+    vectors = unit_vectors_of(graph, items)
+    if vectors is None or not vectors.any():
+        return None
+    written = np.abs(vectors).sum(axis=1) > 0
+    frequent = np.flatnonzero(written)[np.argsort(-counts[written], kind="stable")][:CATALOGUE_SAMPLE]
+    if len(frequent) <= MOST_THEMES:
+        return None
+    label = fcluster(linkage(vectors[frequent], "ward"), MOST_THEMES - 1, "maxclust")
+    centres = np.stack([vectors[frequent[label == value]].mean(axis=0) for value in np.unique(label)])
+    nearest = (vectors @ centres.T - (centres**2).sum(axis=1) / 2).argmax(axis=1)  # least squared distance
+    names = [
+        _name(graph, items[written], (nearest == c)[written], vectors[written] @ centres[c])
+        for c in range(len(centres))
+    ]
+    return [(names[cluster],) if known else (OTHER,) for cluster, known in zip(nearest, written, strict=True)]
+
+
+def _name(
+    graph: TemporalGraph, items: NDArray[np.int64], inside: NDArray[np.bool_], likeness: NDArray[np.float64]
+) -> str:
+    """The words that most members say and others do not, or the label of the most typical member."""
+    words = [set(re.findall(r"[^\W\d_]{4,}", (text or "").lower())) for text in _texts(graph, items)]
+    within = Counter(word for said, member in zip(words, inside, strict=True) if member for word in said)
+    without = Counter(word for said, member in zip(words, inside, strict=True) if not member for word in said)
+    members, others = int(inside.sum()), max(int((~inside).sum()), 1)
+    apart = {word: n / members - without[word] / others for word, n in within.items() if n >= members / 2}
+    telling = sorted((word for word in apart if apart[word] > 0.25), key=lambda word: (-apart[word], word))
+    if telling:
+        return ", ".join(telling[:2])
+    return graph.nodes["item"].label(int(items[np.where(inside, likeness, -np.inf).argmax()]))
+
+
+def unit_vectors_of(graph: TemporalGraph, items: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Text vectors of ``items`` scaled to length 1, [m, d_text]; zero rows without text; None without a text model."""
+    table = graph.nodes["item"].vectors
+    if table is None:
+        return None
+    vectors = table[torch.from_numpy(items).to(table.device)].double().cpu().numpy()
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(length > 0, length, 1), dtype=np.float64)
+
+
+def _texts(graph: TemporalGraph, items: NDArray[np.int64]) -> list[str | None]:
+    texts: list[str | None] = graph.nodes["item"].texts.take(items).to_pylist()
+    return texts
