@@ -1,0 +1,344 @@
+"""The spatio-temporal graph attention network ``stgat``: from a question's neighbourhoods to a ranking of items.
+
+An item's probability is a mixture whose parts are the explanation:
+
+    P(i | u, t, p) = g_0 softmax(z . h_i + b_i + near(p, i)) + sum_r g_r pointer_r(i)
+
+``h`` are node vectors (text, learned id, geography), ``z`` the state of the user as of t at p, ``pointer_r`` the
+attention over the events of relation r gathered by their items, ``g`` a softmax gate. Pointer networks: Vinyals et
+al. 2015, arXiv 1506.03134; pointer mixtures: Merity et al. 2016, arXiv 1609.07843; graph attention: Velickovic et
+al. 2018, arXiv 1710.10903; relation-specific parameters: Hu et al. 2020, arXiv 2003.01332.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+
+from graphrec.events import TRAIN
+from graphrec.geography import distance_features, kilometres, place_features, unit_vectors
+from graphrec.graph import Nodes, TemporalGraph
+from graphrec.relation import ALWAYS
+from graphrec.sampling import Context, Neighbourhood, event_coordinates
+
+DAY, WEEK = 86_400, 604_800
+GAP_BUCKETS = 48
+"""Buckets of log gap, two an octave from one second to 2^24 s (half a year) and beyond."""
+CLOCK = 12
+"""Features of a local time: three harmonics of the day and three of the week."""
+SIGNALS = 12
+"""Scalar features of a neighbour event, see Attention.signals."""
+
+
+class ModelConfig(BaseModel):
+    """Settings of ``stgat``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["stgat"] = "stgat"
+    """The network."""
+    dimension: int = Field(64, ge=4)
+    """Length of node vectors and states."""
+    heads: int = Field(4, ge=1)
+    """Attention heads a relation; divides the dimension."""
+    fan_out: dict[Literal["mine", "then", "here"], int] = {"mine": 64, "then": 48, "here": 48}
+    """Events at most by relation; leave one out to do without it."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Share of features dropped in training."""
+    id_dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of nodes whose learned id is hidden in training, so that a node without one still works."""
+    identity: bool = True
+    """Learn a vector for each node; without, nodes are their text and place alone."""
+    text: bool = True
+    """Use the graph's text vectors."""
+    geography: bool = True
+    """Use the graph's coordinates."""
+
+
+class NodeEncoder(nn.Module):
+    """Vectors of the nodes of one type: ``W_text text(v) + id_v + W_geo features(lat, lon)``."""
+
+    def __init__(self, table: Nodes, trained: Bool[Tensor, " count"], config: ModelConfig) -> None:
+        super().__init__()
+        self.id_dropout = config.id_dropout
+        self.identity = nn.Embedding(len(trained), config.dimension) if config.identity else None
+        if self.identity is not None:
+            nn.init.normal_(self.identity.weight, std=0.1)
+        self.register_buffer("trained", trained)
+        text = table.vectors if config.text else None
+        self.from_text = nn.Linear(text.shape[1], config.dimension) if text is not None else None
+        place = place_features(table.coordinates[:0]) if config.geography and table.coordinates is not None else None
+        self.from_place = nn.Linear(place.shape[1], config.dimension, bias=False) if place is not None else None
+        self.attach(table)
+
+    def attach(self, table: Nodes) -> None:
+        """Take the nodes' texts and places from a graph; nodes newer than the training have no id."""
+        self.count = len(table)
+        self.register_buffer("text", table.vectors if self.from_text is not None else None, persistent=False)
+        place = place_features(table.coordinates) if self.from_place is not None else None
+        self.register_buffer("place", place, persistent=False)
+
+    def forward(self, code: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
+        """Vectors of nodes by code; a code of -1 is a node nothing is known of, a zero vector."""
+        weight = self.identity.weight if self.identity is not None else self.trained.new_zeros(1, dtype=torch.float32)
+        if not self.count:
+            return weight.new_zeros(*code.shape, weight.shape[-1])
+        safe = code.clamp(min=0)
+        vector = torch.zeros((), device=code.device)
+        if self.identity is not None:
+            inside = safe < len(weight)
+            row = torch.where(inside, safe, 0)
+            keep = self.trained[row] & inside
+            if self.training and self.id_dropout:
+                keep = keep & (torch.rand(code.shape, device=code.device) >= self.id_dropout)
+            vector = vector + nn.functional.embedding(row, weight) * keep[..., None]
+        if self.from_text is not None:
+            vector = vector + self.from_text(self.text[safe].to(self.from_text.weight.dtype))
+        if self.from_place is not None:
+            vector = vector + self.from_place(self.place[safe])
+        return vector * (code >= 0)[..., None]
+
+
+def clock(local_time: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch clock"]:
+    """Sine and cosine of three harmonics of the day and of the week; local seconds since 1970."""
+    harmonics = torch.tensor([1.0, 2.0, 3.0], device=local_time.device) * 2 * math.pi
+    day = (local_time % DAY)[..., None] / DAY * harmonics
+    week = (local_time % WEEK)[..., None] / WEEK * harmonics
+    return torch.cat((day.sin(), day.cos(), week.sin(), week.cos()), -1)
+
+
+def gap_bucket(seconds: Int64[Tensor, "*batch"]) -> Int64[Tensor, "*batch"]:
+    """Bucket of a time gap, two an octave; 0 for a second or less."""
+    return (2 * seconds.clamp(min=1).float().log2()).long().clamp(max=GAP_BUCKETS - 1)
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """A neighbourhood as the network reads it."""
+
+    item: Int64[Tensor, "batch k"]
+    """Item of each event, as a row of the item table in use."""
+    before: Int64[Tensor, "batch k"]
+    """Item of the same user's event before it, likewise; the last row of the table stands for none."""
+    signals: Float[Tensor, "batch k signals"]
+    """Scalar features of the event against the question."""
+    clock: Float[Tensor, "batch k clock"]
+    """Local time of the event."""
+    gap: Int64[Tensor, "batch k"]
+    """Bucket of the time between event and question."""
+    real: Bool[Tensor, "batch k"]
+    """Which entries are events and not padding."""
+
+
+def neighbours(graph: TemporalGraph, context: Context, around: Neighbourhood, table: ItemTable) -> Neighbours:
+    """Read a neighbourhood: who, what, how long ago, how far, how alike in time of day and week."""
+    log, event = graph.log, around.event
+    previous = graph.previous[event]
+    item, before = log.item[event].long(), torch.where(previous >= 0, log.item[previous].long(), -1)
+    local = log.time[event] + 60 * log.utc_offset[event].long()
+    apart = local - context.local_time[:, None]
+    day, week = apart.float() * (2 * math.pi / DAY), apart.float() * (2 * math.pi / WEEK)
+    here, there = unit_vectors(context.coordinates)[:, None], unit_vectors(event_coordinates(graph, event))
+    last = context.last_item[:, None]
+    signals = torch.cat(
+        (
+            torch.stack(
+                (
+                    day.cos(),
+                    (2 * day).cos(),
+                    week.cos(),
+                    torch.exp((day.cos() - 1) * 8) * torch.exp((week.cos() - 1) * 2),
+                    (log.user[event] == context.queries.user[:, None]).float(),
+                    (item == last).float(),
+                    ((before == last) & (before >= 0)).float(),
+                    log.weight[event].log1p(),
+                ),
+                -1,
+            ),
+            distance_features(kilometres((here - there).pow(2).sum(-1))),
+        ),
+        -1,
+    )
+    gap = gap_bucket(context.queries.time[:, None] - log.time[event])
+    return Neighbours(table.row(item), table.row(before), signals, clock(local), gap, around.real)
+
+
+@dataclass(frozen=True)
+class ItemTable:
+    """Vectors of the items at play: all of them, or those that a batch touches."""
+
+    code: Int64[Tensor, " items"] | None
+    """Codes of the items, rising; None for the whole catalogue."""
+    vector: Float[Tensor, "items_plus_one d"]
+    """One row an item, and a last row of zeros for no item."""
+
+    def row(self, code: Int64[Tensor, "*batch"]) -> Int64[Tensor, "*batch"]:
+        """Rows of items by code; -1 gives the row of zeros."""
+        nothing = len(self.vector) - 1
+        row = code if self.code is None else torch.searchsorted(self.code, code).clamp(max=nothing)
+        return torch.where(code >= 0, row, nothing)
+
+
+class Attention(nn.Module):
+    """Multi-head attention from questions over the events of one relation."""
+
+    def __init__(self, config: ModelConfig, k: int) -> None:
+        super().__init__()
+        d, heads = config.dimension, config.heads
+        self.heads = heads
+        self.query = nn.Linear(d, d)
+        self.item_key = nn.Linear(d, d, bias=False)
+        self.before_key = nn.Linear(d, d, bias=False)
+        self.clock_key = nn.Linear(CLOCK, d, bias=False)
+        self.value = nn.Linear(d, d, bias=False)
+        self.out = nn.Linear(d, d)
+        self.signal_weight = nn.Linear(d, heads * SIGNALS)
+        self.gap = nn.Embedding(GAP_BUCKETS, heads)
+        self.rank = nn.Embedding(k, heads)
+        self.drop = nn.Dropout(config.dropout)
+        with torch.no_grad():  # start from "lately, near, at this hour"
+            self.gap.weight.copy_(-torch.linspace(0, 2, GAP_BUCKETS)[:, None].expand(-1, heads))
+            self.rank.weight.zero_()
+            self.signal_weight.weight.mul_(0.1)
+            self.signal_weight.bias.fill_(0.1)
+
+    def forward(
+        self, query: Float[Tensor, "batch d"], near: Neighbours, items: Float[Tensor, "items d"]
+    ) -> tuple[Float[Tensor, "batch d"], Float[Tensor, "batch k heads"]]:
+        """Summary of the events, and attention over them; all zero where there is no event."""
+        batch, k = near.real.shape
+        per_head = (batch, k, self.heads, -1)
+        key = self.item_key(items)[near.item] + self.before_key(items)[near.before] + self.clock_key(near.clock)
+        q = self.query(query).view(batch, 1, self.heads, -1)
+        logits = (q * key.view(per_head)).sum(-1) / math.sqrt(q.shape[-1])  # [batch, k, heads]
+        weight = self.signal_weight(query).view(batch, SIGNALS, self.heads)
+        logits = logits + near.signals @ weight + self.gap(near.gap) + self.rank.weight[:k]
+        logits = logits.masked_fill(~near.real[..., None], -1e9).float()
+        attention = logits.softmax(1) * near.real[..., None]
+        value = self.value(items)[near.item].view(per_head)
+        summary = (attention.to(value.dtype)[..., None] * value).sum(1).flatten(1)
+        return self.out(self.drop(summary)) * near.real.any(1, keepdim=True), attention
+
+
+@dataclass(frozen=True)
+class State:
+    """The answer to a batch of questions before it is spread over the catalogue."""
+
+    z: Float[Tensor, "batch d"]
+    """State of the user as of the question's time and place."""
+    reach: Float[Tensor, "batch 4"]
+    """How much each distance feature of an item counts."""
+    log_gate: Float[Tensor, "batch parts"]
+    """Log share of the semantic space and of each (relation, head)."""
+    attention: Mapping[str, Float[Tensor, "batch k heads"]]
+    """Attention over the events of each relation."""
+
+
+class Stgat(nn.Module):
+    """The network over one graph. Ask it through ``graphrec.ranking``."""
+
+    def __init__(self, graph: TemporalGraph, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        d = config.dimension
+        train = graph.log.split == TRAIN
+        encoders = {}
+        for kind in ("user", "item", "location"):
+            seen = torch.zeros(len(graph.nodes[kind]), dtype=torch.bool, device=train.device)
+            code = getattr(graph.log, kind)[train].long()
+            seen[code[code >= 0]] = True
+            encoders[kind] = NodeEncoder(graph.nodes[kind], seen, config)
+        self.nodes = nn.ModuleDict(encoders)
+        self.bias = nn.Embedding(len(graph.nodes["item"]), 1)
+        nn.init.zeros_(self.bias.weight)
+        self.read = nn.Sequential(nn.Linear(3 * d + CLOCK, d), nn.GELU(), nn.Linear(d, d))
+        self.attend = nn.ModuleDict({name: Attention(config, k) for name, k in config.fan_out.items()})
+        relations = len(config.fan_out)
+        self.fuse = nn.Sequential(
+            nn.Linear((1 + relations) * d, 2 * d), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(2 * d, d)
+        )
+        self.norm = nn.LayerNorm(d)
+        self.gate = nn.Linear(d + 2 * relations, 1 + relations * config.heads)
+        self.reach = nn.Linear(d, 4)
+        self.drop = nn.Dropout(config.dropout)
+        nn.init.zeros_(self.reach.weight)
+        self.attach(graph)
+
+    def attach(self, graph: TemporalGraph) -> None:
+        """Read node features and places from a graph, that of the training or one grown since."""
+        for kind, encoder in self.nodes.items():
+            encoder.attach(graph.nodes[kind])
+        coordinates = graph.nodes["item"].coordinates
+        place = None if coordinates is None or not self.config.geography else unit_vectors(coordinates)
+        self.register_buffer("place", place, persistent=False)
+        self.register_buffer("first_seen", graph.nodes["item"].first_seen, persistent=False)
+        self.dated = bool((self.first_seen != ALWAYS).any())
+
+    def table(self, code: Int64[Tensor, " items"] | None = None) -> ItemTable:
+        """Project items once: all, or those given (codes rising)."""
+        encoder = self.nodes["item"]
+        every = torch.arange(encoder.count, device=self.bias.weight.device) if code is None else code
+        vector = encoder(every)
+        return ItemTable(code, torch.cat((vector, vector.new_zeros(1, vector.shape[1]))))
+
+    def forward(self, graph: TemporalGraph, context: Context, table: ItemTable) -> State:
+        """The state of each question, from its neighbourhoods."""
+        user = self.nodes["user"](context.queries.user)
+        place = self.nodes["location"](context.location)
+        last = self.drop(table.vector[table.row(context.last_item)])
+        query = self.read(torch.cat((self.drop(user), last, place, clock(context.local_time)), -1))
+        summaries, attention, amounts = [query], {}, []
+        for name, attend in self.attend.items():
+            near = neighbours(graph, context, context.around[name], table)
+            summary, attention[name] = attend(query, near, table.vector)
+            summaries.append(summary)
+            amount = near.real.sum(1, keepdim=True).float()
+            amounts += [amount.log1p() / 4, (amount > 0).float()]
+        z = self.norm(query + self.fuse(torch.cat(summaries, -1)))
+        gate = self.gate(torch.cat((z, *amounts), -1)).float()
+        empty = torch.cat([(amount == 0).expand(-1, self.config.heads) for amount in amounts[1::2]], 1)
+        gate = gate.masked_fill(nn.functional.pad(empty, (1, 0)), -1e9)
+        return State(z, self.reach(z), gate.log_softmax(-1), attention)
+
+    def semantic(
+        self, state: State, context: Context, table: ItemTable, known_by: Tensor, rows: slice = slice(None)
+    ) -> Float[Tensor, "batch rows"]:
+        """Logits of items in the semantic space: ``z . h_i + b_i + near(p, i)``; -inf for items not yet known.
+
+        ``known_by`` [batch] or a single time: only items first seen strictly before it exist.
+        """
+        vector = table.vector[:-1][rows]
+        every = torch.arange(self.nodes["item"].count, device=vector.device) if table.code is None else table.code
+        code = every[rows]
+        logits = (state.z @ vector.T).float() + self.item_bias(code)
+        if self.place is not None:
+            here, there = unit_vectors(context.coordinates), self.place[code]
+            features = distance_features(kilometres(2 - 2 * (here @ there.T)))  # [batch, rows, 4]
+            logits = logits + (features @ state.reach.float()[..., None])[..., 0]
+        if self.dated:
+            logits = logits.masked_fill(self.first_seen[code] >= known_by[..., None], -torch.inf)
+        return logits
+
+    def item_bias(self, code: Int64[Tensor, " items"]) -> Float[Tensor, " items"]:
+        """How welcome an item is whatever the question; 0 for one that training never saw."""
+        trained = self.nodes["item"].trained
+        inside = code < len(trained)
+        row = torch.where(inside, code, 0)
+        return self.bias.weight[row, 0] * (trained[row] & inside)
+
+    def pointer_mass(
+        self, graph: TemporalGraph, context: Context, state: State, target: Int64[Tensor, " batch"]
+    ) -> Float[Tensor, "batch relations_heads"]:
+        """What each relation's heads give one item a question: their attention on its events, without a scatter."""
+        mass = []
+        for name, attention in state.attention.items():
+            hit = (graph.log.item[context.around[name].event] == target[:, None])[..., None]
+            mass.append((attention * hit).sum(1))
+        return torch.cat(mass, 1) if mass else state.z.new_zeros(len(target), 0)
