@@ -1,0 +1,1 @@
+"""From raw logs to graph directories: reading, mapping, checking, encoding, text and simulated cities."""

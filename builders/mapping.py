@@ -1,0 +1,182 @@
+"""Which column plays which role: given as a flat YAML, or guessed from names and contents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from builders.contents import fits, guess_by_contents
+from builders.names import find, nearest
+from builders.sources import Layout
+from graphrec.errors import InputError, MappingError
+
+ROLES = (
+    "user", "item", "location", "time", "lat", "lon", "utc_offset", "kind", "weight", "session", "split", "text",
+)  # fmt: skip
+"""What a column of a log can be."""
+REQUIRED = ("user", "item", "time")
+"""The roles that no log can do without."""
+
+
+class Mapping(Layout):
+    """Roles and the columns that play them, with constants and formats beside them under their own keys."""
+
+    user: str | None = None
+    """Who: any id."""
+    item: str | None = None
+    """What: any id; this is what gets recommended."""
+    location: str | None = None
+    """Where: any id; without it, cells are made of the coordinates."""
+    time: str | None = None
+    """When."""
+    lat: str | None = None
+    """Latitude in degrees."""
+    lon: str | None = None
+    """Longitude in degrees."""
+    utc_offset: str | None = None
+    """Minutes from UTC to local time."""
+    kind: str | None = None
+    """What was done: view, buy, check-in, ..."""
+    weight: str | None = None
+    """How strong the event is: a rating, a quantity."""
+    session: str | None = None
+    """Which trajectory, visit or basket of the user it belongs to."""
+    split: str | None = None
+    """``train``, ``val`` or ``test``."""
+    text: str | None = None
+    """What the item says in words, where no table of items does."""
+
+    time_format: str = "auto"
+    """``auto``, ``iso``, ``epoch_s``, ``epoch_ms``, ``epoch_us`` or a strptime pattern such as ``%d/%m/%Y %H:%M``."""
+    utc_offset_constant: int | None = Field(default=None, ge=-900, le=900)
+    """Minutes from UTC to local time of every event."""
+    kind_constant: str | None = None
+    """What was done in every event."""
+    item_id: str | None = None
+    """Id column of the table of items (users, locations: likewise)."""
+    user_id: str | None = None
+    location_id: str | None = None
+    item_text: str | None = None
+    """Template of an item's text over its table's columns, or the log's if there is no table (users, locations: likewise)."""
+    user_text: str | None = None
+    location_text: str | None = None
+    item_label: str | None = None
+    """Column with a short name for people."""
+    user_label: str | None = None
+    location_label: str | None = None
+    h3_resolution: int = Field(default=8, ge=0, le=15)
+    """Size of the H3 cells that become locations where the log names none; 8 is about 0.7 square kilometres."""
+    split_by: Literal["time", "files", "column", "user"] | None = None
+    """How the split is decided; None: by column if there is a split column, else by time."""
+    split_fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    """Shares of train, val and test, in time (of all events, or of each user's)."""
+    split_dates: tuple[str, str] | None = None
+    """First moment of val and first moment of test, in place of shares."""
+    split_values: dict[str, Literal["train", "val", "test"]] | None = None
+    """What the values of the split column mean, if they are not train, val and test."""
+    val_from_train: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the train events, the last in time, that become val where the log itself has none."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Mapping:
+        if any(share < 0 for share in self.split_fractions) or abs(sum(self.split_fractions) - 1) > 1e-6:
+            raise ValueError(f"split_fractions: three shares that add up to 1 expected, got {self.split_fractions}")
+        if (self.lat is None) != (self.lon is None):
+            raise ValueError("lat and lon: both or neither expected, got one of them")
+        return self
+
+    @staticmethod
+    def of(values: Dictionary[str, Any], where: str = "mapping") -> Mapping:
+        """A mapping from keys and values; MappingError says which key is wrong and what was probably meant."""
+        unknown = [key for key in values if key not in Mapping.model_fields]
+        if unknown:
+            known = list(Mapping.model_fields)
+            hint = nearest(str(unknown[0]), known)
+            raise MappingError(
+                f"{where}: unknown key {unknown[0]!r}{hint} (roles: {', '.join(ROLES)}; the rest: docs/mapping.md)"
+            )
+        try:
+            return Mapping.model_validate(dict(values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            message = str(first["msg"]).removeprefix("Value error, ")
+            raise MappingError(
+                f"{where}: {key + ': ' if key else ''}{message}" + (f", got {first['input']!r}" if key else "")
+            ) from None
+
+    @staticmethod
+    def load(path: str | Path) -> Mapping:
+        """Read a mapping from a flat YAML file."""
+        try:
+            values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}: a mapping in YAML expected ({error})") from error
+        except yaml.YAMLError as error:
+            raise MappingError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(values, dict):
+            raise MappingError(f"{path}: a flat YAML such as 'user: user_id' expected, got {type(values).__name__}")
+        return Mapping.of(values, str(path))
+
+    def save(self, path: str | Path) -> None:
+        """Write what was set as a flat YAML file."""
+        Path(path).write_text(yaml.safe_dump(self.settings(), sort_keys=False, allow_unicode=True), encoding="utf-8")
+
+    def settings(self) -> dict[str, Any]:
+        """The keys that differ from their defaults, roles first."""
+        found: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
+        return {key: found[key] for key in sorted(found, key=lambda key: key not in ROLES)}
+
+    def roles(self) -> dict[str, str]:
+        """The roles that have a column, with it."""
+        return {role: getattr(self, role) for role in ROLES if getattr(self, role) is not None}
+
+    def filled(self, guess: Mapping) -> Mapping:
+        """This mapping, with the guess where it says nothing.
+
+        Once a role is given, only the required roles are guessed besides: who maps columns means those columns.
+        """
+        wanted = REQUIRED if self.roles() else ROLES
+        missing = {role: getattr(guess, role) for role in wanted if getattr(self, role) is None}
+        free = {role: column for role, column in missing.items() if column not in self.roles().values()}
+        return self.model_copy(update=free)
+
+    def check_columns(self, columns: Sequence[str], where: str) -> None:
+        """Raise MappingError if a role's column is not there or a required role has none."""
+        for role, column in self.roles().items():
+            if column not in columns:
+                raise MappingError(
+                    f"{role}: {where} has no column {column!r}{nearest(column, columns)}; it has {', '.join(columns)}"
+                )
+        for role in REQUIRED:
+            if getattr(self, role) is None:
+                raise MappingError(
+                    f"{where}: no column looks like the {role}; it has {', '.join(columns)}; say which in a mapping, such as '{role}: {columns[0]}'"
+                )
+
+
+def guess_mapping(sample: Dictionary[str, Sequence[str]], named: bool = True) -> Mapping:
+    """Guess roles from the names of columns and from some of their values.
+
+    Parameters
+    ----------
+    sample
+        Values of the first rows by column.
+    named
+        Whether the names are the log's own; without, contents alone decide.
+    """
+    columns = list(sample)
+    roles: dict[str, str] = {}
+    for role in ROLES if named else ():
+        column = find(role, columns, roles.values())
+        if column is not None and fits(role, sample[column]):
+            roles[role] = column
+    if ("lat" in roles) != ("lon" in roles):
+        roles.pop("lat", None)
+        roles.pop("lon", None)
+    return Mapping.of({**roles, **guess_by_contents(sample, named, roles)})

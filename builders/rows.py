@@ -1,0 +1,143 @@
+"""The rows of a source in the engine: every column as text, every row with its number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import ibis
+import numpy as np
+import pyarrow as pa
+
+from builders.engine import engine_errors, materialise
+from builders.sources import Source
+from graphrec.errors import InputError
+
+SAMPLE_ROWS = 1000
+"""How many rows are looked at to find out what a column holds."""
+LINE_END = "\x1e"
+"""A delimiter that no line of JSON holds unescaped."""
+
+
+@ibis.udf.scalar.builtin
+def json_extract_string(document: str, path: str) -> str:
+    """A value of a JSON object as text (the engine's own function)."""
+
+
+@ibis.udf.scalar.builtin
+def json_valid(document: str) -> bool:
+    """Whether a text is JSON (the engine's own function)."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A source's rows in the engine."""
+
+    source: Source
+    """Where they come from."""
+    table: Any
+    """Columns ``c0``, ``c1``, ... (text, null where empty) in the source's order, and ``row`` from 1."""
+    rejected: pa.Table
+    """Lines that are no rows: ``row``, ``reason``, ``value``."""
+
+    def __len__(self) -> int:
+        return int(self.table.count().to_pyarrow().as_py())
+
+    def __getitem__(self, name: str) -> Any:
+        """The expression of a column by its name in the file."""
+        return self.table[f"c{self.source.columns.index(name)}"]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.source.columns
+
+    def sample(self) -> dict[str, list[str]]:
+        """Values of the first rows by column, without those that are missing."""
+        head = self.table.filter(self.table.row <= SAMPLE_ROWS).to_pyarrow()
+        return {name: head[f"c{place}"].drop_null().to_pylist() for place, name in enumerate(self.source.columns)}
+
+
+def read(connection: Any, source: Source, name: str) -> Rows:
+    """Read a whole source into the table ``name``.
+
+    Raises InputError for a source without a row.
+    """
+    reader = {"csv": _read_csv, "jsonl": _read_json, "parquet": _read_parquet}[source.format]
+    with engine_errors(str(source.path)):
+        rows = reader(connection, source, name)
+    if not len(rows) and not len(rows.rejected):
+        raise InputError(f"{source.path}: the file has a header but no row; a log with one row an event expected")
+    return rows
+
+
+def _read_csv(connection: Any, source: Source, name: str) -> Rows:
+    scan = connection.read_csv(
+        str(source.readable),
+        auto_detect=False,
+        delim=source.delimiter,
+        quote=source.quote,
+        escape=source.quote,
+        header=source.header,
+        compression=_compression(source),
+        columns={f"c{place}": "VARCHAR" for place in range(len(source.columns))},
+        store_rejects=True,
+    )
+    table = materialise(connection, name, scan)
+    errors = connection.table("reject_errors").select("line", "csv_line").distinct().order_by("line").to_pyarrow()
+    connection.raw_sql("DROP TABLE reject_errors; DROP TABLE reject_scans")
+    row = errors["line"].to_numpy().astype(np.int64) - source.header
+    rejected = _rejected(row, "wrong number of fields", errors["csv_line"])
+    return Rows(source, _numbered(connection, table, row, name), rejected)
+
+
+def _read_json(connection: Any, source: Source, name: str) -> Rows:
+    scan = connection.read_csv(
+        str(source.readable),
+        auto_detect=False,
+        delim=LINE_END,
+        quote="",
+        escape="",
+        header=False,
+        compression=_compression(source),
+        columns={"line": "VARCHAR"},
+        max_line_size=1 << 26,
+    )
+    lines = _numbered(
+        connection, materialise(connection, f"{name}_lines", scan), np.empty(0, np.int64), f"{name}_lines"
+    )
+    lines = lines.filter(lines.line.strip() != "")
+    good = json_valid(lines.line) & lines.line.strip().startswith("{")
+    bad = lines.filter(~good).select("row", "line").order_by("row").to_pyarrow()
+    keys = {f"c{place}": json_extract_string(lines.line, _json_path(key)) for place, key in enumerate(source.columns)}
+    table = materialise(connection, name, lines.filter(good).select("row", **keys))
+    return Rows(source, table, _rejected(bad["row"].to_numpy(), "not a JSON object", bad["line"]))
+
+
+def _read_parquet(connection: Any, source: Source, name: str) -> Rows:
+    scan = connection.read_parquet(str(source.readable))
+    text = {f"c{place}": scan[place].cast("string") for place in range(len(source.columns))}
+    table = materialise(connection, name, scan.select(**text))
+    nothing = np.empty(0, np.int64)
+    return Rows(source, _numbered(connection, table, nothing, name), _rejected(nothing, "", pa.array([], pa.string())))
+
+
+def _compression(source: Source) -> str:
+    return "gzip" if source.compression == "gzip" and source.readable == source.path else "none"
+
+
+def _json_path(key: str) -> str:
+    return '$."' + key.replace('"', '\\"') + '"'
+
+
+def _rejected(row: np.ndarray, reason: str, value: pa.Array | pa.ChunkedArray) -> pa.Table:
+    reasons = pa.array([reason] * len(row), pa.string())
+    return pa.table({"row": pa.array(row, pa.int64()), "reason": reasons, "value": value.cast(pa.string())})
+
+
+def _numbered(connection: Any, table: Any, rejected: np.ndarray, name: str) -> Any:
+    """The table with ``row``: the place among all rows of the file, counting those that were rejected."""
+    if not len(rejected):
+        return table.mutate(row=table.rowid() + 1)
+    count = int(table.count().to_pyarrow().as_py())
+    row = np.setdiff1d(np.arange(1, count + int(rejected.max()) + 1), rejected)[:count]
+    rows = connection.create_table(f"{name}_rows", pa.table({"place": np.arange(count), "row": row}), overwrite=True)
+    return table.mutate(place=table.rowid()).inner_join(rows, "place").drop("place")

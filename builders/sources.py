@@ -1,0 +1,193 @@
+"""Log files as they lie on disk: which there are and what each one is."""
+
+from __future__ import annotations
+
+import codecs
+import glob
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict
+
+from builders.dialect import column_names, detect_delimiter, detect_header, parse
+from builders.encoding import UTF8, detect_encoding, open_bytes, transcode, unpack
+from graphrec.errors import InputError, MappingError
+
+SAMPLE_BYTES = 1 << 18
+"""How much of a text file is looked at to find its delimiter, header and columns."""
+GZIP, PARQUET, ZSTD = b"\x1f\x8b", b"PAR1", b"\x28\xb5\x2f\xfd"
+
+
+class Layout(BaseModel):
+    """How the rows of a text file are written; what is None is detected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    delimiter: str | None = None
+    """What separates the fields, one to four characters."""
+    encoding: str | None = None
+    """How characters are written: utf-8, latin-1 or any other name that Python knows."""
+    header: bool | None = None
+    """Whether the first line names the columns."""
+    columns: tuple[str, ...] | None = None
+    """Names of the columns of a file without a header, in order."""
+    quote: str = '"'
+    """What fields are quoted with; empty for none."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One input file and what was found out about it."""
+
+    path: Path
+    """Where it is."""
+    readable: Path
+    """What the engine reads in its place: the file itself, or a copy in UTF-8 or unpacked."""
+    bytes: int
+    """Size on disk."""
+    sha256: str
+    """Hash of the file as it lies on disk."""
+    compression: str = "none"
+    """``gzip`` or ``none``."""
+    format: str = "csv"
+    """``csv`` (any delimiter), ``jsonl`` or ``parquet``."""
+    encoding: str | None = None
+    """How characters are written; None for Parquet."""
+    delimiter: str | None = None
+    """What separates the fields; None where the format has none."""
+    quote: str = '"'
+    """What fields are quoted with; empty for none."""
+    header: bool = True
+    """Whether the first line names the columns."""
+    columns: tuple[str, ...] = ()
+    """Names of the columns in order."""
+
+    @property
+    def name(self) -> str:
+        """The file's name without its folder."""
+        return self.path.name
+
+
+def expand(files: Sequence[str | Path]) -> list[Path]:
+    """Paths and globs as a list of paths that exist, each once, a glob's in the order of their names.
+
+    Raises InputError for a file that is not there or a glob that matches nothing.
+    """
+    found: dict[Path, None] = {}
+    for given in files:
+        path = Path(given).expanduser()
+        matches = [path] if path.exists() else sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+        if not matches:
+            wanted = "no file matches this pattern" if glob.has_magic(str(path)) else "there is no such file"
+            raise InputError(f"{given}: {wanted}; give the log's files, such as 'logs/*.csv.gz'")
+        found.update(dict.fromkeys(matches))
+    if not found:
+        raise InputError("a log file expected, got none")
+    return list(found)
+
+
+def detect(path: Path, layout: Layout, workspace: Path) -> Source:
+    """Find out what a file is, reading it once from end to end; copies that the engine needs go to ``workspace``.
+
+    Raises InputError for a file that is missing, a folder, empty, damaged, or neither text nor Parquet.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: a file expected, got a folder; give its files, such as '{path}/*.csv'")
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    source = Source(path, path, path.stat().st_size, digest)
+    magic = _head(source)[:4]
+    if magic == ZSTD:
+        raise InputError(f"{path}: zstd files are not read; unpack it first, for example with 'zstd -d'")
+    if magic[:2] == GZIP:
+        source = replace(source, compression="gzip")
+        magic = _head(source)[:4]
+    if not magic:
+        raise InputError(f"{path}: the file is empty; a log with one row an event expected")
+    return _parquet(source, workspace) if magic == PARQUET else _text(source, layout, workspace)
+
+
+def _head(source: Source) -> bytes:
+    with open_bytes(source.path, source.compression) as file:
+        return file.read(SAMPLE_BYTES)
+
+
+def _copy_path(source: Source, workspace: Path) -> Path:
+    return workspace / f"{source.sha256[:16]}-{source.path.stem}"
+
+
+def _parquet(source: Source, workspace: Path) -> Source:
+    readable = source.path
+    if source.compression == "gzip":
+        readable = unpack(source.path, _copy_path(source, workspace))
+    try:
+        schema = pq.read_schema(readable)
+    except (OSError, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{source.path}: the Parquet file is damaged ({reason}); write or fetch it again") from error
+    return replace(source, format="parquet", readable=readable, columns=tuple(schema.names))
+
+
+def _text(source: Source, layout: Layout, workspace: Path) -> Source:
+    encoding = detect_encoding(source.path, source.compression, layout.encoding)
+    readable = source.path
+    if encoding != UTF8:
+        readable = transcode(source.path, source.compression, encoding, _copy_path(source, workspace))
+    source = replace(source, encoding=encoding, readable=readable)
+    lines = _sample_lines(source)
+    if not lines:
+        raise InputError(f"{source.path}: the file holds blank lines only; a log with one row an event expected")
+    if layout.delimiter is None and lines[0].lstrip().startswith(("{", "[")):
+        return _json_lines(source, lines)
+    return _delimited(source, layout, lines)
+
+
+def _sample_lines(source: Source) -> list[str]:
+    encoding = source.encoding or UTF8
+    text = codecs.getincrementaldecoder(encoding)().decode(_head(source)).removeprefix("\ufeff")
+    lines = text.splitlines()
+    whole = lines[:-1] if len(lines) > 1 and len(text) > SAMPLE_BYTES // 4 else lines  # the last one may be cut
+    return [line for line in whole if line.strip()]
+
+
+def _json_lines(source: Source, lines: list[str]) -> Source:
+    names: dict[str, None] = {}
+    for line in lines:
+        names.update(dict.fromkeys(_json_object(line)))
+    if not names:
+        raise InputError(
+            f'{source.path}: JSON lines expected, one object such as {{"user": 1}} a line, got {lines[0][:60]!r}'
+        )
+    return replace(source, format="jsonl", columns=tuple(names))
+
+
+def _json_object(line: str) -> dict[str, Any]:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _delimited(source: Source, layout: Layout, lines: list[str]) -> Source:
+    delimiter = layout.delimiter or detect_delimiter(lines[:200], layout.quote)
+    first = parse(lines[:1], delimiter, layout.quote)[0]
+    named = layout.columns is not None
+    header = layout.header if layout.header is not None else not named and detect_header(first)
+    columns = layout.columns or column_names(first, header)
+    if len(columns) != len(first):
+        raise MappingError(
+            f"{source.path}: {len(columns)} column names are given for {len(first)} fields: {', '.join(columns)}"
+        )
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{source.path}: column names must differ, but {twice!r} is there twice; rename one of them")
+    return replace(source, delimiter=delimiter, quote=layout.quote, header=header, columns=columns)

@@ -1,0 +1,114 @@
+"""Which events are learned from, chosen with and judged on."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from builders.checks import SPLIT_WORDS
+from builders.mapping import Mapping
+from builders.timestamps import parse_date
+from graphrec.errors import InputError
+from graphrec.events import SPLITS, TEST, TRAIN, VAL
+
+TEST_OF_USER, VAL_OF_REST = 0.2, 0.1
+"""By user: the share of each user's events that is test, and of the remaining ones that is val."""
+
+
+def split_method(mapping: Mapping) -> str:
+    """``time``, ``files``, ``column`` or ``user``: what the mapping says, else by column if there is one, else time."""
+    return mapping.split_by or ("column" if mapping.split else "time")
+
+
+def split_events(
+    mapping: Mapping, time: np.ndarray, user: np.ndarray, file: np.ndarray, column: np.ndarray, names: Sequence[str]
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """The split of every event and what the manifest says of it.
+
+    Parameters
+    ----------
+    mapping
+        Says how; see its ``split_*`` keys.
+    time, user, file, column
+        Of each event, [n], sorted by time: UTC seconds, user code, place of its file, code in the split column.
+    names
+        Names of the files.
+
+    Returns
+    -------
+    Codes [n] int8 (0 train, 1 val, 2 test) and ``{"method", "t_val", "t_test"}``.
+    """
+    method = split_method(mapping)
+    if method == "time":
+        t_val, t_test = _cuts(mapping, time)
+        split = np.where(time < t_val, TRAIN, np.where(time < t_test, VAL, TEST))
+        return split.astype(np.int8), {"method": method, "t_val": t_val, "t_test": t_test}
+    split = {"files": lambda: file_splits(names)[file], "column": lambda: column, "user": lambda: _by_user(user)}[
+        method
+    ]().astype(np.int8)
+    if mapping.val_from_train and not (split == VAL).any():
+        split = _carve_val(split, time, mapping.val_from_train)
+    return split, {"method": method, "t_val": _border(split, time, VAL), "t_test": _border(split, time, TEST)}
+
+
+def file_splits(names: Sequence[str]) -> np.ndarray:
+    """The split of each file by the word in its name; of three files without, in the order train, val, test."""
+    words = [re.search(r"train|val|dev|test", name.lower()) for name in names]
+    if all(words):
+        return np.array([SPLIT_WORDS[word.group()] for word in words if word], np.int8)
+    if len(names) == len(SPLITS):
+        return np.arange(len(SPLITS), dtype=np.int8)
+    raise InputError(
+        f"split_by: files: names with train, val and test in them expected, or three files in this order, got {', '.join(names)}"
+    )
+
+
+def _cuts(mapping: Mapping, time: np.ndarray) -> tuple[int, int]:
+    """First second of val and of test; a log that no second cuts is train as a whole."""
+    if mapping.split_dates is not None:
+        t_val, t_test = (parse_date(text) for text in mapping.split_dates)
+        if not time[0] < t_val <= t_test:
+            raise InputError(
+                f"split_dates: a first moment of val after the first event and not after that of test expected, got {mapping.split_dates}"
+            )
+        return t_val, t_test
+    train, val, _ = mapping.split_fractions
+    t_val, t_test = (_cut_after(time, share) for share in (train, train + val))
+    return t_val, t_test
+
+
+def _cut_after(time: np.ndarray, share: float) -> int:
+    row = math.floor(share * len(time) + 1e-9)
+    cut = int(time[row]) if row < len(time) else int(time[-1]) + 1
+    return cut if cut > time[0] else int(time[-1]) + 1
+
+
+def _by_user(user: np.ndarray) -> np.ndarray:
+    """The last events of each user are test, the last of those before are val; a user's first stays in train."""
+    order = np.argsort(user, kind="stable")  # by (user, time)
+    count = np.bincount(user)
+    start = np.concatenate([[0], np.cumsum(count)[:-1]])
+    place = np.empty(len(user), np.int64)
+    place[order] = np.arange(len(user)) - np.repeat(start, count)
+    test_from = count - np.floor(count * TEST_OF_USER).astype(np.int64)
+    val_from = test_from - np.floor(test_from * VAL_OF_REST).astype(np.int64)
+    return np.where(place < val_from[user], TRAIN, np.where(place < test_from[user], VAL, TEST))
+
+
+def _carve_val(split: np.ndarray, time: np.ndarray, share: float) -> np.ndarray:
+    train = time[split == TRAIN]
+    if not len(train):
+        return split
+    return np.where((split == TRAIN) & (time >= _cut_after(train, 1 - share)), VAL, split).astype(np.int8)
+
+
+def _border(split: np.ndarray, time: np.ndarray, first: int) -> int | None:
+    """The second that parts the splits before ``first`` from it and later ones; None where they overlap."""
+    before, after = time[split < first], time[split >= first]
+    if not len(before) or not len(after) or before.max() >= after.min():
+        return None
+    return int(after.min())

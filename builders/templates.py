@@ -1,0 +1,57 @@
+"""Texts of nodes, put together from columns: ``{title}. {category}. {description}``.
+
+``{Comedy?}`` stands for a column of yes and no: it gives the column's name where the column says 1, true or yes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import ibis
+
+from builders.names import nearest
+from graphrec.errors import MappingError
+
+_FIELD = re.compile(r"\{([^{}]+)\}")
+
+
+def fields(template: str) -> list[str]:
+    """Names of the columns that a template uses, in order."""
+    return [name.removesuffix("?") for name in _FIELD.findall(template)]
+
+
+def check_fields(template: str, key: str, columns: Iterable[str], where: str) -> None:
+    """Raise MappingError if the template uses a column that ``where`` does not have, or none at all."""
+    names, there = fields(template), list(columns)
+    if not names:
+        raise MappingError(
+            f"{key}: a template with a column in braces, such as '{{title}}', expected, got {template!r}"
+        )
+    for name in names:
+        if name not in there:
+            raise MappingError(
+                f"{key}: {where} has no column {name!r}{nearest(name, there)}; it has {', '.join(there)}"
+            )
+
+
+def render(template: str, columns: Mapping[str, Any]) -> Any:
+    """The expression of a template over text columns; null where every column is empty.
+
+    An empty column takes the punctuation that follows it along, and bars between words become commas.
+    """
+    pieces = _FIELD.split(template)  # literal, name, literal, name, ..., literal
+    text: Any = ibis.literal("")
+    for name, after in zip(pieces[1::2], pieces[2::2], strict=True):
+        value = _value(name, columns[name.removesuffix("?")].strip())
+        there = value.notnull() & (value != "")
+        text = text + there.ifelse(value + after, "")
+    filled = text.strip()
+    return (filled != "").ifelse(ibis.literal(pieces[0]) + filled, None)
+
+
+def _value(name: str, column: Any) -> Any:
+    if name.endswith("?"):
+        return column.lower().isin(["1", "true", "yes"]).ifelse(name.removesuffix("?"), "")
+    return column.replace("|", ", ")
