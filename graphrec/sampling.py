@@ -80,7 +80,7 @@ def event_coordinates(graph: TemporalGraph, event: Int64[Tensor, "*batch"]) -> F
     where = torch.full((*event.shape, 2), float("nan"), device=event.device)
     for kind, codes in (("location", graph.log.location), ("item", graph.log.item)):
         table = graph.nodes[kind].coordinates
-        if table is not None:
+        if table is not None and len(table):
             code = _take(codes, event)
             found = torch.where((code >= 0)[..., None], table[code.clamp(min=0)], float("nan"))
             where = torch.where(torch.isnan(found), where, found)
