@@ -60,7 +60,7 @@ class Ease:
 
     name = "ease"
 
-    def __init__(self, graph: TemporalGraph, ridge: float = 500) -> None:
+    def __init__(self, graph: TemporalGraph, ridge: float = 500.0) -> None:
         self.graph = graph
         self.ridge = ridge
 
