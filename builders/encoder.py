@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32, Int
+from safetensors import SafetensorError
 from torch import Tensor
 
 from builders.model_folder import ModelFolder, find_model
@@ -123,7 +124,7 @@ def load_encoder(name: str, device: torch.device | str | None = None) -> TextEnc
     with _quiet():
         try:
             transformer, tokenizer = _load(recipe.backbone)
-        except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().split("\n")[0]
             raise ConfigError(f"text model {name!r}: cannot be loaded from {model.path}: {reason}") from error
     tokenizer.model_max_length = _max_length(recipe, tokenizer, transformer.config)

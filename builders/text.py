@@ -131,7 +131,8 @@ class VectorCache:
             save_file({"digest": digests, "vectors": vectors}, aside)
             aside.replace(self.folder / f"{name}.safetensors")
         except (OSError, SafetensorError) as error:
-            aside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                aside.unlink()
             warnings.warn(f"{self.folder}: vectors are not kept for next time ({error})", RuntimeWarning, stacklevel=3)
 
 
