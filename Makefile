@@ -28,7 +28,7 @@ demo: setup  ## simulate a city, build, train, evaluate, recommend: about five m
 	$(BIN)/graphrec build $(CITY)/events.csv --items $(CITY)/items.csv --users $(CITY)/users.csv --locations $(CITY)/locations.csv --text-model minilm --out $(CITY)/graph
 	$(BIN)/graphrec train $(CITY)/graph --out $(CITY)/run
 	$(BIN)/graphrec evaluate $(CITY)/run --split test
-	$(BIN)/graphrec recommend $(CITY)/run --user "$$(sed -n 2p $(CITY)/users.csv | cut -d, -f1)" -k 5 --explain
+	$(BIN)/graphrec recommend $(CITY)/run --user u0000 -k 5 --explain
 	@echo "The report: $(CURDIR)/$(CITY)/run/report.html"
 
 test: setup  ## all tests that take seconds

@@ -11,12 +11,13 @@ from types import TracebackType
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 from rich.progress import TimeRemainingColumn as TimeLeftColumn
 from rich.table import Table
+from rich.text import Text
 
 console = Console(highlight=False)
 """Results, on stdout."""
@@ -98,26 +99,28 @@ def next_step(text: str) -> None:
     notes.print(f"[dim]next:[/] {escape(text)}", soft_wrap=True)
 
 
-def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
-    """A plain table; a column whose cells are all numbers is right-aligned, its numbers written by `number`."""
+def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Group:
+    """A plain table; a column of numbers only is right-aligned."""
     cells = [list(row) for row in rows]
-    result = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
+    result = _ruled()
     for place, name in enumerate(header):
         numeric = bool(cells) and all(isinstance(row[place], int | float) for row in cells)
-        result.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        result.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
     for row in cells:
-        result.add_row(*(number(cell) if isinstance(cell, int | float) else escape(str(cell)) for cell in row))
-    return result
+        result.add_row(*map(_cell, row))
+    return _titled(title, result)
 
 
-def facts(title: str, values: Mapping[str, object]) -> Table:
+def facts(title: str, values: Mapping[str, object]) -> Group:
     """Names and values, one a line."""
-    result = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False)
+    result = Table(
+        title=escape(title), title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False
+    )
     result.add_column(style="dim", no_wrap=True)
     result.add_column(overflow="fold")
     for name, value in values.items():
-        result.add_row(name, number(value) if isinstance(value, int | float) else escape(str(value)))
-    return result
+        result.add_row(escape(name), _cell(value))
+    return _titled(title, result)
 
 
 def metrics_table(
@@ -126,22 +129,39 @@ def metrics_table(
     metrics: Sequence[str] = METRICS,
     name: str = "stgat",
     title: str = "",
-) -> Table:
+) -> Group:
     """The model's metrics above those of the baselines, the best of each column in bold."""
     rows = {name: model, **baselines}
-    result = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, show_edge=False)
-    result.add_column("")
     shown = [metric for metric in metrics if metric in model]
-    best = {metric: max(row.get(metric, -math.inf) for row in rows.values()) for metric in shown}
+    best = {metric: max(_or_lowest(row.get(metric)) for row in rows.values()) for metric in shown}
+    result = _ruled()
+    result.add_column("")
     for metric in shown:
-        result.add_column(metric, justify="right")
+        result.add_column(escape(metric), justify="right")
     for label, row in rows.items():
         result.add_row(escape(label), *(_score(row.get(metric), best[metric]) for metric in shown))
-    return result
+    return _titled(title, result)
+
+
+def _ruled() -> Table:
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+
+
+def _titled(title: str, body: Table) -> Group:
+    """The title on a line of its own, as long as it is; rich would wrap it to the width of the table."""
+    return Group(Text(title, style="bold"), body) if title else Group(body)
+
+
+def _cell(value: object) -> str:
+    return number(value) if isinstance(value, int | float) else escape(str(value))
+
+
+def _or_lowest(value: float | None) -> float:
+    return value if value is not None and math.isfinite(value) else -math.inf
 
 
 def _score(value: float | None, best: float) -> str:
-    if value is None or not math.isfinite(value):
+    if _or_lowest(value) == -math.inf:
         return "-"
     return f"[bold]{value:.4f}[/]" if value == best else f"{value:.4f}"
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from cli import main as shell
-from cli.console import RichProgress, duration, metrics_table, moment, number, print_json, size
+from cli.console import RichProgress, duration, facts, metrics_table, moment, number, print_json, size, table
 from cli.main import app
 from graphrec.errors import GraphrecError, InputError
 
@@ -228,6 +228,20 @@ def test_the_best_of_each_metric_is_bold() -> None:
     assert "\x1b[1m0.3000\x1b[0m" in written
     assert "\x1b[1m0.4100\x1b[0m" in written
     assert "\x1b[1m0.4000" not in written
+
+
+def test_a_metric_that_a_baseline_lacks_is_a_dash_and_never_the_best() -> None:
+    page = Console(file=io.StringIO(), width=80, force_terminal=True, color_system="standard")
+    page.print(metrics_table({"mrr": 0.2}, {"absent": {}, "undefined": {"mrr": float("nan")}}))
+    written = page.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b[1m0.2000\x1b[0m" in written
+    assert written.count(" -") == 2
+
+
+def test_brackets_in_names_are_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().print(table("run [red]", ["[b]"], [["[/x]"]]), facts("[y]", {"a[i]": "[dim]"}))
+    written = capsys.readouterr().out
+    assert all(text in written for text in ("run [red]", "[b]", "[/x]", "[y]", "a[i]", "[dim]"))
 
 
 def test_progress_off_a_terminal_is_one_line() -> None:
