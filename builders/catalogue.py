@@ -10,11 +10,12 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
-from builders.checks import Check, check_coordinates, present, quarantine, sift
+from builders.checks import Check, check_coordinates, present
 from builders.contents import is_words
 from builders.engine import engine_errors, materialise
 from builders.mapping import Mapping
 from builders.names import READABLE, SYNONYMS, find, nearest, plain
+from builders.quarantine import quarantine, sift
 from builders.rows import Rows, read
 from builders.sources import Layout, Source, detect
 from builders.templates import check_fields, render
@@ -74,7 +75,7 @@ def read_catalogue(
     with engine_errors(str(path)):
         good, bad = sift(connection, f"{kind}_table", rows, *_check(rows, columns))
         good, again = _one_row_an_id(connection, f"{kind}_catalogue", good, rows)
-    return Catalogue(rows.source, len(rows) + len(rows.rejected), columns, good, pa.concat_tables([bad, again]))
+    return Catalogue(rows.source, rows.total, columns, good, pa.concat_tables([bad, again]))
 
 
 def _complete(kind: str, rows: Rows, given: TableMapping, mapping: Mapping) -> TableMapping:
@@ -97,7 +98,8 @@ def _complete(kind: str, rows: Rows, given: TableMapping, mapping: Mapping) -> T
         check_fields(found.text, f"{kind}_text", names, where)
     if found.id is None:
         raise MappingError(
-            f"{where}: no column looks like the {kind}'s id; it has {', '.join(names)}; say which in a mapping, such as '{kind}_id: {names[0]}'"
+            f"{where}: no column looks like the {kind}'s id; it has {', '.join(names)}; "
+            f"say which in a mapping, such as '{kind}_id: {names[0]}'"
         )
     alone = (found.lat is None) != (found.lon is None)
     text = found.text or default_template(rows, found.id)

@@ -1,4 +1,4 @@
-"""Rows that cannot be used: found, told apart by reason, set aside and counted, never repaired."""
+"""What makes a row unusable, and the roles of a usable one as typed columns; nothing is repaired."""
 
 from __future__ import annotations
 
@@ -6,30 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import ibis
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from builders.engine import materialise
+from builders.contents import SPLIT_WORDS
 from builders.mapping import Mapping
 from builders.rows import Rows
 from builders.templates import render
 from builders.timestamps import EARLIEST, LATEST, to_seconds
-from graphrec.errors import InputError
 
 MISSING = ("", "\\N", "null", "NULL", "nan", "NaN", "None", "NA", "N/A")
 """What logs write where there is no value."""
-DUPLICATE = "duplicate row"
-QUARANTINE = pa.schema(
-    [
-        ("file", pa.string()),
-        ("row", pa.int64()),
-        ("column", pa.string()),
-        ("reason", pa.string()),
-        ("value", pa.string()),
-    ]
-)
-"""Columns of quarantine.parquet."""
-SPLIT_WORDS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2}
 MOST_OFFSET = 15 * 60
 """No clock on earth is further from UTC, in minutes."""
 
@@ -134,67 +119,3 @@ def _split_code(value: Any, mapping: Mapping) -> Any:
     else:
         words = {written: SPLIT_WORDS[name] for written, name in mapping.split_values.items()}
     return ibis.cases(*((value == word, code) for word, code in words.items()), else_=None)
-
-
-def sift(connection: Any, name: str, rows: Rows, columns: dict[str, Any], checks: list[Check]) -> tuple[Any, pa.Table]:
-    """Part good rows from bad: the good ones as table ``name`` with ``columns``, the bad ones as `QUARANTINE`.
-
-    A row is set aside for the first check that it fails.
-    """
-    failed = ibis.cases(*((check.bad, place) for place, check in enumerate(checks)), else_=-1)
-    value = ibis.cases(*((check.bad, check.value.cast("string")) for check in checks), else_=None)
-    checked = materialise(connection, f"{name}_checked", rows.table.select(**columns, failed=failed, value=value))
-    bad = checked.filter(checked.failed >= 0).select("row", "failed", "value").order_by("row").to_pyarrow()
-    good = materialise(connection, name, checked.filter(checked.failed < 0).drop("failed", "value"))
-    connection.drop_table(f"{name}_checked")
-    place = bad["failed"]
-    failed_rows = quarantine(
-        rows.source.name,
-        bad["row"],
-        pc.take(pa.array([check.column for check in checks]), place),
-        pc.take(pa.array([check.reason for check in checks]), place),
-        bad["value"],
-    )
-    rejected = rows.rejected
-    nothing = pa.nulls(len(rejected), pa.string())
-    lines = quarantine(rows.source.name, rejected["row"], nothing, rejected["reason"], rejected["value"])
-    return good, pa.concat_tables([failed_rows, lines]).sort_by("row")
-
-
-def quarantine(file: str, row: Any, column: Any, reason: Any, value: Any) -> pa.Table:
-    """Rows for quarantine.parquet."""
-    return pa.table([pa.array([file] * len(row), pa.string()), row, column, reason, value], schema=QUARANTINE)
-
-
-def set_aside_duplicates(connection: Any, name: str, events: Any, files: list[str]) -> tuple[Any, pa.Table]:
-    """Keep the first of rows that are the same in every column; the others go to quarantine."""
-    same = ibis.window(group_by=["user", "item", "time", "content"], order_by=["file", "row"])
-    ranked = events.mutate(copy=ibis.row_number().over(same), first_row=events.row.first().over(same))
-    ranked = materialise(connection, f"{name}_ranked", ranked)
-    kept = materialise(connection, name, ranked.filter(ranked["copy"] == 0).drop("copy", "first_row", "content"))
-    again = ranked.filter(ranked["copy"] > 0).order_by("file", "row").select("file", "row", "first_row").to_pyarrow()
-    connection.drop_table(f"{name}_ranked")
-    value = pa.array([f"same as row {first}" for first in again["first_row"].to_pylist()], pa.string())
-    reason = pa.array([DUPLICATE] * len(again), pa.string())
-    file = pc.take(pa.array(files, pa.string()), again["file"])
-    return kept, pa.table([file, again["row"], pa.nulls(len(again), pa.string()), reason, value], schema=QUARANTINE)
-
-
-def counts_by_reason(rows: pa.Table) -> dict[str, int]:
-    """How many rows were set aside for each reason, the commonest first."""
-    counts = pc.value_counts(rows["reason"].combine_chunks()).to_pylist()
-    return {entry["values"]: entry["counts"] for entry in sorted(counts, key=lambda entry: -entry["counts"])}
-
-
-def refuse_if_most_are_bad(rows: pa.Table, total: int, where: str) -> None:
-    """Raise InputError, with the commonest reason and an example, if more than half of ``total`` rows are bad."""
-    if 2 * len(rows) <= total:
-        return
-    reason, count = next(iter(counts_by_reason(rows).items()))
-    example = rows.filter(pc.equal(rows["reason"], reason)).slice(0, 1).to_pylist()[0]
-    column = f"{example['column']}=" if example["column"] else ""
-    raise InputError(
-        f"{where}: {len(rows):,} of {total:,} rows cannot be used, mostly: {reason} ({count:,}), such as "
-        f"{column}{example['value']!r} in row {example['row']} of {example['file']}; correct the mapping or the log "
-        "('graphrec inspect' shows what is in it)"
-    )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _DECIMAL = re.compile(r"[+-]?\d+\.\d{3,}")
 _EPOCH = re.compile(r"(\d{9,10}|\d{12,13}|\d{15,16})(\.\d+)?")
 _WRITTEN_TIME = re.compile(r".*\d{4}-\d{2}-\d{2}.*|.*\d{1,2}:\d{2}.*|(19|20)\d{6}|\d{1,4}[./]\d{1,2}[./]\d{1,4}.*")
-_SPLITS = {"train", "val", "valid", "validation", "test"}
+SPLIT_WORDS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2}
+"""How logs write the splits, with their codes."""
 
 
 def share(values: Sequence[str], pattern: re.Pattern[str]) -> float:
@@ -50,20 +52,18 @@ def kind_of(values: Sequence[str]) -> str:
 
 
 def fits(role: str, values: Sequence[str]) -> bool:
-    """Whether a column whose name says ``role`` holds values that can be one; an empty sample decides nothing."""
+    """Whether a column whose name says ``role`` holds values that can be one."""
     if not values:
         return role in ("user", "item", "time")
-    checks = {
-        "time": lambda: True,
-        "lat": lambda: is_number(values),
-        "lon": lambda: is_number(values),
-        "utc_offset": lambda: is_number(values) and is_degrees(values, 900),
-        "weight": lambda: is_number(values),
-        "kind": lambda: len(set(values)) <= 100,
-        "split": lambda: {value.strip().lower() for value in values} <= _SPLITS,
-        "text": lambda: is_words(values),
-    }
-    return checks[role]() if role in checks else True
+    if role in ("lat", "lon", "weight"):
+        return is_number(values)
+    if role == "utc_offset":
+        return is_degrees(values, 900)
+    if role == "kind":
+        return len(set(values)) <= 100
+    if role == "split":
+        return {value.strip().lower() for value in values} <= SPLIT_WORDS.keys()
+    return role != "text" or is_words(values)
 
 
 def guess_by_contents(sample: Mapping[str, Sequence[str]], named: bool, taken: Mapping[str, str]) -> dict[str, str]:
@@ -76,7 +76,7 @@ def guess_by_contents(sample: Mapping[str, Sequence[str]], named: bool, taken: M
     if named:
         return found
     free = [column for column in free if column not in found.values()]
-    for lat, lon in zip(free, free[1:], strict=False):
+    for lat, lon in pairwise(free):
         decimals = all(share(sample[column], _DECIMAL) > 0.5 for column in (lat, lon))
         if decimals and is_degrees(sample[lat], 90) and is_degrees(sample[lon], 180):
             found |= {"lat": lat, "lon": lon}

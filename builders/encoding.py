@@ -66,7 +66,8 @@ def detect_encoding(path: Path, compression: str, wanted: str | None) -> str:
         return UTF8
     if wanted is not None or control:
         raise InputError(
-            f"{path}: {wrong} is not UTF-8; name the file's encoding in the mapping, such as 'encoding: latin-1' or 'encoding: cp1252'"
+            f"{path}: {wrong} is not UTF-8; name the file's encoding in the mapping, such as 'encoding: latin-1' "
+            "or 'encoding: cp1252'"
         )
     return LATIN1
 

@@ -23,7 +23,8 @@ class Encoded:
 
     columns: pa.Table
     """One row an event, sorted by time, ties in log order: codes ``user`` ``item`` ``location`` (-1: none) ``kind``
-    and ``visit`` (one for each session of a user, -1: none), ``time``, ``utc_offset``, ``weight``, ``file``, ``split``."""
+    and ``visit`` (one for each session of a user, -1: none), ``time``, ``utc_offset``, ``weight``, ``file``,
+    ``split``."""
     vocabularies: dict[str, Any]
     """For each node type a table with ``id``, ``code``, ``first_seen`` and what its first event says: ``lat``, ``lon``,
     ``place_lat``, ``place_lon``, ``text``, ``label``."""

@@ -24,6 +24,7 @@ from builders.manifest import describe
 from builders.mapping import Mapping
 from builders.nodes import at_relation, node_table, refuse_foreign
 from builders.places import Placed, near, place_events
+from builders.quarantine import refuse_if_most_are_bad
 from builders.split import split_events
 from builders.vectors import write_vectors
 from graphrec.errors import MappingError
@@ -129,6 +130,7 @@ def _read_catalogues(
 
 def _tables(connection: Any, log: Log, catalogues: dict[str, Catalogue], progress: Progress) -> Tables:
     checked = check_log(connection, log, "item" in catalogues, progress)
+    refuse_if_most_are_bad(checked.quarantine, checked.total, log.name)
     with engine_errors(log.name):
         placed = place_events(
             connection, checked.events, log.mapping, catalogues.get("item"), catalogues.get("location")
@@ -139,7 +141,10 @@ def _tables(connection: Any, log: Log, catalogues: dict[str, Catalogue], progres
     columns = encoded.columns
     split, about = split_events(
         log.mapping,
-        *(columns[name].to_numpy() for name in ("time", "user", "file", "split")),
+        time=columns["time"].to_numpy(),
+        user=columns["user"].to_numpy(),
+        file=columns["file"].to_numpy(),
+        column=columns["split"].to_numpy(),
         names=[rows.source.name for rows in log.files],
     )
     coordinates = [nodes["location"][name].to_numpy() for name in ("lat", "lon")]

@@ -12,10 +12,11 @@ import ibis
 import pyarrow as pa
 
 from builders.catalogue import TableMapping
-from builders.checks import check_events, refuse_if_most_are_bad, set_aside_duplicates, sift
+from builders.checks import check_events
 from builders.engine import engine_errors
 from builders.mapping import Mapping, guess_mapping
 from builders.presets import Preset, find_files, load_preset
+from builders.quarantine import set_aside_duplicates, sift
 from builders.rows import Rows, read
 from builders.sources import detect, expand
 from builders.templates import check_fields
@@ -92,17 +93,16 @@ class Checked:
     events: Any
     """Good rows of all files: the roles as typed columns, ``file`` (its place) and ``row``."""
     quarantine: pa.Table
-    """The others, see `builders.checks.QUARANTINE`."""
+    """The others, see `builders.quarantine.QUARANTINE`."""
+    total: int
+    """Rows of all files, good and bad."""
 
 
 def check_log(connection: Any, log: Log, has_items: bool, progress: Progress) -> Checked:
-    """Check every row of a log; rows that cannot be used and repeated rows are set aside.
-
-    Raises InputError if more than half of the rows cannot be used.
-    """
+    """Check every row of a log; rows that cannot be used and repeated rows are set aside."""
     check_mapping(log, has_items)
     mapping = log.mapping.model_copy(update={"item_text": None, "item_label": None}) if has_items else log.mapping
-    good, bad, total = [], [], 0
+    good, bad = [], []
     progress.start("checking", len(log.files))
     for place, rows in enumerate(log.files):
         with engine_errors(str(rows.source.path)):
@@ -110,13 +110,12 @@ def check_log(connection: Any, log: Log, has_items: bool, progress: Progress) ->
             table, quarantine = sift(connection, f"good{place}", rows, columns, checks)
         good.append(table.mutate(file=ibis.literal(place, type="int32")))
         bad.append(quarantine)
-        total += len(rows) + len(rows.rejected)
         progress.advance(note=rows.source.name)
-    refuse_if_most_are_bad(pa.concat_tables(bad), total, log.name)
     names = [rows.source.name for rows in log.files]
     events, again = set_aside_duplicates(connection, "events", ibis.union(*good) if len(good) > 1 else good[0], names)
+    total = sum(rows.total for rows in log.files)
     progress.finish()
-    return Checked(events, pa.concat_tables([*bad, again]))
+    return Checked(events, pa.concat_tables([*bad, again]), total)
 
 
 def time_format(connection: Any, rows: Rows, mapping: Mapping) -> str:

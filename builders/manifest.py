@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from builders.catalogue import Catalogue
-from builders.checks import counts_by_reason
 from builders.directory import content_hash
 from builders.log import Log
+from builders.quarantine import counts_by_reason
 from builders.sources import Source
 from graphrec.events import SPLITS
 from graphrec.graph import FORMAT
@@ -65,7 +65,7 @@ def _sources(log: Log, catalogues: dict[str, Catalogue]) -> list[dict[str, Any]]
     def entry(source: Source, rows: int, role: str) -> dict[str, Any]:
         return {"name": source.name, "bytes": source.bytes, "sha256": source.sha256, "rows": rows, "role": role}
 
-    logs = [entry(rows.source, len(rows) + len(rows.rejected), "events") for rows in log.files]
+    logs = [entry(rows.source, rows.total, "events") for rows in log.files]
     return logs + [entry(table.source, table.count, kind) for kind, table in catalogues.items()]
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from builders.contents import fits, guess_by_contents
 from builders.names import find, nearest
 from builders.sources import Layout
+from builders.timestamps import EPOCHS
 from graphrec.errors import InputError, MappingError
 
 ROLES = (
@@ -57,18 +59,20 @@ class Mapping(Layout):
     """Minutes from UTC to local time of every event."""
     kind_constant: str | None = None
     """What was done in every event."""
+
     item_id: str | None = None
-    """Id column of the table of items (users, locations: likewise)."""
-    user_id: str | None = None
-    location_id: str | None = None
+    """Id column of the table of items; likewise ``user_id`` and ``location_id``."""
     item_text: str | None = None
-    """Template of an item's text over its table's columns, or the log's if there is no table (users, locations: likewise)."""
-    user_text: str | None = None
-    location_text: str | None = None
+    """Template of an item's text over its table's columns, or over the log's where there is no such table."""
     item_label: str | None = None
-    """Column with a short name for people."""
+    """Column with an item's short name, in its table or else in the log."""
+    user_id: str | None = None
+    user_text: str | None = None
     user_label: str | None = None
+    location_id: str | None = None
+    location_text: str | None = None
     location_label: str | None = None
+
     h3_resolution: int = Field(default=8, ge=0, le=15)
     """Size of the H3 cells that become locations where the log names none; 8 is about 0.7 square kilometres."""
     split_by: Literal["time", "files", "column", "user"] | None = None
@@ -82,6 +86,20 @@ class Mapping(Layout):
     val_from_train: float = Field(default=0.0, ge=0, lt=1)
     """Share of the train events, the last in time, that become val where the log itself has none."""
 
+    @field_validator("split_dates", mode="before")
+    @classmethod
+    def _as_text(cls, dates: Any) -> Any:
+        """YAML reads an unquoted date as a date."""
+        is_list = isinstance(dates, list | tuple)
+        return [day.isoformat() if isinstance(day, date) else day for day in dates] if is_list else dates
+
+    @field_validator("time_format")
+    @classmethod
+    def _known_format(cls, time_format: str) -> str:
+        if time_format not in ("auto", "iso", *EPOCHS) and "%" not in time_format:
+            raise ValueError(f"auto, iso, {', '.join(EPOCHS)} or a pattern such as %d/%m/%Y %H:%M expected")
+        return time_format
+
     @model_validator(mode="after")
     def _check(self) -> Mapping:
         if any(share < 0 for share in self.split_fractions) or abs(sum(self.split_fractions) - 1) > 1e-6:
@@ -93,22 +111,15 @@ class Mapping(Layout):
     @staticmethod
     def of(values: Dictionary[str, Any], where: str = "mapping") -> Mapping:
         """A mapping from keys and values; MappingError says which key is wrong and what was probably meant."""
-        unknown = [key for key in values if key not in Mapping.model_fields]
-        if unknown:
-            known = list(Mapping.model_fields)
-            hint = nearest(str(unknown[0]), known)
-            raise MappingError(
-                f"{where}: unknown key {unknown[0]!r}{hint} (roles: {', '.join(ROLES)}; the rest: docs/mapping.md)"
-            )
+        for key in values:
+            if key not in Mapping.model_fields:
+                hint = nearest(str(key), list(Mapping.model_fields))
+                roles = ", ".join(ROLES)
+                raise MappingError(f"{where}: unknown key {key!r}{hint} (roles: {roles}; the rest: docs/mapping.md)")
         try:
             return Mapping.model_validate(dict(values))
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            message = str(first["msg"]).removeprefix("Value error, ")
-            raise MappingError(
-                f"{where}: {key + ': ' if key else ''}{message}" + (f", got {first['input']!r}" if key else "")
-            ) from None
+            raise MappingError(f"{where}: {_first_problem(error)}") from None
 
     @staticmethod
     def load(path: str | Path) -> Mapping:
@@ -156,8 +167,17 @@ class Mapping(Layout):
         for role in REQUIRED:
             if getattr(self, role) is None:
                 raise MappingError(
-                    f"{where}: no column looks like the {role}; it has {', '.join(columns)}; say which in a mapping, such as '{role}: {columns[0]}'"
+                    f"{where}: no column looks like the {role}; it has {', '.join(columns)}; "
+                    f"say which in a mapping, such as '{role}: {columns[0]}'"
                 )
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors()[0]
+    message = str(first["msg"]).removeprefix("Value error, ")
+    if not first["loc"]:
+        return message
+    return f"{first['loc'][0]}: {message}, got {first['input']!r}"
 
 
 def guess_mapping(sample: Dictionary[str, Sequence[str]], named: bool = True) -> Mapping:

@@ -16,27 +16,35 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "sku", "asin", "article_id", "track_id", "song_id", "book_id", "business_id", "gmap_id", "place_id", "game_id",
         "app_id", "video_id", "content_id", "artist_id", "ad_id", "news_id", "isbn", "station_id", "store_id",
     ),
-    "location": ("location", "location_id", "loc_id", "area_id", "zone_id", "cell_id", "region_id", "district_id", "place_id", "store_id"),
+    "location": (
+        "location", "location_id", "loc_id", "area_id", "zone_id", "cell_id", "region_id",
+        "district_id", "place_id", "store_id",
+    ),
     "time": (
-        "time", "timestamp", "utc_time", "unix_time", "unix_s", "datetime", "date_time", "event_time", "created_at", "date", "ts",
-        "unix_review_time", "time_stamp", "check_in_time", "checkin_time", "rated_at", "occurred_at", "when", "epoch",
+        "time", "timestamp", "utc_time", "unix_time", "unix_s", "datetime", "date_time", "event_time", "created_at",
+        "date", "ts", "unix_review_time", "time_stamp", "check_in_time", "checkin_time", "rated_at", "occurred_at",
+        "when", "epoch",
     ),
     "lat": ("lat", "latitude"),
     "lon": ("lon", "longitude", "lng", "long"),
     "utc_offset": ("utc_offset", "timezone_offset", "tz_offset", "offset_minutes", "timezone", "offset", "zone"),
-    "kind": ("kind", "event", "event_type", "action", "behavior", "behaviour", "behavior_type", "event_name", "interaction"),
+    "kind": (
+        "kind", "event", "event_type", "action", "behavior", "behaviour", "behavior_type", "event_name", "interaction",
+    ),
     "weight": ("weight", "rating", "stars", "score", "quantity", "count", "overall"),
     "session": ("session", "session_id", "trajectory_id", "traj_id", "visit_id", "trip_id", "basket_id", "order_id"),
     "split": ("split", "subset", "fold"),
-    "text": ("text", "category", "category_name", "poi_catname", "cat", "cat_name", "genre", "genres", "title", "item_name"),
+    "text": (
+        "text", "category", "category_name", "poi_catname", "cat", "cat_name", "genre", "genres", "title", "item_name",
+    ),
     "label": ("label", "title", "name", "item_name", "product_name", "venue_name", "username", "user_name"),
     "id": ("id", "identifier", "key", "code"),
 }  # fmt: skip
 """What logs call a role, the likelier first; compared without case, blanks and underscores."""
 READABLE = (
     "title", "name", "label", "item_name", "product_name", "brand", "category", "categories", "category_name",
-    "genre", "genres", "type", "cuisine", "tags", "keywords", "description", "summary", "text", "bio", "about", "profile",
-    "interests", "occupation", "address", "neighbourhood", "neighborhood", "locality", "city", "features",
+    "genre", "genres", "type", "cuisine", "tags", "keywords", "description", "summary", "text", "bio", "about",
+    "profile", "interests", "occupation", "address", "neighbourhood", "neighborhood", "locality", "city", "features",
 )  # fmt: skip
 """Columns of a table that say in words what a node is, in the order in which they read well."""
 
@@ -53,7 +61,7 @@ def find(role: str, columns: Sequence[str], taken: Iterable[str] = ()) -> str | 
 
 
 def nearest(name: str, columns: Sequence[str]) -> str:
-    """A hint such as ``, did you mean 'user_id'?`` for a name that is not among the columns; empty without a near one."""
+    """A hint such as ``, did you mean 'user_id'?`` for a name that is not there; empty without a near one."""
     by_name = {plain(column): column for column in columns}
     match = difflib.get_close_matches(plain(name), list(by_name), n=1, cutoff=0.5)
     return f", did you mean {by_name[match[0]]!r}?" if match else ""

@@ -59,8 +59,9 @@ def refuse_foreign(kind: str, nodes: pa.Table, catalogue: Catalogue, events: int
     if not events or not len(nodes) > events or pc.any(pc.equal(known, ALWAYS)).as_py():
         return
     raise InputError(
-        f"{catalogue.source.path}: not one {kind} of the log is in column {catalogue.mapping.id!r}; the log has ids such as "
-        f"{nodes['id'][0].as_py()!r}, the table {nodes['id'][events].as_py()!r}; say which column with '{kind}_id' in a mapping"
+        f"{catalogue.source.path}: not one {kind} of the log is in column {catalogue.mapping.id!r}; the log has ids "
+        f"such as {nodes['id'][0].as_py()!r}, the table {nodes['id'][events].as_py()!r}; say which column with "
+        f"'{kind}_id' in a mapping"
     )
 
 

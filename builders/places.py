@@ -30,7 +30,7 @@ class Placed:
     method: str
     """``log`` (its own ids), ``h3`` (cells of the coordinates) or ``none``."""
     listed: Any | None
-    """Locations that are known without an event: ``row``, ``id``, ``label``, ``text``, ``lat``, ``lon``; None: none are."""
+    """Locations known without an event: ``row``, ``id``, ``label``, ``text``, ``lat``, ``lon``; None: none are."""
     items: Any | None
     """``id`` and ``location`` of the items that their catalogue places; None: it places none."""
 
@@ -123,11 +123,12 @@ def _unit_vectors(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
 def _neighbours(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     chord = 2 * np.sin(NEAR_METRES / EARTH_RADIUS / 2)
     wanted = min(NEAREST + 1, len(points))  # itself is among them
-    distance, target = cKDTree(points).query(points, k=wanted, distance_upper_bound=chord)
+    found = cKDTree(points).query(points, k=wanted, distance_upper_bound=chord)
+    distance, target = np.ravel(found[0]), np.ravel(found[1])
     source = np.repeat(np.arange(len(points)), wanted)
-    distance, target = distance.ravel(), target.ravel()
-    rank = np.cumsum((target != source).reshape(-1, wanted), axis=1).ravel()
-    real = np.isfinite(distance) & (target != source) & (rank <= NEAREST)
+    other = np.isfinite(distance) & (target != source)
+    rank = np.cumsum(other.reshape(-1, wanted), axis=1).ravel()
+    real = other & (rank <= NEAREST)  # among many at one point, itself need not be found
     metres = 2 * EARTH_RADIUS * np.arcsin(distance[real] / 2)
     return source[real], target[real], metres
 

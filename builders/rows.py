@@ -43,12 +43,14 @@ class Rows:
     def __len__(self) -> int:
         return int(self.table.count().to_pyarrow().as_py())
 
+    @property
+    def total(self) -> int:
+        """Lines of the file, those that are no rows included."""
+        return len(self) + len(self.rejected)
+
     def __getitem__(self, name: str) -> Any:
         """The expression of a column by its name in the file."""
         return self.table[f"c{self.source.columns.index(name)}"]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.source.columns
 
     def sample(self) -> dict[str, list[str]]:
         """Values of the first rows by column, without those that are missing."""
@@ -64,7 +66,7 @@ def read(connection: Any, source: Source, name: str) -> Rows:
     reader = {"csv": _read_csv, "jsonl": _read_json, "parquet": _read_parquet}[source.format]
     with engine_errors(str(source.path)):
         rows = reader(connection, source, name)
-    if not len(rows) and not len(rows.rejected):
+    if not rows.total:
         raise InputError(f"{source.path}: the file has a header but no row; a log with one row an event expected")
     return rows
 

@@ -82,7 +82,7 @@ def expand(files: Sequence[str | Path]) -> list[Path]:
     found: dict[Path, None] = {}
     for given in files:
         path = Path(given).expanduser()
-        matches = [path] if path.exists() else sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+        matches = [path] if path.exists() else _glob(path)
         if not matches:
             wanted = "no file matches this pattern" if glob.has_magic(str(path)) else "there is no such file"
             raise InputError(f"{given}: {wanted}; give the log's files, such as 'logs/*.csv.gz'")
@@ -90,6 +90,11 @@ def expand(files: Sequence[str | Path]) -> list[Path]:
     if not found:
         raise InputError("a log file expected, got none")
     return list(found)
+
+
+def _glob(pattern: Path) -> list[Path]:
+    names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
+    return sorted(Path(name) for name in names)
 
 
 def detect(path: Path, layout: Layout, workspace: Path) -> Source:

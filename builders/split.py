@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from builders.checks import SPLIT_WORDS
+from builders.contents import SPLIT_WORDS
 from builders.mapping import Mapping
 from builders.timestamps import parse_date
 from graphrec.errors import InputError
@@ -47,9 +47,8 @@ def split_events(
         t_val, t_test = _cuts(mapping, time)
         split = np.where(time < t_val, TRAIN, np.where(time < t_test, VAL, TEST))
         return split.astype(np.int8), {"method": method, "t_val": t_val, "t_test": t_test}
-    split = {"files": lambda: file_splits(names)[file], "column": lambda: column, "user": lambda: _by_user(user)}[
-        method
-    ]().astype(np.int8)
+    split_of_event = column if method == "column" else file_splits(names)[file] if method == "files" else _by_user(user)
+    split = split_of_event.astype(np.int8)
     if mapping.val_from_train and not (split == VAL).any():
         split = _carve_val(split, time, mapping.val_from_train)
     return split, {"method": method, "t_val": _border(split, time, VAL), "t_test": _border(split, time, TEST)}
@@ -63,7 +62,8 @@ def file_splits(names: Sequence[str]) -> np.ndarray:
     if len(names) == len(SPLITS):
         return np.arange(len(SPLITS), dtype=np.int8)
     raise InputError(
-        f"split_by: files: names with train, val and test in them expected, or three files in this order, got {', '.join(names)}"
+        "split_by: files: names with train, val and test in them expected, or three files in this order, "
+        f"got {', '.join(names)}"
     )
 
 
@@ -73,7 +73,8 @@ def _cuts(mapping: Mapping, time: np.ndarray) -> tuple[int, int]:
         t_val, t_test = (parse_date(text) for text in mapping.split_dates)
         if not time[0] < t_val <= t_test:
             raise InputError(
-                f"split_dates: a first moment of val after the first event and not after that of test expected, got {mapping.split_dates}"
+                "split_dates: the first moment of val, after the first event, and the first moment of test, not before "
+                f"that, expected, got {' and '.join(mapping.split_dates)}"
             )
         return t_val, t_test
     train, val, _ = mapping.split_fractions

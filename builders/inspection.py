@@ -1,0 +1,186 @@
+"""What a log looks like before it is built: files, columns, guessed roles, counts, trouble."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from builders.contents import kind_of
+from builders.engine import connect, engine_errors
+from builders.log import Log, check_log, open_log, time_format
+from builders.mapping import REQUIRED, Mapping
+from builders.quarantine import counts_by_reason, first_example
+from builders.rows import Rows
+from graphrec.progress import Progress, Silent
+
+EXAMPLES = 3
+"""How many different values of a column are shown."""
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of the log."""
+
+    name: str
+    """Without its folder."""
+    format: str
+    """``csv``, ``jsonl`` or ``parquet``."""
+    compression: str
+    """``gzip`` or ``none``."""
+    encoding: str | None
+    """How characters are written; None for Parquet."""
+    delimiter: str | None
+    """What separates fields; None where the format has none."""
+    header: bool
+    """Whether the first line names the columns."""
+    rows: int
+    """Lines of data, those that are no rows included."""
+    bytes: int
+    """Size on disk."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the log, as its first file has it."""
+
+    name: str
+    """As written, or ``column1``, ``column2``, ... without a header."""
+    holds: str
+    """``time``, ``integer``, ``number``, ``text`` or ``empty``."""
+    examples: tuple[str, ...]
+    """Some of its values."""
+    role: str | None
+    """The role that it plays, None for none."""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """One reason for which rows cannot be used."""
+
+    reason: str
+    """In the words of quarantine.parquet."""
+    count: int
+    """Rows."""
+    file: str
+    """Where the first of them is."""
+    row: int
+    """Its row in that file, from 1."""
+    column: str | None
+    """The column to blame; None for the row as a whole."""
+    value: str | None
+    """What stands there."""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a log looks like."""
+
+    files: tuple[File, ...]
+    """Its files in their order."""
+    columns: tuple[Column, ...]
+    """Columns of the first file."""
+    mapping: Mapping
+    """Roles that were given or guessed."""
+    missing_roles: tuple[str, ...]
+    """Required roles without a column; while there are any, nothing below is known."""
+    time_format: str | None
+    """How the first file's times are written."""
+    rows: int
+    """Lines of data in all files."""
+    events: int | None
+    """Rows that can be used."""
+    users: int | None
+    """Different users among them."""
+    items: int | None
+    """Different items among them."""
+    time_span: tuple[int, int] | None
+    """First and last time of them, UTC seconds."""
+    trouble: tuple[Trouble, ...]
+    """Why the other rows cannot be used, the commonest reason first."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as plain values that JSON can hold."""
+        return {**asdict(self), "mapping": self.mapping.settings()}
+
+
+def inspect_log(
+    files: Sequence[str | Path],
+    preset: str | None = None,
+    mapping: Mapping | Dictionary[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Inspection:
+    """Look at a log without building anything.
+
+    Parameters are those of `builders.graph.build_graph`.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read at all; MappingError if the mapping names a column that is not there.
+    """
+    with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch:
+        connection = connect(Path(scratch))
+        log = open_log(connection, files, preset, mapping, Path(scratch), progress or Silent())
+        missing = tuple(role for role in REQUIRED if getattr(log.mapping, role) is None)
+        facts = _nothing() if missing else _look(connection, log, progress or Silent())
+        return Inspection(
+            files=tuple(_file(rows) for rows in log.files),
+            columns=_columns(log),
+            mapping=log.mapping,
+            missing_roles=missing,
+            rows=sum(rows.total for rows in log.files),
+            **facts,
+        )
+
+
+def _nothing() -> dict[str, Any]:
+    return {"time_format": None, "events": None, "users": None, "items": None, "time_span": None, "trouble": ()}
+
+
+def _look(connection: Any, log: Log, progress: Progress) -> dict[str, Any]:
+    checked = check_log(connection, log, log.items is not None, progress)
+    events = checked.events
+    with engine_errors(log.name):
+        counts = events.aggregate(
+            events=events.count(),
+            users=events.user.nunique(),
+            items=events.item.nunique(),
+            first=events.time.min(),
+            last=events.time.max(),
+        ).to_pyarrow().to_pylist()[0]  # fmt: skip
+    span = (counts.pop("first"), counts.pop("last"))
+    bad = checked.quarantine
+    trouble = [Trouble(count=count, **first_example(bad, reason)) for reason, count in counts_by_reason(bad).items()]
+    return {
+        **counts,
+        "time_format": time_format(connection, log.files[0], log.mapping),
+        "time_span": span if counts["events"] else None,
+        "trouble": tuple(trouble),
+    }
+
+
+def _file(rows: Rows) -> File:
+    source = rows.source
+    return File(
+        name=source.name,
+        format=source.format,
+        compression=source.compression,
+        encoding=source.encoding,
+        delimiter=source.delimiter,
+        header=source.header,
+        rows=rows.total,
+        bytes=source.bytes,
+    )
+
+
+def _columns(log: Log) -> tuple[Column, ...]:
+    role_of = {column: role for role, column in log.mapping.roles().items()}
+    sample = log.files[0].sample()
+    return tuple(
+        Column(name, kind_of(values), tuple(dict.fromkeys(values))[:EXAMPLES], role_of.get(name))
+        for name, values in sample.items()
+    )
