@@ -71,20 +71,26 @@ def _categories(graph: TemporalGraph, items: NDArray[np.int64]) -> list[tuple[st
     sample = known[np.linspace(0, len(known) - 1, min(len(known), CATALOGUE_SAMPLE)).astype(np.int64)]
     catalogue = [text.split(". ") for text in _texts(graph, sample) if text]
     for place in range(max(map(len, catalogue), default=0)):
-        fields = [text[place] for text in catalogue if len(text) > place]
         for depth in (None, 2, 1):  # "Food > Restaurant > Thai" as a whole, or only its upper levels
-            distinct = {value for text in fields for value in _values(text, depth)}
-            few = 2 <= len(distinct) <= min(MOST_CATEGORIES, len(fields) / 2)
-            if few and len(fields) >= 0.8 * len(catalogue):
-                texts = [(text or "").split(". ") for text in _texts(graph, items)]
-                return [_values(text[place], depth) if len(text) > place else (OTHER,) for text in texts]
+            values = [_values(text[place], depth) if len(text) > place else () for text in catalogue]
+            count = Counter(value for several in values for value in several)
+            repeated = {value for value, times in count.items() if times > 1}
+            covered = sum(not repeated.isdisjoint(several) for several in values)
+            if 2 <= len(repeated) <= MOST_CATEGORIES and covered >= 0.8 * len(catalogue):
+                return [_known_values(text, depth, repeated) for text in _texts(graph, items)]
     return None
+
+
+def _known_values(text: str | None, depth: int | None, known: set[str]) -> tuple[str, ...]:
+    """Values of the first field that has known ones: a title with a full stop in it shifts the fields."""
+    fields = ([value for value in _values(field, depth) if value in known] for field in (text or "").split(". "))
+    return next((tuple(values) for values in fields if values), (OTHER,))
 
 
 def _values(text: str, depth: int | None) -> tuple[str, ...]:
     """Categories in one field: ``A|B`` are two, ``A > B > C`` is one path, cut at ``depth``."""
     paths = (" > ".join(path.split(" > ")[:depth]).strip(" .") for path in text.split("|"))
-    return tuple(dict.fromkeys(path for path in paths if path)) or (OTHER,)
+    return tuple(dict.fromkeys(path for path in paths if path))
 
 
 def _clusters(
@@ -120,7 +126,8 @@ def _name(
     telling = sorted((word for word in apart if apart[word] > 0.25), key=lambda word: (-apart[word], word))
     if telling:
         return ", ".join(telling[:2])
-    return graph.nodes["item"].label(int(items[np.where(inside, likeness, -np.inf).argmax()]))
+    typical = int(np.where(inside, likeness, -np.inf).argmax())
+    return f"like {graph.nodes['item'].label(int(items[typical]))}"
 
 
 def unit_vectors_of(graph: TemporalGraph, items: NDArray[np.int64]) -> NDArray[np.float64] | None:
