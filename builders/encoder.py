@@ -24,7 +24,8 @@ DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 """Prompts that models carry for what is searched, best first; a node's text is such a document."""
 LONGEST = 8192
 """Most tokens of a text that are read where a model's files set no limit."""
-BATCH_SIZE = {"cpu": 32, "cuda": 256}
+BATCH_CHARACTERS = {"cpu": 2**14, "cuda": 2**18}
+"""Characters encoded at once, padding included: many short texts or a few long ones, so that memory stays level."""
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,20 @@ class TextEncoder:
         """
         progress = progress or Silent()
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        longest_first = np.argsort([-len(text) for text in texts], kind="stable")
-        size = BATCH_SIZE.get(self._transformer.device.type, BATCH_SIZE["cpu"])
-        for start in range(0, len(texts), size):
-            rows = longest_first[start : start + size]
+        for rows in self._batches(texts):
             vectors[rows] = self._encode_batch([texts[row] for row in rows]).cpu().numpy()
             progress.advance(len(rows))
         return vectors
+
+    def _batches(self, texts: Sequence[str]) -> Iterator[np.ndarray]:
+        """Rows of ``texts`` to encode together."""
+        longest_first = np.argsort([-len(text) for text in texts], kind="stable")
+        budget = BATCH_CHARACTERS.get(self._transformer.device.type, BATCH_CHARACTERS["cpu"])
+        while len(longest_first):
+            read = min(len(texts[longest_first[0]]), 4 * self._tokenizer.model_max_length)  # about 4 letters a token
+            size = max(1, budget // max(read, 1))
+            yield longest_first[:size]
+            longest_first = longest_first[size:]
 
     @torch.inference_mode()
     def _encode_batch(self, texts: list[str]) -> Float32[Tensor, "batch dimension"]:
