@@ -105,7 +105,7 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -
     result = _ruled()
     for place, name in enumerate(header):
         numeric = bool(cells) and all(isinstance(row[place], int | float) for row in cells)
-        result.add_column(escape(name), justify="right" if numeric else "left", overflow="fold")
+        result.add_column(escape(name), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
     for row in cells:
         result.add_row(*map(_cell, row))
     return _titled(title, result)
@@ -113,9 +113,7 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -
 
 def facts(title: str, values: Mapping[str, object]) -> Group:
     """Names and values, one a line."""
-    result = Table(
-        title=escape(title), title_justify="left", title_style="bold", box=None, show_header=False, pad_edge=False
-    )
+    result = Table(box=None, show_header=False, pad_edge=False)
     result.add_column(style="dim", no_wrap=True)
     result.add_column(overflow="fold")
     for name, value in values.items():

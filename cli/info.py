@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from os.path import normpath
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from cli.console import console, duration, facts, metrics_table, moment, next_step, number, print_json, size, table
-
-WRITERS = {"wall_time": duration, "seconds": duration, "wall_seconds": duration, "peak_memory": size}
-"""How some values of a manifest are written for people."""
+from cli.console import (
+    METRICS,
+    console,
+    duration,
+    facts,
+    metrics_table,
+    moment,
+    next_step,
+    number,
+    print_json,
+    size,
+    table,
+)
 
 
 def info(
@@ -23,14 +32,19 @@ def info(
 
     Example: graphrec info city/graph
     """
+    from graphrec.errors import GraphrecError
+
     is_run = (path / "config.yaml").is_file()
-    manifest = read_run(path) if is_run else _read_graph(path)
+    manifest = _read_run(path) if is_run else _read_graph(path)
     if as_json:
         print_json({"path": str(path), "type": "run" if is_run else "graph", **manifest})
-    elif is_run:
-        _show_run(path, manifest)
-    else:
-        _show_graph(path, manifest)
+        return
+    try:
+        (_show_run if is_run else _show_graph)(path, manifest)
+    except KeyError as missing:
+        raise GraphrecError(
+            f"{path / 'manifest.json'}: {missing} expected, but it is not there; make it again"
+        ) from missing
 
 
 def _read_graph(path: Path) -> dict[str, Any]:
@@ -39,22 +53,13 @@ def _read_graph(path: Path) -> dict[str, Any]:
     return read_manifest(path)
 
 
-def read_run(path: Path) -> dict[str, Any]:
-    """Manifest, configuration and metrics of a run directory; RunError where a file is missing or broken."""
-    import yaml
+def _read_run(path: Path) -> dict[str, Any]:
+    from graphrec.config import RunConfig
+    from graphrec.run import read_json
 
-    from graphrec.errors import RunError
-
-    found: dict[str, Any] = {}
-    for name, parse in (("manifest.json", json.loads), ("config.yaml", yaml.safe_load), ("metrics.json", json.loads)):
-        try:
-            found[name.partition(".")[0]] = parse((path / name).read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            if name != "metrics.json":  # a run that is still training has none
-                raise RunError(f"{path}: a run directory with {name} expected; train it again") from error
-        except (ValueError, yaml.YAMLError) as error:
-            raise RunError(f"{path / name}: not readable ({error}); train the run again") from error
-    return found
+    settings = RunConfig.load(path / "config.yaml").model_dump(mode="json")
+    metrics = read_json(path / "metrics.json") if (path / "metrics.json").is_file() else {}  # written by evaluate
+    return {**read_json(path / "manifest.json"), "settings": settings, "metrics": metrics}
 
 
 def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
@@ -70,7 +75,7 @@ def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
                 "split": _split(counts, split),
                 "kinds": ", ".join(map(str, manifest.get("kinds", []))),
                 "relations": ", ".join(f"{name} ({' -> '.join(ends)})" for name, ends in manifest["relations"].items()),
-                "locations": _flat(manifest.get("locations")),
+                "places from": _flat(manifest.get("locations")),
                 "text": f"{text['model']}, {text['dimension']} dimensions" if text else "none",
                 "preset": manifest.get("preset") or "none",
                 "mapping": _flat(manifest.get("mapping")),
@@ -102,15 +107,27 @@ def _flat(values: object) -> str:
 
 
 def _show_run(path: Path, run: Mapping[str, Any]) -> None:
-    values = {
-        name.replace("_", " "): WRITERS[name](value) if name in WRITERS else _flat(value)
-        for name, value in run["manifest"].items()
-        if value is not None
-    }
-    console.print(facts(f"run {path}", values))
-    console.print("", facts("settings", {name: _flat(value) for name, value in (run["config"] or {}).items()}))
-    metrics = run.get("metrics") or {}
-    for split, found in ({"": metrics} if "metrics" in metrics else metrics).items():
-        if isinstance(found, Mapping) and "metrics" in found:
-            console.print("", metrics_table(found["metrics"], found.get("baselines", {}), title=f"metrics {split}"))
-    next_step(f"graphrec evaluate {path} --split test")
+    console.print(
+        facts(
+            f"run {path}",
+            {
+                "graph": f"{normpath(path / run['graph'])}, hash {run['graph_hash'][:12]}",
+                "seed": run["seed"],
+                "device": f"{run['device']}, {run['threads']} threads, precision {run['precision']}",
+                "time": f"{duration(run['wall_seconds'])}, peak memory {size(run['peak_memory'])}",
+                "parameters": run["parameters"],
+                "trained on": f"{number(run['training_rows'])} events",
+                "epochs": f"{len(run['history'])}, the best is {run['best_epoch']}",
+                "protocol": _flat(run["protocol"]),
+                **{name: _flat(values) for name, values in run["settings"].items() if name != "seed"},
+                "versions": _flat(run["versions"]),
+            },
+        )
+    )
+    if run["history"]:
+        shown = [name for name in ("epoch", "train_loss", *METRICS) if name in run["history"][0]]
+        console.print("", table("epochs", shown, [[epoch[name] for name in shown] for epoch in run["history"]]))
+    for split, found in run["metrics"].items():
+        console.print("", metrics_table(found["metrics"], found["baselines"], title=f"metrics on {split}"))
+    if not run["metrics"]:
+        next_step(f"graphrec evaluate {path} --split test")
