@@ -10,7 +10,7 @@ from typing import Any
 import ibis
 import pyarrow as pa
 
-from builders.checks import Check, check_coordinates, present
+from builders.checks import Check, half_coordinate, number, number_checks, present
 from builders.contents import is_words
 from builders.engine import engine_errors, materialise
 from builders.mapping import Mapping
@@ -73,7 +73,9 @@ def read_catalogue(
     rows = read(connection, detect(path, given, workspace), f"{kind}_rows")
     columns = _complete(kind, rows, given, mapping)
     with engine_errors(str(path)):
-        good, bad = sift(connection, f"{kind}_table", rows, *_check(rows, columns))
+        table, checks = _read(connection, f"{kind}_typed", rows, columns)
+        kept = {name: table[name] for name in ("row", "id", "label", "text", "lat", "lon", "location")}
+        good, bad = sift(connection, f"{kind}_table", rows, table, kept, checks)
         good, again = _one_row_an_id(connection, f"{kind}_catalogue", good, rows)
     return Catalogue(rows.source, rows.total, columns, good, pa.concat_tables([bad, again]))
 
@@ -124,26 +126,28 @@ def default_template(rows: Rows, taken: str) -> str | None:
     return ". ".join(f"{{{name}}}" for name in words) + "." if words else None
 
 
-def _check(rows: Rows, columns: TableMapping) -> tuple[dict[str, Any], list[Check]]:
-    nothing = ibis.literal(None, type="string")
-    text = {
-        key: present(rows[getattr(columns, key)]) if getattr(columns, key) else nothing
-        for key in ("id", "label", "lat", "lon", "location")
-    }
-    checks = [Check("missing id", columns.id or "", text["id"].isnull(), text["id"])]
+def _read(connection: Any, name: str, rows: Rows, columns: TableMapping) -> tuple[Any, list[Check]]:
+    nothing = ibis.null("string")
+    values = {column: present(rows[column]) for column in rows.source.columns}
+    text = {key: values.get(getattr(columns, key), nothing) for key in ("id", "label", "lat", "lon", "location")}
+    written = rows.table.select(
+        row=rows.table.row.cast("int64"),
+        id=text["id"],
+        label=text["label"],
+        text=render(columns.text, values) if columns.text else nothing,
+        lat=number(text["lat"]),
+        lon=number(text["lon"]),
+        location=text["location"],
+        text_lat=text["lat"],
+        text_lon=text["lon"],
+    )
+    table = materialise(connection, name, written)
+    checks = [Check("missing id", columns.id or "", table.id.isnull(), table.id)]
     if columns.lat is not None and columns.lon is not None:
-        checks += check_coordinates(text["lat"], text["lon"], columns.lat, columns.lon)
-    values = {name: present(rows[name]) for name in rows.source.columns}
-    typed = {
-        "row": rows.table.row.cast("int64"),
-        "id": text["id"],
-        "label": text["label"],
-        "text": render(columns.text, values) if columns.text else nothing,
-        "lat": text["lat"].strip().try_cast("float64"),
-        "lon": text["lon"].strip().try_cast("float64"),
-        "location": text["location"],
-    }
-    return typed, checks
+        checks += number_checks("lat", columns.lat, table.text_lat, table.lat)
+        checks += number_checks("lon", columns.lon, table.text_lon, table.lon)
+        checks.append(half_coordinate(columns.lon, table.text_lat, table.text_lon))
+    return table, checks
 
 
 def _one_row_an_id(connection: Any, name: str, table: Any, rows: Rows) -> tuple[Any, pa.Table]:

@@ -12,7 +12,7 @@ import ibis
 import pyarrow as pa
 
 from builders.catalogue import TableMapping
-from builders.checks import check_events
+from builders.checks import event_columns, read_events
 from builders.engine import engine_errors
 from builders.mapping import Mapping, guess_mapping
 from builders.presets import Preset, find_files, load_preset
@@ -106,9 +106,10 @@ def check_log(connection: Any, log: Log, has_items: bool, progress: Progress) ->
     progress.start("checking", len(log.files))
     for place, rows in enumerate(log.files):
         with engine_errors(str(rows.source.path)):
-            columns, checks = check_events(rows, mapping, time_format(connection, rows, mapping))
-            table, quarantine = sift(connection, f"good{place}", rows, columns, checks)
-        good.append(table.mutate(file=ibis.literal(place, type="int32")))
+            found = time_format(connection, rows, mapping)
+            table, checks = read_events(connection, "typed", rows, mapping, found)
+            events, quarantine = sift(connection, f"good{place}", rows, table, event_columns(table, mapping), checks)
+        good.append(events.mutate(file=ibis.literal(place, type="int32")))
         bad.append(quarantine)
         progress.advance(note=rows.source.name)
     names = [rows.source.name for rows in log.files]

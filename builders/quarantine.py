@@ -26,23 +26,23 @@ QUARANTINE = pa.schema(
 """Columns of quarantine.parquet."""
 
 
-def sift(connection: Any, name: str, rows: Rows, columns: dict[str, Any], checks: list[Check]) -> tuple[Any, pa.Table]:
+def sift(
+    connection: Any, name: str, rows: Rows, table: Any, columns: dict[str, Any], checks: list[Check]
+) -> tuple[Any, pa.Table]:
     """Part good rows from bad: the good ones as table ``name`` with ``columns``, the bad ones as `QUARANTINE`.
 
-    A row is set aside for the first check that it fails.
+    ``table`` holds the typed ``rows`` that ``columns`` and ``checks`` are expressions of. A row is set aside for the
+    first check that it fails.
     """
     failed = ibis.cases(*((check.bad, place) for place, check in enumerate(checks)), else_=-1)
-    value = ibis.cases(*((check.bad, check.value.cast("string")) for check in checks), else_=None)
-    checked = materialise(connection, f"{name}_checked", rows.table.select(**columns, failed=failed, value=value))
-    bad = checked.filter(checked.failed >= 0).select("row", "failed", "value").order_by("row").to_pyarrow()
-    good = materialise(connection, name, checked.filter(checked.failed < 0).drop("failed", "value"))
-    connection.drop_table(f"{name}_checked")
-    place = bad["failed"]
+    value = ibis.cases(*((failed == place, check.value) for place, check in enumerate(checks)), else_=None)
+    bad = table.filter(failed >= 0).select("row", failed=failed, value=value).order_by("row").to_pyarrow()
+    good = materialise(connection, name, table.filter(failed < 0).select(**columns))
     failed_rows = quarantine(
         rows.source.name,
         bad["row"],
-        pc.take(pa.array([check.column for check in checks]), place),
-        pc.take(pa.array([check.reason for check in checks]), place),
+        pc.take(pa.array([check.column for check in checks]), bad["failed"]),
+        pc.take(pa.array([check.reason for check in checks]), bad["failed"]),
         bad["value"],
     )
     rejected = rows.rejected
