@@ -1,0 +1,163 @@
+"""Files as they lie on disk: formats, delimiters, encodings, and what is refused with one clear line."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from builders.engine import connect
+from builders.rows import Rows, read
+from builders.sources import Layout, detect, expand
+from graphrec.errors import GraphrecError
+
+ROWS = [("anna", "café", "2024-01-01"), ("ben", "bar", "2024-01-02"), ("cleo", "a, b", "2024-01-03")]
+
+
+def open_rows(path: Path, tmp_path: Path, **layout: object) -> Rows:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir(exist_ok=True)
+    return read(connect(scratch), detect(path, Layout.model_validate(layout), scratch), "raw")
+
+
+def values(rows: Rows) -> list[tuple[str, ...]]:
+    table = rows.table.order_by("row").to_pyarrow()
+    return list(zip(*(table[f"c{place}"].to_pylist() for place in range(len(rows.source.columns))), strict=True))
+
+
+def delimited(delimiter: str) -> str:
+    lines = [("user", "item", "time"), *ROWS]
+    return "".join(delimiter.join(f'"{cell}"' if delimiter in cell else cell for cell in line) + "\n" for line in lines)
+
+
+def write(path: Path, content: bytes) -> Path:
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    return path
+
+
+JSON_LINES = "".join(f'{{"user": "{u}", "item": "{i}", "time": "{t}"}}\n' for u, i, t in ROWS)
+TEXTS = {
+    "comma": (delimited(",").encode(), "csv", "utf-8"),
+    "tab": (delimited("\t").encode(), "csv", "utf-8"),
+    "semicolon": (delimited(";").encode(), "csv", "utf-8"),
+    "bar": (delimited("|").encode(), "csv", "utf-8"),
+    "colons": (delimited("::").encode(), "csv", "utf-8"),
+    "windows": (delimited(",").replace("\n", "\r\n").encode(), "csv", "utf-8"),
+    "mark": (delimited(",").encode("utf-8-sig"), "csv", "utf-8"),
+    "latin": (delimited(",").encode("latin-1"), "csv", "latin-1"),
+    "utf16": (delimited(",").encode("utf-16"), "csv", "utf-16"),
+    "json": (JSON_LINES.encode(), "jsonl", "utf-8"),
+}
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("name", TEXTS)
+def test_text_is_read_as_it_was_written(name: str, packed: str, tmp_path: Path) -> None:
+    content, form, encoding = TEXTS[name]
+    rows = open_rows(write(tmp_path / f"log{packed}", content), tmp_path)
+    assert values(rows) == ROWS
+    assert (rows.source.format, rows.source.encoding) == (form, encoding)
+    assert rows.source.columns == ("user", "item", "time")
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_parquet_is_read_as_text(packed: str, tmp_path: Path) -> None:
+    plain = tmp_path / "log.parquet"
+    pq.write_table(pa.table({"user": [1, None], "item": ["a", "b"], "time": [1.5, 2.0]}), plain)
+    path = write(tmp_path / "log.parquet.gz", plain.read_bytes()) if packed else plain
+    assert values(open_rows(path, tmp_path)) == [("1", "a", "1.5"), (None, "b", "2.0")]
+
+
+def test_a_first_line_of_values_is_no_header(tmp_path: Path) -> None:
+    path = write(tmp_path / "u.data", b"196\t242\t3\t881250949\n186\t302\t3\t891717742\n")
+    rows = open_rows(path, tmp_path)
+    assert not rows.source.header
+    assert rows.source.columns == ("column1", "column2", "column3", "column4")
+    assert len(rows) == 2
+
+
+def test_broken_lines_keep_the_numbers_of_the_others(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.csv", b"a,b\n1,x\n2\n3,y\n4,z,more\n5,w\n")
+    rows = open_rows(path, tmp_path)
+    table = rows.table.order_by("row").to_pyarrow()
+    assert list(zip(table["row"].to_pylist(), table["c0"].to_pylist(), strict=True)) == [(1, "1"), (3, "3"), (5, "5")]
+    assert rows.rejected.to_pylist() == [
+        {"row": 2, "reason": "wrong number of fields", "value": "2"},
+        {"row": 4, "reason": "wrong number of fields", "value": "4,z,more"},
+    ]
+
+
+def test_json_lines_that_are_no_objects_are_set_aside(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.jsonl", b'{"user": 1, "item": "a"}\nnot json\n\n[1]\n{"user": 2, "more key": true}\n')
+    rows = open_rows(path, tmp_path)
+    assert rows.source.columns == ("user", "item", "more key")
+    assert values(rows) == [("1", "a", None), ("2", None, "true")]
+    assert rows.rejected["row"].to_pylist() == [2, 4]
+
+
+def test_columns_may_differ_by_case_only(tmp_path: Path) -> None:
+    rows = open_rows(write(tmp_path / "log.csv", b"id,ID,row\n1,2,3\n"), tmp_path)
+    assert values(rows) == [("1", "2", "3")]
+
+
+def test_globs_and_paths_are_taken_in_order_and_once(tmp_path: Path) -> None:
+    for name in ("b.csv", "a.csv"):
+        (tmp_path / name).touch()
+    assert [path.name for path in expand([tmp_path / "b.csv", f"{tmp_path}/*.csv"])] == ["b.csv", "a.csv"]
+
+
+BROKEN = {
+    "empty.csv": (b"", "the file is empty"),
+    "empty.csv.gz": (b"", "the file is empty"),
+    "blank.csv": (b"\n \n", "blank lines only"),
+    "header.csv": (b"user,item,time\n", "a header but no row"),
+    "binary.csv": (bytes(range(256)) * 8, "binary data"),
+    "elf.csv.gz": (b"\x7fELF\x02\x01\x01" + bytes(200), "binary data"),
+    "cp1252.csv": ("user,item\nanna,“quoted”\n".encode("cp1252"), "byte 0x93 in line 2 is not UTF-8"),
+    "array.json": (b'[{"user": 1}]', "JSON lines expected"),
+    "broken.parquet": (b"PAR1 and no more", "the Parquet file is damaged"),
+    "packed.zst": (b"\x28\xb5\x2f\xfd0000", "zstd"),
+    "twice.csv": (b"user,item,user\n1,2,3\n", "'user' is there twice"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_cannot_be_read_is_refused_in_one_line(name: str, tmp_path: Path) -> None:
+    content, words = BROKEN[name]
+    header = {"header": True} if name == "twice.csv" else {}
+    with pytest.raises(GraphrecError, match=words) as caught:
+        open_rows(write(tmp_path / name, content), tmp_path, **header)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cut_off_gzip_is_refused(tmp_path: Path) -> None:
+    packed = gzip.compress(("user,item\n" + "anna,bar\n" * 50_000).encode())
+    path = tmp_path / "log.csv.gz"
+    path.write_bytes(packed[:-20])
+    with pytest.raises(GraphrecError, match="damaged or cut off"):
+        open_rows(path, tmp_path)
+
+
+def test_an_encoding_that_was_named_wrongly_says_where(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.csv", "user,item\nanna,bar\nben,café\n".encode("latin-1"))
+    with pytest.raises(GraphrecError, match="byte 0xe9 in line 3 is not UTF-8.*encoding: latin-1"):
+        open_rows(path, tmp_path, encoding="utf-8")
+    with pytest.raises(GraphrecError, match="encoding 'klingon' is unknown"):
+        open_rows(path, tmp_path, encoding="klingon")
+    with pytest.raises(GraphrecError, match="byte 0xe9 in line 3 is not ascii"):
+        open_rows(path, tmp_path, encoding="ascii")
+
+
+@pytest.mark.parametrize(("given", "words"), [("*.csv", "no file matches"), ("log.csv", "there is no such file")])
+def test_files_that_are_not_there_are_refused(given: str, words: str, tmp_path: Path) -> None:
+    with pytest.raises(GraphrecError, match=words):
+        expand([tmp_path / given])
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GraphrecError, match="a file expected, got a folder"):
+        detect(tmp_path, Layout(), tmp_path)
