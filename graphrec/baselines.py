@@ -24,7 +24,7 @@ from graphrec.visits import Visits, expand, popularity, shared_cutoff, table
 
 DAY = 86_400
 EASE_ITEMS = 10_000
-"""Largest catalogue that EASE is tried on: its one dense matrix is then 800 MB."""
+"""Largest catalogue that EASE is listed for: fitting it then takes 1.2 GB."""
 
 
 @runtime_checkable
@@ -103,7 +103,7 @@ class DecayedCounter:
 
     name = "counter-decayed"
 
-    def __init__(self, graph: TemporalGraph, half_life: float = 30.0) -> None:
+    def __init__(self, graph: TemporalGraph, half_life: float = 60.0) -> None:
         self.graph = graph
         self.half_life = half_life * DAY
 
@@ -119,7 +119,7 @@ class Markov:
 
     name = "markov"
 
-    def __init__(self, graph: TemporalGraph, personal: float = 10.0, most: int = 10_000) -> None:
+    def __init__(self, graph: TemporalGraph, personal: float = 30.0, most: int = 10_000) -> None:
         self.graph = graph
         self.personal = personal
         """How many steps of others one step of the user's own is worth."""
@@ -146,7 +146,7 @@ class Nearest:
 
     name = "nearest"
 
-    def __init__(self, graph: TemporalGraph, kilometres: float = 1.0) -> None:
+    def __init__(self, graph: TemporalGraph, kilometres: float = 0.25) -> None:
         self.graph = graph
         self.kilometres = kilometres
         """Distance that costs as much as being e times less popular."""
