@@ -106,7 +106,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _names() -> list[tuple[str, str]]:
-    sections = {"model": ModelConfig, "training": TrainingConfig}
+    sections: dict[str, type[BaseModel]] = {"model": ModelConfig, "training": TrainingConfig}
     return [(section, name) for section, config in sections.items() for name in config.model_fields]
 
 

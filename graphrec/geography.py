@@ -11,14 +11,14 @@ from torch import Tensor
 EARTH_RADIUS_KM = 6371.0088
 FOURIER_SCALES_KM = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 512.0)
 """Wavelengths of the place features, from a street to a country."""
+PLACE_FEATURES = 8 * len(FOURIER_SCALES_KM)
+"""Sine and cosine along four directions at each wavelength."""
 
 
 def unit_vectors(coordinates: Float32[Tensor, "*batch 2"]) -> Float32[Tensor, "*batch 3"]:
     """Degrees to points of the unit sphere; NaN stays NaN."""
     latitude, longitude = torch.deg2rad(coordinates).unbind(-1)
-    return torch.stack(
-        (latitude.cos() * longitude.cos(), latitude.cos() * longitude.sin(), latitude.sin()), dim=-1
-    )
+    return torch.stack((latitude.cos() * longitude.cos(), latitude.cos() * longitude.sin(), latitude.sin()), dim=-1)
 
 
 def kilometres(chord_squared: Tensor) -> Tensor:

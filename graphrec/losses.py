@@ -23,6 +23,8 @@ class NextEvent(nn.Module):
     partition function is estimated without bias: Bengio and Senecal 2008; Yi et al. 2019, RecSys.
     """
 
+    chance: Tensor
+
     def __init__(self, model: Stgat, graph: TemporalGraph, negatives: int, full_softmax: int) -> None:
         super().__init__()
         self.model = model
@@ -50,7 +52,8 @@ class NextEvent(nn.Module):
             log_semantic = self._sampled(logits, table, target, drawn)
         mass = self.model.pointer_mass(self.graph, context, state, target)
         parts = torch.cat((log_semantic, (mass + SMALLEST).log()), 1)
-        return -(parts + state.log_gate).logsumexp(1).mean()
+        loss: Tensor = -(parts + state.log_gate).logsumexp(1).mean()
+        return loss
 
     def _at_play(self, context: Context, target: Tensor, drawn: Tensor) -> Int64[Tensor, " items"]:
         """Codes of all items that a batch touches."""
@@ -67,7 +70,8 @@ class NextEvent(nn.Module):
         log_q = (self.chance[drawn] / self.chance.sum()).log() + torch.tensor(float(self.negatives)).log()
         other = logits[:, table.row(drawn)] - log_q
         other = other.masked_fill(drawn == target[:, None], -torch.inf)
-        return own - torch.cat((own, other), 1).logsumexp(1, keepdim=True)
+        log_softmax: Tensor = own - torch.cat((own, other), 1).logsumexp(1, keepdim=True)
+        return log_softmax
 
 
 def _end_of_training(graph: TemporalGraph) -> Int64[Tensor, ""]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float32, Int64
@@ -48,7 +49,7 @@ class Context:
     """Neighbourhoods by relation name."""
 
 
-def sample(graph: TemporalGraph, queries: Queries, fan_out: Mapping[str, int]) -> Context:
+def sample(graph: TemporalGraph, queries: Queries, fan_out: Mapping[Any, int]) -> Context:
     """Look up the neighbourhoods of a batch of questions.
 
     Parameters

@@ -1,0 +1,122 @@
+"""A run directory: what a training leaves behind, and how it is opened again."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from graphrec.config import RunConfig
+from graphrec.errors import RunError
+from graphrec.graph import TemporalGraph
+from graphrec.model import Stgat
+from graphrec.protocol import Protocol
+from graphrec.ranking import Ranker
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its settings, its graph and its model, ready to rank."""
+
+    path: Path
+    """The run directory."""
+    config: RunConfig
+    """Settings that made it."""
+    manifest: Mapping[str, Any]
+    """Graph hash, seed, versions, wall time, peak memory, device, history of the training."""
+    protocol: Protocol
+    """How its questions are asked: the graph's protocol with the query time of the training."""
+    graph: TemporalGraph
+    """The graph it was trained on, or that graph grown since."""
+    model: Stgat
+    """The best checkpoint, in evaluation mode."""
+
+    @staticmethod
+    def open(path: str | Path, graph: str | Path | None = None, device: str = "auto") -> Run:
+        """Open a run directory; ``graph`` says where its graph is now, if it has moved.
+
+        Raises RunError if the run is unfinished, broken, or of other nodes than the graph has.
+        """
+        root = Path(path)
+        manifest = read_json(root / "manifest.json")
+        config = RunConfig.load(root / "config.yaml")
+        where = pick_device(device)
+        opened = TemporalGraph.open(graph or root / manifest["graph"], where)
+        trained_on = manifest["nodes"]
+        counts = {kind: len(opened.nodes[kind]) for kind in trained_on}
+        if any(counts[kind] < trained_on[kind] for kind in trained_on):
+            raise RunError(
+                f"{root}: trained on a graph of {trained_on} nodes, but this graph has {counts}; "
+                "give the graph of the training, or one grown from it"
+            )
+        model = load_model(root / "model.safetensors", opened, config).to(where)
+        return Run(root, config, manifest, Protocol(**manifest["protocol"]), opened, model)
+
+    @property
+    def ranker(self) -> Ranker:
+        """The model over the graph, to be asked."""
+        return Ranker(self.graph, self.model)
+
+
+def load_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Stgat:
+    """The network with the weights of a file, over a graph that may have grown since they were learned."""
+    try:
+        weights = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path}: model weights expected ({error}); train the run again or resume it") from error
+    model = Stgat(graph, config.model, {kind: len(weights[f"nodes.{kind}.trained"]) for kind in graph.nodes})
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise RunError(f"{path}: the weights do not fit the settings of config.yaml ({reason})") from error
+    return model.eval()
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is the GPU if there is one; asking for one that is not there is a RunError."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise RunError("device cuda: no CUDA GPU is visible here; use --device cpu (see 'graphrec doctor')")
+    return torch.device(name)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file of a run directory; RunError where it is missing or broken."""
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{path.parent}: a finished run expected, but there is no {path.name}; "
+            "make one with 'graphrec train', or finish it with --resume"
+        ) from error
+    except ValueError as error:
+        raise RunError(f"{path}: not readable ({error}); train the run again") from error
+    return values
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """A temporary path beside ``path`` that takes its place when all has gone well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write JSON aside and rename it into place."""
+    with aside(path) as temporary:
+        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

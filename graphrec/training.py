@@ -1,0 +1,293 @@
+"""Fitting a model to a graph: resumable to the bit, the best checkpoint kept, every run documented."""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from jaxtyping import Float64, Int64
+from safetensors.torch import save_file
+from torch import Tensor
+from torch.utils.tensorboard import SummaryWriter
+
+from graphrec import checkpoint
+from graphrec.checkpoint import TrainingState
+from graphrec.config import RunConfig, TrainingConfig
+from graphrec.environment import versions
+from graphrec.errors import GraphError, RunError
+from graphrec.graph import TemporalGraph
+from graphrec.losses import NextEvent
+from graphrec.metrics import summarise
+from graphrec.model import Stgat
+from graphrec.progress import Progress, Silent
+from graphrec.protocol import Protocol
+from graphrec.ranking import Ranker
+from graphrec.run import aside, pick_device, write_json
+
+
+def train(
+    graph: str | Path,
+    out: str | Path,
+    config: RunConfig | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train a model on a graph directory and leave a run directory.
+
+    Parameters
+    ----------
+    graph, out
+        Graph directory to learn from, run directory to write. An ``out`` that holds anything is refused, unless
+        ``resume`` says to go on with the run in it (its own settings are used then).
+    config
+        Settings; the defaults where None.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Returns
+    -------
+    The run's manifest. Stopping with Ctrl-C leaves a checkpoint to resume from.
+    """
+    root = Path(out)
+    config = _claim(root, config or RunConfig(), resume)
+    training = Training(Path(graph), root, config, device, progress or Silent())
+    if resume:
+        training.restore()
+    return training.run()
+
+
+def _claim(root: Path, config: RunConfig, resume: bool) -> RunConfig:
+    """Make the run directory, or refuse one that is taken; returns the settings that hold."""
+    if resume:
+        if not (root / "config.yaml").is_file():
+            raise RunError(f"{root}: nothing to resume here; start a run without --resume")
+        return RunConfig.load(root / "config.yaml")
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        done = (root / "manifest.json").is_file()
+        hint = "a finished run" if done else "an unfinished run (go on with --resume)"
+        raise RunError(f"{root}: a new folder expected, but it holds {hint}; give another --out or remove it")
+    root.mkdir(parents=True, exist_ok=True)
+    with aside(root / "config.yaml") as temporary:
+        config.save(temporary)
+    return config
+
+
+class Training:
+    """One run from its first step, or from a checkpoint, to its manifest."""
+
+    def __init__(self, graph: Path, root: Path, config: RunConfig, device: str, progress: Progress) -> None:
+        self.root, self.config, self.progress, self.graph_path = root, config, progress, graph
+        settings = config.training
+        where = pick_device(device)
+        precision = _precision(settings, where)
+        self.accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=precision)
+        self.graph = TemporalGraph.open(graph, self.accelerator.device)
+        self.protocol = _protocol(self.graph, settings)
+        rows = self.protocol.training_rows(self.graph)
+        if not len(rows):
+            raise GraphError(f"{graph}: no train event to learn from; check the split in its manifest")
+        self.target = self.graph.log.item[rows].long()
+        self.queries = self.protocol.queries(self.graph, rows)
+        self.steps = math.ceil(len(rows) / settings.batch_size)  # an epoch
+        torch.manual_seed(config.seed)
+        self.model = Stgat(self.graph, config.model)
+        loss = NextEvent(self.model, self.graph, settings.negatives, settings.full_softmax)
+        self.optimiser = _optimiser(self.model, settings)
+        self.loss, self.optimiser = self.accelerator.prepare(loss, self.optimiser)
+        self.state = TrainingState()
+        self.precision = precision
+
+    def restore(self) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        path = self.root / "checkpoints" / "last.safetensors"
+        if path.is_file():
+            self.state = checkpoint.load(path, self.model, self.optimiser)
+
+    def run(self) -> dict[str, Any]:
+        """Train until the epochs are over or validation stops improving; write model and manifest."""
+        self.started = time.monotonic() - self.state.seconds
+        writer = SummaryWriter(str(self.root)) if self.accelerator.is_main_process else None
+        try:
+            while not self._over():
+                self._epoch(writer)
+        except KeyboardInterrupt:
+            self._keep("last")
+            raise
+        finally:
+            self.progress.finish()
+            if writer is not None:
+                writer.close()
+        return self._finish()
+
+    def _over(self) -> bool:
+        done, settings = len(self.state.history), self.config.training
+        return done >= settings.epochs or (done > 0 and done - 1 - self.state.best_epoch >= settings.patience)
+
+    def _epoch(self, writer: SummaryWriter | None) -> None:
+        state, settings = self.state, self.config.training
+        number = len(state.history)
+        self.progress.start(f"epoch {number + 1}/{settings.epochs}", self.steps)
+        done = state.step - number * self.steps
+        self.progress.advance(done)
+        for batch in self._batches(number, done):
+            state.loss_sum += self._step(batch)
+            state.step += 1
+            done += 1
+            self.progress.advance(1, f"loss {state.loss_sum / done:.3f}")
+            if done < self.steps and state.step % settings.checkpoint_every == 0:
+                self._keep("last")
+        self.progress.finish()
+        self._close_epoch(number, writer)
+
+    def _batches(self, epoch: int, done: int) -> Iterator[Int64[Tensor, " batch"]]:
+        """Row numbers of the batches of an epoch that are still to do, this process's share of each."""
+        order = torch.Generator().manual_seed(_seed(self.config.seed, -1 - epoch))
+        rows = torch.randperm(len(self.target), generator=order)
+        processes, me = self.accelerator.num_processes, self.accelerator.process_index
+        for step in range(done, self.steps):
+            size = self.config.training.batch_size
+            yield rows[step * size : (step + 1) * size][me::processes].to(self.target.device)
+
+    def _step(self, batch: Int64[Tensor, " batch"]) -> float:
+        """One optimiser step; returns the mean loss of the batch."""
+        self.loss.train()
+        _set_rate(self.optimiser, self._rate(self.state.step))
+        total = 0.0
+        parts = batch.chunk(self.config.training.accumulate)
+        for place, part in enumerate(parts):
+            torch.manual_seed(_seed(self.config.seed, self.state.step * self.config.training.accumulate + place))
+            with self.accelerator.autocast():
+                loss = self.loss(self.queries.rows(part), self.target[part]) * (len(part) / len(batch))
+            self.accelerator.backward(loss)
+            total += float(loss.detach())
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.training.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        return total
+
+    def _rate(self, step: int) -> float:
+        """Step size: a linear warm-up, then half a cosine down to a fiftieth over all epochs."""
+        settings = self.config.training
+        whole = settings.epochs * self.steps
+        warm = min(1.0, (step + 1) / max(settings.warmup, 1))
+        return settings.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * min(step / whole, 1))))
+
+    def _close_epoch(self, number: int, writer: SummaryWriter | None) -> None:
+        metrics = self._validate()
+        record = {
+            "epoch": number + 1,
+            "train_loss": self.state.loss_sum / self.steps,
+            "learning_rate": self._rate(self.state.step - 1),
+            "seconds": time.monotonic() - self.started,
+            **metrics,
+        }
+        self.state.history.append(record)
+        self.state.loss_sum = 0.0
+        score = metrics.get("mrr", -record["train_loss"])
+        if score > self.state.best or self.state.best_epoch < 0:
+            self.state.best, self.state.best_epoch = score, number
+            self._keep("best")
+        self._keep("last")
+        if writer is not None:
+            for name, value in record.items():
+                writer.add_scalar(name, value, number + 1)
+
+    @torch.inference_mode()
+    def _validate(self) -> dict[str, float]:
+        """Metrics on the validation rows, under the training's own protocol; empty without any."""
+        rows = self.protocol.target_rows(self.graph, "val")
+        limit = self.config.training.validation_rows
+        if len(rows) > limit:
+            chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.config.seed))[:limit]
+            rows = rows[chosen.sort().values.to(rows.device)]
+        if not len(rows):
+            return {}
+        return summarise(validation_ranks(self.graph, self.model, self.protocol, rows), (1, 5, 10))
+
+    def _keep(self, name: str) -> None:
+        self.state.seconds = time.monotonic() - self.started
+        self.state.peak_memory = max(self.state.peak_memory, peak_memory(self.accelerator.device))
+        if self.accelerator.is_main_process:
+            optimiser = self.optimiser if name == "last" else None
+            checkpoint.save(self.root / "checkpoints" / f"{name}.safetensors", self.model, optimiser, self.state)
+
+    def _finish(self) -> dict[str, Any]:
+        """Take the best checkpoint as the model and write the manifest, which says that the run is whole."""
+        checkpoint.load(self.root / "checkpoints" / "best.safetensors", self.model)
+        manifest = self._manifest()
+        if self.accelerator.is_main_process:
+            with aside(self.root / "model.safetensors") as temporary:
+                save_file({name: value.contiguous() for name, value in self.model.state_dict().items()}, temporary)
+            write_json(self.root / "manifest.json", manifest)
+        return manifest
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "graph": os.path.relpath(self.graph_path, self.root),
+            "graph_hash": self.graph.manifest["hash"],
+            "nodes": {kind: len(table) for kind, table in self.graph.nodes.items()},
+            "protocol": self.protocol.model_dump(),
+            "seed": self.config.seed,
+            "device": str(self.accelerator.device),
+            "precision": self.precision,
+            "processes": self.accelerator.num_processes,
+            "threads": torch.get_num_threads(),
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "training_rows": len(self.target),
+            "best_epoch": self.state.best_epoch + 1,
+            "wall_seconds": round(self.state.seconds, 1),
+            "peak_memory": self.state.peak_memory,
+            "history": self.state.history,
+            "versions": versions(),
+        }
+
+
+def validation_ranks(
+    graph: TemporalGraph, model: Stgat, protocol: Protocol, rows: Int64[Tensor, " rows"]
+) -> Float64[Tensor, " rows"]:
+    """Expected ranks of what happened at ``rows``, asked under a protocol."""
+    ranker, queries = Ranker(graph, model), protocol.queries(graph, rows)
+    return ranker.expected_ranks(queries, graph.log.item[rows].long(), protocol.candidate_mask(graph), protocol.novel)
+
+
+def _protocol(graph: TemporalGraph, settings: TrainingConfig) -> Protocol:
+    protocol = Protocol(**graph.manifest.get("protocol", {}))
+    return protocol.model_copy(update={"query_time": settings.query_time}) if settings.query_time else protocol
+
+
+def _precision(settings: TrainingConfig, device: torch.device) -> str:
+    if settings.precision != "auto":
+        return settings.precision
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "no"
+
+
+def _optimiser(model: Stgat, settings: TrainingConfig) -> torch.optim.Optimizer:
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def _seed(seed: int, step: int) -> int:
+    """A seed for one step: what is drawn there depends on nothing that was drawn before."""
+    return (seed * 1_000_003 + step + 7) % 2**63
+
+
+def peak_memory(device: torch.device) -> int:
+    """Largest memory in bytes: the GPU's allocations, or the process on a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
