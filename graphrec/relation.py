@@ -64,8 +64,8 @@ class Relation:
         return len(self.start) - 1
 
     def end(self, source: Int64[Tensor, "*batch"], time: Int64[Tensor, "*batch"]) -> Int64[Tensor, "*batch"]:
-        """One past the last edge of each source strictly before its time; sources of -1 give 0."""
-        step = (time - self.origin + 1).clamp(0, self.span - 1)
+        """One past the last edge of each source strictly before its time; of use only for a source in the table."""
+        step = (time - self.origin + 1).clamp(1, self.span - 1) * (time > ALWAYS)  # timeless edges are at step 0
         return torch.searchsorted(self.key, source.clamp(0, max(self.sources - 1, 0)) * self.span + step)
 
     def before(
