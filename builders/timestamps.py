@@ -17,8 +17,6 @@ EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
 PATTERNS = (
     "%a %b %d %H:%M:%S %z %Y",
     "%Y%m%d",
-    "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d",
     "%d/%m/%Y %H:%M:%S",
     "%d/%m/%Y %H:%M",
     "%m/%d/%Y %H:%M:%S",
@@ -48,8 +46,8 @@ def to_seconds(text: Any, time_format: str) -> Any:
         seconds = text.strip().try_cast("float64") / EPOCHS[time_format]
         return seconds.between(EARLIEST, LATEST).ifelse(seconds.floor(), None).cast("int64")
     if time_format == "iso":
-        return text.strip().try_cast(dt.Timestamp(timezone="UTC")).epoch_seconds().cast("int64")
-    return try_strptime(text.strip(), time_format).epoch_seconds().cast("int64")
+        return text.strip().try_cast(dt.Timestamp(timezone="UTC")).truncate("s").epoch_seconds().cast("int64")
+    return try_strptime(text.strip(), time_format).truncate("s").epoch_seconds().cast("int64")
 
 
 def detect_format(connection: Any, sample: Sequence[str]) -> str | None:

@@ -144,7 +144,7 @@ def test_a_cut_off_gzip_is_refused(tmp_path: Path) -> None:
 
 def test_an_encoding_that_was_named_wrongly_says_where(tmp_path: Path) -> None:
     path = write(tmp_path / "log.csv", "user,item\nanna,bar\nben,café\n".encode("latin-1"))
-    with pytest.raises(GraphrecError, match="byte 0xe9 in line 3 is not UTF-8.*encoding: latin-1"):
+    with pytest.raises(GraphrecError, match=r"byte 0xe9 in line 3 is not UTF-8.*encoding: latin-1"):
         open_rows(path, tmp_path, encoding="utf-8")
     with pytest.raises(GraphrecError, match="encoding 'klingon' is unknown"):
         open_rows(path, tmp_path, encoding="klingon")
