@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from jaxtyping import Bool, Float32, Int64
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from graphrec.errors import GraphError
@@ -113,13 +113,18 @@ class TemporalGraph:
         for kind in ("user", "item", "location"):
             if kind not in self.nodes:
                 raise GraphError(f"graph: node type {kind!r} expected, got {sorted(self.nodes)}")
-            codes = getattr(self.log, kind)
-            lowest = -1 if kind == "location" else 0
-            if len(codes) and not lowest <= int(codes.min()) <= int(codes.max()) < len(self.nodes[kind]):
-                raise GraphError(
-                    f"graph: {kind} codes of the events must lie in {lowest}..{len(self.nodes[kind]) - 1}, "
-                    f"got {int(codes.min())}..{int(codes.max())}"
-                )
+            self._check_codes(f"{kind} codes of the events", getattr(self.log, kind), kind, -(kind == "location"))
+        for name, edges in self.edges.items():
+            self._check_codes(f"source codes of relation {name!r}", edges.source, edges.source_type)
+            self._check_codes(f"target codes of relation {name!r}", edges.target, edges.target_type)
+
+    def _check_codes(self, what: str, codes: Tensor, kind: str, lowest: int = 0) -> None:
+        if kind not in self.nodes:
+            raise GraphError(f"graph: node type {kind!r} of the {what} expected, got {sorted(self.nodes)}")
+        count = len(self.nodes[kind])
+        if len(codes) and not lowest <= int(codes.min()) <= int(codes.max()) < count:
+            came = f"{int(codes.min())}..{int(codes.max())}"
+            raise GraphError(f"graph: {what} must lie in {lowest}..{count - 1}, got {came}")
 
     @staticmethod
     def open(directory: str | Path, device: torch.device | str = "cpu") -> TemporalGraph:
@@ -259,6 +264,8 @@ def read_manifest(root: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         found = int(manifest["format"])
+        if found <= FORMAT and not {"node_types", "relations"} <= manifest.keys():
+            raise KeyError("node_types, relations")
     except (ValueError, KeyError, TypeError) as error:
         raise GraphError(f"{path}: not a graph manifest ({error!r}); build the graph again") from error
     if found > FORMAT:
@@ -270,15 +277,19 @@ def _column(table: pa.Table, name: str, dtype: Any) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(table[name].to_numpy(), dtype=dtype).copy())
 
 
-def _read_table(path: Path) -> pa.Table:
+def _read_table(path: Path, columns: Iterable[str]) -> pa.Table:
     try:
-        return pq.read_table(path, memory_map=True)
+        table = pq.read_table(path, memory_map=True)
     except (OSError, pa.ArrowInvalid) as error:
         raise GraphError(f"{path}: a Parquet file expected ({error}); build the graph again") from error
+    missing = sorted({*columns} - {*table.column_names})
+    if missing:
+        raise GraphError(f"{path}: columns {missing} expected, got {table.column_names}; build the graph again")
+    return table
 
 
 def _read_events(path: Path) -> Events:
-    table = _read_table(path)
+    table = _read_table(path, [column.name for column in fields(Events)])
     return Events(
         user=_column(table, "user", np.int32),
         item=_column(table, "item", np.int32),
@@ -293,29 +304,34 @@ def _read_events(path: Path) -> Events:
 
 
 def _read_nodes(root: Path, kind: str) -> Nodes:
-    table = _read_table(root / "nodes" / f"{kind}.parquet")
+    table = _read_table(root / "nodes" / f"{kind}.parquet", ("id", "label", "text", "lat", "lon", "first_seen"))
     coordinates = np.stack(
         [pc.fill_null(table[name].cast(pa.float32()), float("nan")).to_numpy() for name in ("lat", "lon")], axis=1
     )
     path = root / "vectors" / f"{kind}.safetensors"
-    vectors = None
-    if path.is_file():
-        with safe_open(path, "pt") as file:
-            vectors = file.get_tensor("vectors")
-        if len(vectors) != len(table):
-            raise GraphError(f"{path}: {len(table)} vectors expected, got {len(vectors)}; build the graph again")
     return Nodes(
         ids=table["id"].combine_chunks(),
         labels=table["label"].combine_chunks(),
         texts=table["text"].combine_chunks(),
-        vectors=vectors,
+        vectors=_read_vectors(path, len(table)) if path.is_file() else None,
         coordinates=None if np.isnan(coordinates).all() else torch.from_numpy(coordinates.copy()),
         first_seen=_column(table, "first_seen", np.int64),
     )
 
 
+def _read_vectors(path: Path, count: int) -> Tensor:
+    try:
+        with safe_open(path, "pt") as file:
+            vectors: Tensor = file.get_tensor("vectors")
+    except (OSError, SafetensorError) as error:
+        raise GraphError(f"{path}: a safetensors file of vectors expected ({error}); build the graph again") from error
+    if len(vectors) != count:
+        raise GraphError(f"{path}: {count} vectors expected, got {len(vectors)}; build the graph again")
+    return vectors
+
+
 def _read_edges(root: Path, name: str, ends: list[str]) -> Edges:
-    table = _read_table(root / "relations" / f"{name}.parquet")
+    table = _read_table(root / "relations" / f"{name}.parquet", ("source", "target", "valid_from"))
     return Edges(
         source_type=ends[0],
         target_type=ends[1],

@@ -105,8 +105,8 @@ def _last_of_session(graph: TemporalGraph) -> Bool[Tensor, " n"]:
 def _edge_of_session(session: Tensor, row: Tensor, reduce: Literal["amin", "amax"]) -> Bool[Tensor, " n"]:
     known = session >= 0
     count = int(session.max()) + 1 if len(session) else 0
-    edge = torch.zeros(max(count, 0), dtype=torch.int64, device=row.device)
+    edge = torch.full((count,), -1, device=row.device)  # stays -1 for a code that no event has
     edge.scatter_reduce_(0, session[known].long(), row[known], reduce, include_self=False)
     result = torch.zeros(len(row), dtype=torch.bool, device=row.device)
-    result[edge] = True
-    return result & known
+    result[edge[edge >= 0]] = True
+    return result
