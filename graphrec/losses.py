@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from graphrec.events import TRAIN
 from graphrec.graph import TemporalGraph
-from graphrec.model import ItemTable, Stgat
+from graphrec.model import ItemTable, State, Stgat
 from graphrec.query import Queries
 from graphrec.sampling import Context, sample
 
@@ -41,7 +41,7 @@ class NextEvent(nn.Module):
         context = sample(self.graph, queries, self.model.config.fan_out)
         if not self.negatives:
             table = self.model.table()
-            state = self.model(self.graph, context, table)
+            state: State = self.model(self.graph, context, table)
             logits = self.model.semantic(state, context, table, self.known_by)
             log_semantic = logits.log_softmax(-1).gather(1, target[:, None])
         else:
@@ -52,13 +52,12 @@ class NextEvent(nn.Module):
             log_semantic = self._sampled(logits, table, target, drawn)
         mass = self.model.pointer_mass(self.graph, context, state, target)
         parts = torch.cat((log_semantic, (mass + SMALLEST).log()), 1)
-        loss: Tensor = -(parts + state.log_gate).logsumexp(1).mean()
-        return loss
+        return -(parts + state.log_gate).logsumexp(1).mean()
 
     def _at_play(self, context: Context, target: Tensor, drawn: Tensor) -> Int64[Tensor, " items"]:
         """Codes of all items that a batch touches."""
         log = self.graph.log
-        touched = [target, drawn, context.last_item]
+        touched: list[Tensor] = [target, drawn, context.last_item]
         for around in context.around.values():
             previous = self.graph.previous[around.event]
             touched += [log.item[around.event].flatten(), log.item[previous.clamp(min=0)].flatten()]

@@ -81,6 +81,10 @@ class Ranker:
         items = len(self.graph.nodes["item"])
         yield from (slice(start, min(start + TILE, items)) for start in range(0, items, TILE))
 
+    def semantic_logits(self, state: State, context: Context) -> Float[Tensor, "batch items"]:
+        """Logits of the whole catalogue in the semantic space."""
+        return torch.cat([self._logits(state, context, tile) for tile in self._tiles()], 1)
+
     def _logits(self, state: State, context: Context, tile: slice) -> Float[Tensor, "batch tile"]:
         known_by = context.queries.time.clamp(max=self.graph.horizon)
         return self.model.semantic(state, context, self.table, known_by, tile)

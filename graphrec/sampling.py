@@ -48,6 +48,19 @@ class Context:
     around: Mapping[str, Neighbourhood]
     """Neighbourhoods by relation name."""
 
+    def rows(self, index: slice) -> Context:
+        """The same for some of the questions."""
+        around = {name: Neighbourhood(near.event[index], near.real[index]) for name, near in self.around.items()}
+        return Context(
+            self.queries.rows(index),
+            self.last_event[index],
+            self.last_item[index],
+            self.location[index],
+            self.coordinates[index],
+            self.local_time[index],
+            around,
+        )
+
 
 def sample(graph: TemporalGraph, queries: Queries, fan_out: Mapping[Any, int]) -> Context:
     """Look up the neighbourhoods of a batch of questions.

@@ -1,0 +1,78 @@
+"""``graphrec evaluate``: a run against the baselines on held-out events."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import RichProgress, console, metrics_table, next_step, number, print_json
+
+
+class Split(StrEnum):
+    """Which held-out events."""
+
+    val = "val"
+    test = "test"
+
+
+class QueryTime(StrEnum):
+    """What a question knows of its time."""
+
+    last_event = "last-event"
+    request = "request"
+
+
+class History(StrEnum):
+    """How much of the past is visible."""
+
+    streaming = "streaming"
+    frozen = "frozen"
+
+
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by 'graphrec train'.")],
+    split: Annotated[Split, typer.Option(help="Held-out events; read test once.")] = Split.val,
+    query_time: Annotated[
+        QueryTime | None, typer.Option(help="Ask at the user's last event or at the request's own time.")
+    ] = None,
+    history: Annotated[
+        History | None, typer.Option(help="Every earlier event, or those before the split and the own session's.")
+    ] = None,
+    novel: Annotated[bool, typer.Option("--novel", help="Judge first visits, among unvisited items.")] = False,
+    graph: Annotated[Path | None, typer.Option(help="Where the run's graph is now, if it has moved.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - is stdout.")
+    ] = None,
+) -> None:
+    """Rank held-out events with the model and with every baseline; refresh the run's report.
+
+    Example: graphrec evaluate city/run --split test --json result.json
+    """
+    from graphrec.evaluation import evaluate as judge
+    from graphrec.publishing import publish
+    from graphrec.run import Run, write_json
+
+    overrides = {"query_time": query_time, "history": history, "novel": novel or None}
+    with RichProgress() as progress:
+        opened = Run.open(run, graph, device)
+        chosen = {name: value for name, value in overrides.items() if value is not None}
+        result = judge(opened, split.value, chosen, progress)
+    publish(run, opened)
+    if json_file is not None and str(json_file) == "-":
+        print_json(result)
+        return
+    if json_file is not None:
+        write_json(json_file, result)
+    console.print(metrics_table(result["metrics"], result["baselines"], title=f"{split.value}, {result['n']} events"))
+    for name, part in result["slices"].items():
+        title = f"{name} items, {number(part['n'])} events"
+        console.print("", metrics_table(part["metrics"], part["baselines"], title=title))
+    protocol = result["protocol"]
+    console.print("", f"[dim]{', '.join(f'{name} {value}' for name, value in protocol.items())}[/]")
+    if split is Split.test and result["reads"] > 1:
+        console.print(f"[yellow]this test split has now been read {result['reads']} times by this run[/]")
+    next_step(f"open {run / 'report.html'}, or: graphrec recommend {run} --all -k 10 --out recommendations.parquet")

@@ -1,0 +1,123 @@
+"""``graphrec recommend``: ranked items for users, with their evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from cli.console import RichProgress, console, next_step, number, print_json, table
+from graphrec.errors import InputError
+
+
+def recommend(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by 'graphrec train'.")],
+    user: Annotated[list[str] | None, typer.Option("--user", "-u", metavar="ID", help="A user. Repeatable.")] = None,
+    users: Annotated[Path | None, typer.Option(help="A file with one user id a line.")] = None,
+    everyone: Annotated[bool, typer.Option("--all", help="Every user of the graph.")] = False,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="As of when: ISO time (UTC unless it says) or epoch seconds.")
+    ] = None,
+    near: Annotated[str | None, typer.Option(metavar="LAT,LON", help="From where; else from the last event.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Items a user.")] = 10,
+    novel: Annotated[bool, typer.Option("--novel", help="Only what the user has not visited.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show shares and events behind each item.")] = False,
+    out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="Write the lists to a file.")] = None,
+    graph: Annotated[Path | None, typer.Option(help="Where the run's graph is now, if it has moved.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a user, with evidence.")] = False,
+) -> None:
+    """Rank what comes next for users, as of a time and from a place, and say why.
+
+    Example: graphrec recommend city/run --user u0001 --at 2026-03-01T18:00 --near 40.75,-73.99 -k 5 --explain
+    """
+    from graphrec.recommendation import recommend as answer
+    from graphrec.run import Run
+
+    with RichProgress() as progress:
+        opened = Run.open(run, graph, device)
+        asked = _users(user, users, everyone, opened.graph.nodes["user"].ids.to_pylist())
+        place = _place(near) if near else None
+        answers = answer(opened, asked, _time(at) if at else None, place, k, novel, explain or as_json, progress)
+    if out is not None:
+        _write(out, answers)
+        console.print(f"wrote {number(sum(len(one['items']) for one in answers))} rows to {out}", soft_wrap=True)
+    if as_json:
+        print_json(answers)
+    elif out is None:
+        for one in answers:
+            _show(one, explain)
+        if not explain:
+            next_step("add --explain for the reasons behind each item")
+
+
+def _users(named: list[str] | None, file: Path | None, everyone: bool, known: list[str]) -> list[str]:
+    if everyone:
+        return known
+    listed = list(named or [])
+    if file is not None:
+        listed += [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    if not listed:
+        raise InputError("no user asked for; give --user ID, --users FILE or --all")
+    return listed
+
+
+def _time(text: str) -> int:
+    if text.lstrip("-").isdigit():
+        return int(text)
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(f"--at {text}: an ISO time such as 2026-03-01T18:00 or epoch seconds expected") from error
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _place(text: str) -> tuple[float, float]:
+    try:
+        latitude, longitude = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(f"--near {text}: latitude,longitude in degrees expected, such as 40.75,-73.99") from error
+    return latitude, longitude
+
+
+def _show(answer: Mapping[str, Any], explain: bool) -> None:
+    title = f"{answer['user']} as of {answer['asked_at'].replace('T', ' ')[:16]} UTC"
+    if not answer["known"]:
+        title += " (never seen: answered from time and place)"
+    rows = [(place, item["label"], item["item"], item["score"]) for place, item in enumerate(answer["items"], 1)]
+    console.print("", table(title, ("", "item", "id", "score"), rows))
+    console.print(f"[dim]{escape(answer['history'])}{', ' + escape(answer['place']) if answer['place'] else ''}[/]")
+    for place, item in enumerate(answer["items"] if explain else (), 1):
+        shares = ", ".join(f"{name} {share:.3f}" for name, share in item["shares"].items() if share >= 0.0005)
+        console.print(f"\n[bold]{place}. {escape(item['label'])}[/] {item['score']:.3f} = {escape(shares)}")
+        for part in item["evidence"]:
+            if part["share"] >= 0.0005:
+                console.print(f"   {part['share']:.3f}  {escape(part['words'])}", soft_wrap=True)
+
+
+def _write(path: Path, answers: list[dict[str, Any]]) -> None:
+    """One row a recommended item: user, asked_at, rank, item, label, score and, if there are any, shares and words."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from graphrec.run import aside
+
+    rows = [
+        {"user": one["user"], "asked_at": one["asked_at"], "rank": rank, **_row(item)}
+        for one in answers
+        for rank, item in enumerate(one["items"], 1)
+    ]
+    with aside(path) as temporary:
+        pq.write_table(pa.Table.from_pylist(rows), temporary)
+
+
+def _row(item: Mapping[str, Any]) -> dict[str, Any]:
+    row = {name: item[name] for name in ("item", "label", "score")}
+    if "shares" in item:
+        row |= item["shares"]
+        row["evidence"] = [part["words"] for part in item["evidence"]]
+    return row

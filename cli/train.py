@@ -1,0 +1,59 @@
+"""``graphrec train``: from a graph directory to a run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.console import RichProgress, console, duration, facts, next_step, number, print_json, size, table
+
+
+def train(
+    graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="A graph directory, made by 'graphrec build'.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run directory to write.")],
+    config: Annotated[Path | None, typer.Option(help="YAML of settings; a run's config.yaml is one.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as epochs=3. Repeatable.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run's manifest as JSON.")] = False,
+) -> None:
+    """Train the graph attention network; Ctrl-C leaves a run that --resume goes on with.
+
+    Example: graphrec train city/graph --out city/run --set epochs=4 --seed 1
+    """
+    from graphrec.config import RunConfig
+    from graphrec.publishing import publish
+    from graphrec.training import train as fit
+
+    with RichProgress() as progress:
+        manifest = fit(graph, out, RunConfig.load(config, settings or (), seed), device, resume, progress)
+    publish(out)
+    if as_json:
+        print_json(manifest)
+        return
+    names = ("acc@1", "acc@5", "acc@10", "mrr")
+    rows = [
+        (record["epoch"], record["train_loss"], *(record.get(name, float("nan")) for name in names))
+        for record in manifest["history"]
+    ]
+    console.print(table("validation", ("epoch", "loss", *names), rows))
+    console.print(
+        "",
+        facts(
+            f"run {out}",
+            {
+                "best epoch": manifest["best_epoch"],
+                "time": duration(manifest["wall_seconds"]),
+                "memory": size(manifest["peak_memory"]),
+                "device": manifest["device"],
+                "parameters": number(manifest["parameters"]),
+                "report": out / "report.html",
+            },
+        ),
+    )
+    next_step(f"graphrec evaluate {out}")

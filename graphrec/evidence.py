@@ -1,0 +1,188 @@
+"""Why this item: the parts of its score, and the events that carry them.
+
+The score is a sum over the semantic space and over events, so the shares are the score itself, split; nothing is
+estimated.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from graphrec.geography import kilometres, unit_vectors
+from graphrec.graph import TemporalGraph
+from graphrec.query import Queries
+from graphrec.ranking import Answer, Ranker
+
+SHARES = {
+    "mine": "my history",
+    "then": "what people do next",
+    "here": "what happens here",
+    "semantic": "semantic space",
+}
+"""The parts of a score, as people read them."""
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+PARTS_OF_DAY = ((5, "nights"), (12, "mornings"), (18, "afternoons"), (24, "evenings"))
+"""Last hour (exclusive) of each part of the day; nights begin again at midnight."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The events of one relation that speak for an item."""
+
+    relation: str
+    """``mine``, ``then``, ``here`` or ``semantic``."""
+    share: float
+    """Part of the item's score that they carry, as probability mass."""
+    words: str
+    """The same in words."""
+    events: tuple[tuple[int, float], ...]
+    """(row of the event in the log, its mass), the strongest first; empty for the semantic space."""
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One ranked item with its score taken apart."""
+
+    item: str
+    """The user's own id of the item."""
+    label: str
+    """Its name for people."""
+    score: float
+    """Probability that it comes next."""
+    shares: dict[str, float]
+    """Parts of the score by the names of SHARES; they add up to it."""
+    evidence: tuple[Evidence, ...]
+    """What stands behind each part that matters, the largest first."""
+
+
+def explain(ranker: Ranker, queries: Queries, items: Int64[Tensor, "batch k"]) -> list[list[Recommendation]]:
+    """Take apart the scores of items (codes; -1 is skipped) for each question; one list a question."""
+    answer = ranker.answer(queries)
+    return [_explain_one(ranker, answer, row, items[row].tolist()) for row in range(len(queries))]
+
+
+@torch.inference_mode()
+def _explain_one(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> list[Recommendation]:
+    codes = [code for code in items if code >= 0]
+    masses = event_masses(ranker, answer, row)
+    semantic = semantic_share(ranker, answer, row, codes)
+    recommendations = []
+    for place, code in enumerate(codes):
+        evidence = []
+        for relation, (event, mass) in masses.items():
+            carrying = (ranker.graph.log.item[event] == code) & (mass > 0)
+            if bool(carrying.any()):
+                evidence.append(_of_relation(ranker.graph, answer, row, relation, event[carrying], mass[carrying]))
+        evidence.append(_of_semantics(ranker, answer, row, code, float(semantic[place])))
+        shares = dict.fromkeys(SHARES.values(), 0.0)
+        for part in evidence:
+            shares[SHARES[part.relation]] += part.share
+        table = ranker.graph.nodes["item"]
+        recommendations.append(
+            Recommendation(
+                str(table.ids[code].as_py()),
+                table.label(code),
+                sum(shares.values()),
+                shares,
+                tuple(sorted(evidence, key=lambda part: -part.share)),
+            )
+        )
+    return recommendations
+
+
+def event_masses(ranker: Ranker, answer: Answer, row: int) -> dict[str, tuple[Tensor, Tensor]]:
+    """Events in each neighbourhood of one question and the probability mass that each carries to its item."""
+    heads, masses = ranker.model.config.heads, {}
+    gate = answer.state.log_gate[row, 1:].exp()
+    for place, (relation, attention) in enumerate(answer.state.attention.items()):
+        around = answer.context.around[relation]
+        mass = (attention[row] * gate[place * heads : (place + 1) * heads]).sum(-1)
+        masses[relation] = (around.event[row][around.real[row]], mass[around.real[row]])
+    return masses
+
+
+def semantic_share(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> Float[Tensor, " items"]:
+    """What the semantic space gives each item for one question."""
+    one = slice(row, row + 1)
+    state = type(answer.state)(
+        answer.state.z[one], answer.state.reach[one], answer.state.log_gate[one], answer.state.attention
+    )
+    logits = ranker.semantic_logits(state, answer.context.rows(one))[0]
+    return (logits[items] - answer.log_partition[row] + answer.state.log_gate[row, 0]).exp()
+
+
+def _of_relation(
+    graph: TemporalGraph, answer: Answer, row: int, relation: str, event: Tensor, mass: Tensor
+) -> Evidence:
+    order = mass.argsort(descending=True)
+    event, mass = event[order], mass[order]
+    asked = int(answer.context.queries.time[row])
+    when = f"{habit(graph, event)}, last {ago(asked - int(graph.log.time[event].max()))}"
+    count = len(event)
+    if relation == "mine":
+        words = f"{_times(count, 'visit')} of yours, {when}"
+    elif relation == "then":
+        last = graph.nodes["item"].label(int(answer.context.last_item[row]))
+        words = f"{_times(count, 'time')} next after {last}{_own(graph, answer, row, event)}, {when}"
+    else:
+        people = len(torch.unique(graph.log.user[event]))
+        words = f"{_times(count, 'visit')} around here by {_times(people, 'user')}, {when}"
+    rows = tuple(zip(event.tolist(), mass.tolist(), strict=True))
+    return Evidence(relation, float(mass.sum()), words, rows)
+
+
+def _own(graph: TemporalGraph, answer: Answer, row: int, event: Tensor) -> str:
+    own = int((graph.log.user[event] == answer.context.queries.user[row]).sum())
+    return f" ({own} by you)" if own else ""
+
+
+def _of_semantics(ranker: Ranker, answer: Answer, row: int, code: int, share: float) -> Evidence:
+    """Name what the item is close to: the most alike of the user's own items, and how far away it lies."""
+    words = "fits your state"
+    graph = ranker.graph
+    around = answer.context.around.get("mine")
+    if around is not None and bool(around.real[row].any()):
+        mine = torch.unique(graph.log.item[around.event[row][around.real[row]]].long())
+        mine = mine[mine != code]
+        if len(mine):
+            alike = torch.cosine_similarity(ranker.table.vector[mine], ranker.table.vector[code][None])
+            best = int(alike.argmax())
+            words = f"close to {graph.nodes['item'].label(int(mine[best]))} (similarity {float(alike[best]):.2f})"
+    table = graph.nodes["item"].coordinates
+    if table is not None:
+        chord = (unit_vectors(table[code]) - unit_vectors(answer.context.coordinates[row])).pow(2).sum()
+        far = float(kilometres(chord))
+        words += f", {far:.1f} km away" if far == far else ""
+    return Evidence("semantic", share, words, ())
+
+
+def _times(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def ago(seconds: int) -> str:
+    """A time span in words: ``40 minutes ago``, ``3 days ago``."""
+    for size, name in ((365 * DAY, "year"), (30 * DAY, "month"), (7 * DAY, "week"), (DAY, "day"), (HOUR, "hour")):
+        if seconds >= (2 if size >= 7 * DAY else 1) * size:
+            return f"{_times(round(seconds / size), name)} ago"
+    return f"{_times(max(1, round(seconds / MINUTE)), 'minute')} ago"
+
+
+def habit(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:
+    """When events happen, in local time: ``mostly Friday evenings``, ``mostly mornings``, ``at various times``."""
+    local = (graph.log.time[event] + 60 * graph.log.utc_offset[event].long()).tolist()
+    days = [DAYS[(moment // DAY + 3) % 7] for moment in local]  # 1970-01-01 was a Thursday
+    parts = [next(name for end, name in PARTS_OF_DAY if moment % DAY < end * HOUR) for moment in local]
+    if len(local) == 1:
+        return f"on a {days[0]} {parts[0].removesuffix('s')}"
+    for choices in ([f"{day} {part}" for day, part in zip(days, parts, strict=True)], parts, [f"{d}s" for d in days]):
+        choice, count = Counter(choices).most_common(1)[0]
+        if 2 * count > len(local):
+            return f"{'always' if count == len(local) else 'mostly'} {choice}"
+    return "at various times"

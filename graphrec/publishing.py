@@ -1,0 +1,34 @@
+"""Writing a run's report: what its directory holds, and three users answered anew."""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+
+from graphrec.recommendation import recommend, sample_users
+from graphrec.report import run_content, write_report
+from graphrec.run import Run, read_json
+
+USERS, ITEMS = 3, 5
+"""How many users the report shows, and how many items each."""
+
+
+def publish(path: str | Path, run: Run | None = None) -> Path:
+    """Write ``report.html`` of a finished run, with every evaluation it has so far; returns the file.
+
+    ``run`` saves opening it again.
+    """
+    root = Path(path)
+    opened = run or Run.open(root)
+    metrics = root / "metrics.json"
+    graph = opened.graph
+    content = run_content(
+        root,
+        read_json(metrics) if metrics.is_file() else {},
+        recommend(opened, sample_users(graph, USERS), k=ITEMS),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=shlex.join(["graphrec", "train", opened.manifest["graph"], "--seed", str(opened.config.seed)]),
+    )
+    write_report(content, root / "report.html")
+    return root / "report.html"

@@ -1,0 +1,168 @@
+"""Answers for people: what next, for these users, as of a time, from a place, with the reasons."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from graphrec.errors import InputError
+from graphrec.evidence import Recommendation, explain
+from graphrec.graph import TemporalGraph
+from graphrec.progress import Progress, Silent
+from graphrec.query import Queries
+from graphrec.ranking import BATCH, Ranker, Ranking
+from graphrec.run import Run
+
+
+def recommend(
+    run: Run,
+    users: Sequence[str],
+    at: int | None = None,
+    near: tuple[float, float] | None = None,
+    k: int = 10,
+    novel: bool = False,
+    reasons: bool = True,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Rank items for users as of a time.
+
+    Parameters
+    ----------
+    run
+        A trained run.
+    users
+        Ids as the log writes them; one that the graph has never seen is answered from time and place alone.
+    at
+        UTC seconds as of which to ask; one second after the last event of the log where None.
+    near
+        Latitude and longitude, degrees; the place of the user's last event where None.
+    k
+        Items a user at most.
+    novel
+        Leave out what the user has visited before.
+    reasons
+        Take scores apart into shares and evidence.
+
+    Returns
+    -------
+    One record a user: ``user``, ``known``, ``asked_at``, ``place``, ``history`` (in words) and ``items``, each with
+    ``item``, ``label``, ``score`` and, with reasons, ``shares`` (by name, adding up to the score) and ``evidence``.
+    """
+    if k < 1:
+        raise InputError(f"-k {k}: at least 1 expected")
+    graph, ranker = run.graph, run.ranker
+    time = end_of_log(graph) if at is None else at
+    place = check_place(near) if near else (float("nan"), float("nan"))
+    candidates = run.protocol.candidate_mask(graph)
+    listener = progress or Silent()
+    listener.start("recommending", len(users))
+    answers: list[dict[str, Any]] = []
+    for start in range(0, len(users), BATCH):
+        batch = users[start : start + BATCH]
+        codes = torch.tensor([graph.nodes["user"].code(user) for user in batch], device=graph.log.time.device)
+        queries = Queries.ask(
+            codes,
+            torch.full_like(codes, time),
+            torch.tensor([place] * len(batch), dtype=torch.float32, device=codes.device),
+        )
+        found = ranker.top(queries, min(k, len(graph.nodes["item"])), candidates, novel)
+        items = explained(ranker, queries, found.items) if reasons else plain(graph, found)
+        for row, user in enumerate(batch):
+            answers.append(_answer(graph, user, int(codes[row]), time, near, items[row]))
+        listener.advance(len(batch))
+    listener.finish()
+    return answers
+
+
+def explained(ranker: Ranker, queries: Queries, items: Int64[Tensor, "batch k"]) -> list[list[dict[str, Any]]]:
+    """Recommendations as plain data: items with score, shares and evidence, events by their row in the log."""
+    return [[_plain(found) for found in one] for one in explain(ranker, queries, items)]
+
+
+def _plain(found: Recommendation) -> dict[str, Any]:
+    values = asdict(found)
+    for part in values["evidence"]:
+        part["events"] = [{"event": event, "mass": mass} for event, mass in part["events"]]
+    values["evidence"] = list(values["evidence"])
+    return values
+
+
+def plain(graph: TemporalGraph, found: Ranking) -> list[list[dict[str, Any]]]:
+    """Ranked items as plain data, without reasons."""
+    table = graph.nodes["item"]
+    rows = zip(found.items.tolist(), found.scores.tolist(), strict=True)
+    return [
+        [
+            {"item": str(table.ids[code].as_py()), "label": table.label(code), "score": score}
+            for code, score in zip(codes, scores, strict=True)
+            if code >= 0
+        ]
+        for codes, scores in rows
+    ]
+
+
+def _answer(
+    graph: TemporalGraph, user: str, code: int, time: int, near: tuple[float, float] | None, items: list[dict[str, Any]]
+) -> dict[str, Any]:
+    rows = history(graph, code, time)
+    place = f"{near[0]:.4f},{near[1]:.4f}" if near else None
+    if place is None and len(rows):
+        place = f"at {graph.nodes['item'].label(int(graph.log.item[rows[0]]))}"
+    return {
+        "user": user,
+        "known": code >= 0,
+        "asked_at": datetime.fromtimestamp(time, UTC).isoformat(),
+        "place": place,
+        "history": history_in_words(graph, rows),
+        "items": items,
+    }
+
+
+def history(graph: TemporalGraph, user: int, time: int) -> Int64[Tensor, " events"]:
+    """Rows of a user's events strictly before a time, the latest first; empty for a user of -1."""
+    mine = graph.relation("user->item")
+    code, when = torch.tensor([user]), torch.tensor([min(time, graph.horizon)])
+    device = graph.log.time.device
+    count = int(mine.count_before(code.to(device), when.to(device))) if len(mine) else 0
+    rows, _ = mine.before(code.to(device), when.to(device), count)
+    return mine.event[rows[0]].long() if count else rows[0]
+
+
+def history_in_words(graph: TemporalGraph, rows: Int64[Tensor, " events"]) -> str:
+    """A user's past in one line: how many events, since when, what most often."""
+    if not len(rows):
+        return "no events before"
+    first = datetime.fromtimestamp(int(graph.log.time[rows[-1]]), UTC)
+    code, count = Counter(graph.log.item[rows].tolist()).most_common(1)[0]
+    often = f", most often {graph.nodes['item'].label(code)} ({count})" if count > 1 else ""
+    return f"{len(rows)} event{'s' if len(rows) > 1 else ''} since {first:%Y-%m-%d}{often}"
+
+
+def end_of_log(graph: TemporalGraph) -> int:
+    """One second after the last event that the graph shows, UTC seconds: as of then, all of it is known."""
+    times = graph.events.time
+    return int(times[-1]) + 1 if len(times) else 0
+
+
+def check_place(place: tuple[float, float]) -> tuple[float, float]:
+    """Latitude and longitude on the globe, or InputError."""
+    latitude, longitude = place
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise InputError(f"--near {latitude},{longitude}: latitude in -90..90 and longitude in -180..180 expected")
+    return place
+
+
+def sample_users(graph: TemporalGraph, count: int = 3) -> list[str]:
+    """Ids of users for a report: of the most active tenth, the middle and the least active tenth with a past."""
+    active = torch.bincount(graph.events.user.long(), minlength=len(graph.nodes["user"]))
+    order = torch.argsort(active, descending=True, stable=True)[: int((active > 1).sum())]
+    places = torch.linspace(0.1, 0.9, count) * max(len(order) - 1, 0)
+    codes = [int(order[int(place)]) for place in places] if len(order) else []
+    return [str(graph.nodes["user"].ids[code].as_py()) for code in dict.fromkeys(codes)]
