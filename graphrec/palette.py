@@ -16,6 +16,14 @@ SHARES = {
 }
 """Where a score comes from, in the order in which it is shown."""
 
+SHARES_ON_DARK = {
+    "my history": "#7aa7e8",
+    "what people do next": "#f0b95c",
+    "what happens here": "#4fc1b3",
+    "semantic space": "#e07a9f",
+}
+"""The same on a dark ground."""
+
 THEMES = ("#3b6fb6", "#e8a33d", "#2a9d8f", "#b5446e", "#88ccee", "#999933", "#5b3a8c", "#c9ced6")
 """Themes of interest; after Paul Tol's muted scheme, https://personal.sron.nl/~pault/."""
 

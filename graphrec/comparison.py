@@ -1,0 +1,168 @@
+"""A model beside its baselines: one table, and an honest sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from graphrec.words import measure, percent, plain, split_name
+
+SHOWN = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
+"""Measures that a table shows, in this order, where they are there."""
+MODEL = "graphrec"
+"""What the model is called in the table."""
+
+
+class Slice(BaseModel):
+    """The part of the questions that share something."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    n: int
+    """Number of questions."""
+    metrics: dict[str, float] = {}
+    """Mean measures of the model."""
+    baselines: dict[str, dict[str, float]] = {}
+    """Mean measures of each baseline."""
+
+
+class Evaluation(BaseModel):
+    """One evaluation as ``graphrec evaluate --json`` gives it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    split: str = "test"
+    n: int
+    """Number of questions."""
+    protocol: dict[str, Any] = {}
+    """How they were asked."""
+    metrics: dict[str, float] = {}
+    """Mean measures of the model."""
+    errors: dict[str, float] = {}
+    """Their standard errors."""
+    baselines: dict[str, dict[str, float]] = {}
+    """Mean measures of each baseline."""
+    slices: dict[str, Slice] = {}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the table."""
+
+    value: float
+    part: float
+    """Length of its bar, 1 for the largest of its column."""
+    best: bool
+    """Whether none that it is compared with is larger."""
+    error: float | None = None
+    """Standard error, where known."""
+    rival: float | None = None
+    """What the best baseline has, where the table does not show it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    model: bool
+    """Whether it is the model, not a baseline."""
+    cells: tuple[Cell, ...]
+
+
+def metric_names(measured: Iterable[Mapping[str, float]]) -> list[str]:
+    """Measures worth a column: those of SHOWN that occur; Recall@10 only where it differs from Acc@10."""
+    rows = list(measured)
+    names = [name for name in SHOWN if any(name in row for row in rows)]
+    same = all(row.get("recall@10") == row.get("acc@10") for row in rows)
+    return [name for name in names if name != "recall@10" or not same]
+
+
+def compare(evaluation: Evaluation) -> tuple[list[str], list[Row]]:
+    """Names of the columns, and a row for the model and each baseline, the better on the last column first."""
+    measured = [evaluation.metrics, *evaluation.baselines.values()]
+    names = metric_names(measured)
+    largest = {name: max(_known(values, name) for values in measured) for name in names}
+    rows = [Row(MODEL, True, _cells(evaluation.metrics, largest, evaluation.errors))]
+    rows += [Row(plain(name), False, _cells(values, largest)) for name, values in evaluation.baselines.items()]
+    return names, sorted(rows, key=lambda row: -row.cells[-1].part if row.cells else 0.0)
+
+
+def _cells(
+    values: Mapping[str, float], largest: Mapping[str, float], errors: Mapping[str, float] | None = None
+) -> tuple[Cell, ...]:
+    return tuple(
+        Cell(
+            value=values.get(name, math.nan),
+            part=max(_known(values, name), 0.0) / top if top > 0 else 0.0,
+            best=_known(values, name) == top > 0,
+            error=(errors or {}).get(name),
+        )
+        for name, top in largest.items()
+    )
+
+
+def compare_slices(evaluation: Evaluation) -> tuple[list[str], list[tuple[str, Slice, list[Cell]]]]:
+    """Names of the columns, and for each slice its name, itself and the model's cells beside the best baseline's."""
+    slices = evaluation.slices
+    names = metric_names(part.metrics for part in slices.values())
+    largest = {name: max(_known(part.metrics, name) for part in slices.values()) for name in names}
+    rows = []
+    for title, part in slices.items():
+        rivals = [_best_rival(part.baselines, name) for name in names]
+        cells = [
+            replace(cell, rival=rival, best=rival is None or cell.value >= rival)
+            for cell, rival in zip(_cells(part.metrics, largest), rivals, strict=True)
+        ]
+        rows.append((plain(title), part, cells))
+    return names, rows
+
+
+def _best_rival(baselines: Mapping[str, Mapping[str, float]], name: str) -> float | None:
+    best = max((_known(values, name) for values in baselines.values()), default=-math.inf)
+    return best if math.isfinite(best) else None
+
+
+def _known(values: Mapping[str, float], name: str) -> float:
+    value = values.get(name, math.nan)
+    return -math.inf if math.isnan(value) else value
+
+
+def verdict(evaluation: Evaluation) -> str:
+    """What the numbers say, in two sentences: how often the model is right, and whether a baseline does better."""
+    if not evaluation.n or not evaluation.metrics:
+        return f"No {split_name(evaluation.split)} question could be asked."
+    return f"{_rightness(evaluation)} {_standing(evaluation)}".strip()
+
+
+def _rightness(evaluation: Evaluation) -> str:
+    first, ten = (evaluation.metrics.get(name, math.nan) for name in ("acc@1", "acc@10"))
+    asked = f"{evaluation.n:,} {split_name(evaluation.split)} question" + ("s" if evaluation.n > 1 else "")
+    if math.isnan(first) or math.isnan(ten):
+        return f"{asked} were asked."
+    return f"Of {asked}, the right item came first in {percent(first)} and among the first ten in {percent(ten)}."
+
+
+def _standing(evaluation: Evaluation) -> str:
+    names = [name for name in metric_names([evaluation.metrics]) if not math.isnan(evaluation.metrics[name])]
+    if not evaluation.baselines or not names:
+        return ""
+    rivals = {
+        name: max(evaluation.baselines, key=lambda rival: _known(evaluation.baselines[rival], name)) for name in names
+    }
+    lost = [name for name in names if _known(evaluation.baselines[rivals[name]], name) > evaluation.metrics[name]]
+    if lost:
+        cases = (
+            f"{plain(rivals[name])} on {measure(name)} "
+            f"({evaluation.baselines[rivals[name]][name]:.3f} against {evaluation.metrics[name]:.3f})"
+            for name in lost
+        )
+        return f"A baseline does better: {', '.join(cases)}."
+    last = names[-1]
+    rival = evaluation.baselines[rivals[last]].get(last, math.nan)
+    nearest = f"{plain(rivals[last])} ({rival:.3f} against {evaluation.metrics[last]:.3f})"
+    return f"No baseline does better on any measure shown; the nearest on {measure(last)} is {nearest}."
