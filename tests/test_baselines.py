@@ -46,7 +46,7 @@ def questions(world: TemporalGraph, seed: int, frozen: bool) -> Queries:
     rng = np.random.default_rng(seed)
     user = torch.tensor([-1, *range(len(world.nodes["user"]))]).repeat(2)
     time = world.log.time[rng.integers(0, len(world.log), len(user))] + torch.tensor(rng.integers(-1, 2, len(user)))
-    session = torch.tensor(rng.integers(-1, 24, len(user)))
+    session = torch.where(user % 3 == 0, -1, 3 * user + torch.tensor(rng.integers(0, 3, len(user))))
     asked = Queries.ask(user, time)
     return replace(asked, session=session, frozen_at=int(world.log.time[60]) if frozen else NEVER)
 
@@ -302,7 +302,7 @@ def test_own_past_moves_own_scores_and_nobody_elses(seed: int) -> None:
 
 
 def test_a_frozen_history_sees_its_own_session_only() -> None:
-    log = events([0, 0, 0, 1], [0, 1, 2, 3], [0, 10, 20, 25], session=[0, 1, 2, 3])
+    log = events([0, 0, 0, 1, 0], [0, 1, 2, 3, 3], [0, 10, 20, 25, 30], session=[0, 1, 2, 3, -1])
     world = graph(log, 2, 4)
     asked = replace(ask(0, 1), session=torch.tensor([1]), frozen_at=5)
     assert Counter(world).scores(asked).floor().tolist() == [[1, 1, 0, 0]]
