@@ -35,5 +35,5 @@ def engine_errors(what: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
         raise InputError(f"{what}: the log could not be read ({reason})") from error

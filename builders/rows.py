@@ -15,6 +15,10 @@ from graphrec.errors import InputError
 
 SAMPLE_ROWS = 1000
 """How many rows are looked at to find out what a column holds."""
+UNCLOSED = "UNQUOTED VALUE"
+"""What the engine calls a quote that is never closed."""
+LONGEST_TOLD = 10_000
+"""The engine tells so many characters of a line that is no row."""
 LINE_END = "\x1e"
 """A delimiter that no line of JSON holds unescaped."""
 
@@ -84,11 +88,28 @@ def _read_csv(connection: Any, source: Source, name: str) -> Rows:
         store_rejects=True,
     )
     table = materialise(connection, name, scan)
-    errors = connection.table("reject_errors").select("line", "csv_line").distinct().order_by("line").to_pyarrow()
+    errors = connection.table("reject_errors").order_by("line").to_pyarrow()
     connection.raw_sql("DROP TABLE reject_errors; DROP TABLE reject_scans")
-    row = errors["line"].to_numpy().astype(np.int64) - source.header
-    rejected = _rejected(row, "wrong number of fields", errors["csv_line"])
+    _refuse_lost_lines(source, errors)
+    lines = {}  # a line with several errors counts once; one that spans several is taken apart
+    for line, text in zip(errors["line"].to_pylist(), errors["csv_line"].to_pylist(), strict=True):
+        lines.update(dict(enumerate(text.splitlines(), start=line - source.header)))
+    row = np.fromiter(lines, np.int64, len(lines))
+    rejected = _rejected(row, "wrong number of fields", pa.array(list(lines.values()), pa.string()))
     return Rows(source, _numbered(connection, table, row, name), rejected)
+
+
+def _refuse_lost_lines(source: Source, errors: pa.Table) -> None:
+    """Raise InputError where a quote that is not closed has swallowed lines that the engine no longer tells."""
+    for error in errors.to_pylist():
+        text = error["csv_line"]
+        lost = error["error_type"] == UNCLOSED and "\n" in text.rstrip("\n")
+        if lost or len(text) >= LONGEST_TOLD:
+            raise InputError(
+                f"{source.path}: a quote in row {error['line'] - source.header} is never closed, so that the rows "
+                f"after it cannot be told apart ({text.splitlines()[0][:60]!r}); correct it, or write 'quote: \"\"' into the "
+                "mapping if quotes are characters like others"
+            )
 
 
 def _read_json(connection: Any, source: Source, name: str) -> Rows:

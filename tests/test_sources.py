@@ -90,6 +90,23 @@ def test_broken_lines_keep_the_numbers_of_the_others(tmp_path: Path) -> None:
     ]
 
 
+def test_a_quote_that_is_never_closed_loses_no_row_in_silence(tmp_path: Path) -> None:
+    lines = [f"{i},x" for i in range(3_000)]
+    lines[1_000] = '"1000,x'
+    path = write(tmp_path / "log.csv", ("a,b\n" + "\n".join(lines) + "\n").encode())
+    with pytest.raises(GraphrecError, match=r"a quote in row 1001 is never closed.*quote: "):
+        open_rows(path, tmp_path)
+    rows = open_rows(path, tmp_path, quote="")
+    assert values(rows)[1_000] == ('"1000', "x")
+    assert len(rows) == 3_000
+
+
+def test_a_line_with_an_open_quote_at_the_end_is_set_aside(tmp_path: Path) -> None:
+    rows = open_rows(write(tmp_path / "log.csv", b'a,b\n1,x\n2,"y\n'), tmp_path)
+    assert values(rows) == [("1", "x")]
+    assert rows.rejected["value"].to_pylist() == ['2,"y']
+
+
 def test_json_lines_that_are_no_objects_are_set_aside(tmp_path: Path) -> None:
     path = write(tmp_path / "log.jsonl", b'{"user": 1, "item": "a"}\nnot json\n\n[1]\n{"user": 2, "more key": true}\n')
     rows = open_rows(path, tmp_path)
