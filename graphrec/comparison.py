@@ -13,7 +13,7 @@ from graphrec.words import measure, percent, plain, split_name
 
 SHOWN = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
 """Measures that a table shows, in this order, where they are there."""
-MODEL = "graphrec"
+MODEL = "stgat"
 """What the model is called in the table."""
 
 
@@ -111,20 +111,15 @@ def compare_slices(evaluation: Evaluation) -> tuple[list[str], list[tuple[str, S
     slices = evaluation.slices
     names = metric_names(part.metrics for part in slices.values())
     largest = {name: max(_known(part.metrics, name) for part in slices.values()) for name in names}
-    rows = []
-    for title, part in slices.items():
-        rivals = [_best_rival(part.baselines, name) for name in names]
-        cells = [
-            replace(cell, rival=rival, best=rival is None or cell.value >= rival)
-            for cell, rival in zip(_cells(part.metrics, largest), rivals, strict=True)
-        ]
-        rows.append((plain(title), part, cells))
-    return names, rows
+    return names, [(plain(title), part, _slice_cells(part, largest)) for title, part in slices.items()]
 
 
-def _best_rival(baselines: Mapping[str, Mapping[str, float]], name: str) -> float | None:
-    best = max((_known(values, name) for values in baselines.values()), default=-math.inf)
-    return best if math.isfinite(best) else None
+def _slice_cells(part: Slice, largest: Mapping[str, float]) -> list[Cell]:
+    rivals = [_rivals(part).get(name, ("", None))[1] for name in largest]
+    return [
+        replace(cell, rival=rival, best=rival is not None and cell.value >= rival)
+        for cell, rival in zip(_cells(part.metrics, largest), rivals, strict=True)
+    ]
 
 
 def _known(values: Mapping[str, float], name: str) -> float:
@@ -133,10 +128,11 @@ def _known(values: Mapping[str, float], name: str) -> float:
 
 
 def verdict(evaluation: Evaluation) -> str:
-    """What the numbers say, in two sentences: how often the model is right, and whether a baseline does better."""
+    """What the numbers say: how often the model is right, and wherever a baseline does better."""
     if not evaluation.n or not evaluation.metrics:
         return f"No {split_name(evaluation.split)} question could be asked."
-    return f"{_rightness(evaluation)} {_standing(evaluation)}".strip()
+    slices = (_slice_lost(name, part) for name, part in evaluation.slices.items())
+    return " ".join(filter(None, (_rightness(evaluation), _standing(evaluation), *slices)))
 
 
 def _rightness(evaluation: Evaluation) -> str:
@@ -148,21 +144,33 @@ def _rightness(evaluation: Evaluation) -> str:
 
 
 def _standing(evaluation: Evaluation) -> str:
-    names = [name for name in metric_names([evaluation.metrics]) if not math.isnan(evaluation.metrics[name])]
-    if not evaluation.baselines or not names:
-        return ""
-    rivals = {
-        name: max(evaluation.baselines, key=lambda rival: _known(evaluation.baselines[rival], name)) for name in names
-    }
-    lost = [name for name in names if _known(evaluation.baselines[rivals[name]], name) > evaluation.metrics[name]]
+    rivals = _rivals(evaluation)
+    lost = [name for name, (_, value) in rivals.items() if value > evaluation.metrics[name]]
     if lost:
-        cases = (
-            f"{plain(rivals[name])} on {measure(name)} "
-            f"({evaluation.baselines[rivals[name]][name]:.3f} against {evaluation.metrics[name]:.3f})"
-            for name in lost
-        )
-        return f"A baseline does better: {', '.join(cases)}."
-    last = names[-1]
-    rival = evaluation.baselines[rivals[last]].get(last, math.nan)
-    nearest = f"{plain(rivals[last])} ({rival:.3f} against {evaluation.metrics[last]:.3f})"
-    return f"No baseline does better on any measure shown; the nearest on {measure(last)} is {nearest}."
+        return f"A baseline does better: {', '.join(_against(evaluation, name) for name in lost)}."
+    if not rivals:
+        return ""
+    return f"No baseline does better on any measure shown; the nearest is {_against(evaluation, list(rivals)[-1])}."
+
+
+def _slice_lost(title: str, part: Slice) -> str:
+    """A sentence on a slice where a baseline does better, by its last measure."""
+    lost = [name for name, (_, value) in _rivals(part).items() if value > part.metrics[name]]
+    where = f"In the slice “{plain(title)}” ({part.n:,} questions)"
+    return f"{where} a baseline does better: {_against(part, lost[-1])}." if lost else ""
+
+
+def _rivals(part: Evaluation | Slice) -> dict[str, tuple[str, float]]:
+    """For each measure that the model has, the best baseline and its value."""
+    rivals = {}
+    for name in metric_names([part.metrics]):
+        values = {rival: _known(found, name) for rival, found in part.baselines.items()}
+        if values and not math.isnan(part.metrics[name]) and math.isfinite(max(values.values())):
+            best = max(values, key=lambda rival: values[rival])
+            rivals[name] = (best, values[best])
+    return rivals
+
+
+def _against(part: Evaluation | Slice, name: str) -> str:
+    rival, value = _rivals(part)[name]
+    return f"{plain(rival)} on {measure(name)} ({value:.3f} against {part.metrics[name]:.3f})"
