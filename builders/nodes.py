@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -82,7 +83,7 @@ def at_relation(events: pa.Table, items: pa.Table, locations: pa.Table, told: pa
     ``source``, ``target`` int32 and ``valid_from`` int64 (null: timeless), sorted by source.
     """
     placed = events.filter(pc.greater_equal(events["location"], 0))
-    rows = pa.table({"item": placed["item"], "row": pa.array(range(len(placed)), pa.int64())})
+    rows = pa.table({"item": placed["item"], "row": np.arange(len(placed))})
     first = rows.group_by("item").aggregate([("row", "min")])
     by_event = placed.take(first["row_min"]).select(["item", "location", "time"])
     source, target, valid = by_event["item"], by_event["location"], by_event["time"]

@@ -107,8 +107,8 @@ def _refuse_lost_lines(source: Source, errors: pa.Table) -> None:
         if lost or len(text) >= LONGEST_TOLD:
             raise InputError(
                 f"{source.path}: a quote in row {error['line'] - source.header} is never closed, so that the rows "
-                f"after it cannot be told apart ({text.splitlines()[0][:60]!r}); correct it, or write 'quote: \"\"' into the "
-                "mapping if quotes are characters like others"
+                f"after it cannot be told apart ({text.splitlines()[0][:60]!r}); correct it, or write "
+                "'quote: \"\"' into the mapping if quotes are characters like others"
             )
 
 
