@@ -61,7 +61,8 @@ class NextEvent(nn.Module):
         for around in context.around.values():
             previous = self.graph.previous[around.event]
             touched += [log.item[around.event].flatten(), log.item[previous.clamp(min=0)].flatten()]
-        return torch.unique(torch.cat([code.long() for code in touched]).clamp(min=0))
+        codes: Tensor = torch.unique(torch.cat([code.long() for code in touched]).clamp(min=0))
+        return codes
 
     def _sampled(self, logits: Tensor, table: ItemTable, target: Tensor, drawn: Tensor) -> Float[Tensor, "batch 1"]:
         """Log softmax at the target, the partition estimated from the drawn items."""

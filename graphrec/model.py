@@ -198,49 +198,68 @@ def gather(table: Tensor, row: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch
     return nn.functional.embedding(row, table)
 
 
-class Attention(nn.Module):
-    """Multi-head attention from questions over the events of one relation."""
+class Scorer(nn.Module):
+    """How much each event of a neighbourhood matters to a question, one logit a head."""
 
     def __init__(self, config: ModelConfig, k: int) -> None:
         super().__init__()
-        d, heads = config.dimension, config.heads
-        self.heads = heads
-        self.query = nn.Linear(d, d)
-        self.item_key = nn.Linear(d, d, bias=False)
-        self.before_key = nn.Linear(d, d, bias=False)
-        self.clock_key = nn.Linear(CLOCK, d, bias=False)
-        self.value = nn.Linear(d, d, bias=False)
-        self.out = nn.Linear(d, d)
-        self.signal_weight = nn.Linear(d, heads * SIGNALS)
-        self.gap = nn.Embedding(GAP_BUCKETS, heads)
-        self.rank = nn.Embedding(k, heads)
-        self.drop = nn.Dropout(config.dropout)
+        self.heads = config.heads
+        self.query = nn.Linear(config.dimension, config.dimension)
+        self.signal_weight = nn.Linear(config.dimension, config.heads * SIGNALS)
+        self.gap = nn.Embedding(GAP_BUCKETS, config.heads)
+        self.rank = nn.Embedding(k, config.heads)
         with torch.no_grad():  # start from "lately, near, at this hour"
-            self.gap.weight.copy_(-torch.linspace(0, 2, GAP_BUCKETS)[:, None].expand(-1, heads))
+            self.gap.weight.copy_(-torch.linspace(0, 2, GAP_BUCKETS)[:, None].expand(-1, config.heads))
             self.rank.weight.zero_()
             self.signal_weight.weight.mul_(0.1)
             self.signal_weight.bias.fill_(0.1)
 
     def forward(
-        self, query: Float[Tensor, "batch d"], near: Neighbours, items: Float[Tensor, "items d"]
-    ) -> tuple[Float[Tensor, "batch d"], Float[Tensor, "batch k heads"]]:
-        """Summary of the events, and attention over them; all zero where there is no event."""
+        self, query: Float[Tensor, "batch d"], key: Float[Tensor, "batch k heads d_head"], near: Neighbours
+    ) -> Float[Tensor, "batch k heads"]:
+        """Softmax over the events of each question; all zero where there is none."""
         batch, k = near.real.shape
-        per_head = (batch, k, self.heads, -1)
-        key = (
-            gather(self.item_key(items), near.item)
-            + gather(self.before_key(items), near.before)
-            + self.clock_key(near.clock)
-        )
         q = self.query(query).view(batch, 1, self.heads, -1)
-        logits = (q * key.view(per_head)).sum(-1) / math.sqrt(q.shape[-1])  # [batch, k, heads]
+        logits = (q * key).sum(-1) / math.sqrt(q.shape[-1])  # [batch, k, heads]
         weight = self.signal_weight(query).view(batch, SIGNALS, self.heads)
-        logits = logits + near.signals @ weight + self.gap(near.gap) + self.rank.weight[:k]
+        logits = logits + near.signals @ weight + gather(self.gap.weight, near.gap) + self.rank.weight[:k]
         logits = logits.masked_fill(~near.real[..., None], -1e9).float()
-        attention = logits.softmax(1) * near.real[..., None]
-        value = gather(self.value(items), near.item).view(per_head)
-        summary = (attention.to(value.dtype)[..., None] * value).sum(1).flatten(1)
-        return self.out(self.drop(summary)) * near.real.any(1, keepdim=True), attention
+        return logits.softmax(1) * near.real[..., None]
+
+
+class Attention(nn.Module):
+    """Multi-head attention from questions over the events of one relation, asked twice.
+
+    The first asking, by who asks, where and when, gives a summary of the events. When the summaries of all relations
+    have become the state, the state asks again: the second attention is the pointer.
+    """
+
+    def __init__(self, config: ModelConfig, k: int) -> None:
+        super().__init__()
+        d = config.dimension
+        self.heads = config.heads
+        self.item = nn.Linear(d, 2 * d, bias=False)
+        self.before = nn.Linear(d, d, bias=False)
+        self.clock = nn.Linear(CLOCK, d, bias=False)
+        self.read = Scorer(config, k)
+        self.point = Scorer(config, k)
+        self.out = nn.Linear(d, d)
+        self.drop = nn.Dropout(config.dropout)
+
+    def keys(self, near: Neighbours, items: Float[Tensor, "items d"]) -> tuple[Tensor, Tensor]:
+        """Keys and values of the events, [batch, k, heads, d_head] each: what, after what, and when."""
+        per_head = (*near.real.shape, self.heads, -1)
+        key, value = gather(self.item(items), near.item).chunk(2, -1)
+        key = key + gather(self.before(items), near.before) + self.clock(near.clock)
+        return key.reshape(per_head), value.reshape(per_head)
+
+    def summary(
+        self, query: Float[Tensor, "batch d"], near: Neighbours, key: Tensor, value: Tensor
+    ) -> Float[Tensor, "batch d"]:
+        """What the events say to the question; zero where there is none."""
+        attention = self.read(query, key, near).to(value.dtype)
+        gathered = (attention[..., None] * value).sum(1).flatten(1)
+        return self.out(self.drop(gathered)) * near.real.any(1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -316,14 +335,16 @@ class Stgat(nn.Module):
         place = self.encoder("location")(context.location)
         last = self.drop(table.vector[table.row(context.last_item)])
         query = self.read(torch.cat((self.drop(user), last, place, clock(context.local_time)), -1))
-        summaries, attention, amounts = [query], {}, []
+        summaries, read, amounts = [query], {}, []
         for name, attend in self.attend.items():
             near = neighbours(graph, context, context.around[name], table)
-            summary, attention[name] = attend(query, near, table.vector)
-            summaries.append(summary)
+            key, value = attend.keys(near, table.vector)
+            read[name] = near, key
+            summaries.append(attend.summary(query, near, key, value))
             amount = near.real.sum(1, keepdim=True).float()
             amounts += [amount.log1p() / 4, (amount > 0).float()]
         z = self.norm(query + self.fuse(torch.cat(summaries, -1)))
+        attention = {name: self.attend[name].point(z, key, near) for name, (near, key) in read.items()}
         gate = self.gate(torch.cat((z, *amounts), -1)).float()
         empty = torch.cat([(amount == 0).expand(-1, self.config.heads) for amount in amounts[1::2]], 1)
         gate = gate.masked_fill(nn.functional.pad(empty, (1, 0)), -1e9)
