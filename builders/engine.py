@@ -17,7 +17,8 @@ def connect(workspace: Path) -> Any:
     """An in-memory DuckDB that spills to ``workspace`` and reads times without a zone as UTC."""
     connection = ibis.duckdb.connect(temp_directory=str(workspace / "spill"))
     connection.raw_sql("SET TimeZone = 'UTC'")
-    connection.raw_sql("SET enable_progress_bar = false")
+    if connection.raw_sql("SELECT current_setting('enable_progress_bar')").fetchone()[0]:
+        connection.raw_sql("SET enable_progress_bar = false")  # off, it cannot be set in a notebook without ipywidgets
     return connection
 
 
