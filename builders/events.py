@@ -44,45 +44,32 @@ def encode(connection: Any, events: Any) -> Encoded:
     order = ibis.row_number().over(order_by=[events.time, events.file, events.row])
     ordered = materialise(connection, "events_ordered", events.mutate(order=order))
     keys = {**{name: [name] for name in (*NODE_TYPES, "kind")}, "visit": ["user", "session"]}
-    firsts = {f"{name}_first": _first(ordered, columns) for name, columns in keys.items()}
-    ordered = materialise(connection, "events_firsts", ordered.mutate(**firsts))
-    codes = {f"{name}_code": _code(ordered[f"{name}_first"]) for name in keys}
-    coded = materialise(connection, "events_coded", ordered.mutate(**codes))
-    columns = coded.order_by("order").select(
-        "time", "utc_offset", "weight", "file", "split", **{name: coded[f"{name}_code"] for name in keys}
-    )
-    vocabularies = {kind: _vocabulary(coded, kind) for kind in NODE_TYPES}
-    return Encoded(columns.to_pyarrow(), vocabularies, _kinds(coded))
+    codes = {name: _codes(connection, ordered, name, columns) for name, columns in keys.items()}
+    coded = ordered.select("order", "time", "utc_offset", "weight", "file", "split", *NODE_TYPES, "kind", "session")
+    for name, columns in keys.items():
+        number = codes[name].select(*columns, **{f"{name}_code": codes[name].code})
+        coded = coded.left_join(number, columns).drop(*(f"{column}_right" for column in columns))
+    numbers = {name: coded[f"{name}_code"].fill_null(-1).cast("int32") for name in keys}
+    columns = coded.order_by("order").select("time", "utc_offset", "weight", "file", "split", **numbers)
+    vocabularies = {kind: _vocabulary(ordered, codes[kind], kind) for kind in NODE_TYPES}
+    return Encoded(columns.to_pyarrow(), vocabularies, _kinds(codes["kind"]))
 
 
-def _first(ordered: Any, columns: list[str]) -> Any:
-    """Place of the first event with the same values; null where the last of the columns is."""
-    first = ordered.order.min().over(ibis.window(group_by=columns))
-    return ordered[columns[-1]].notnull().ifelse(first, None)
+def _codes(connection: Any, ordered: Any, name: str, columns: list[str]) -> Any:
+    """Table ``columns``, ``first`` (place of the first event with these values) and ``code`` in order of ``first``."""
+    known = ordered.filter(ordered[columns[-1]].notnull())
+    firsts = known.group_by(columns).aggregate(first=known.order.min())
+    return materialise(connection, f"{name}_codes", firsts.mutate(code=ibis.row_number().over(order_by="first")))
 
 
-def _code(first: Any) -> Any:
-    dense = ibis.dense_rank().over(order_by=first.asc(nulls_first=False))
-    return first.notnull().ifelse(dense, -1).cast("int32")
+def _vocabulary(ordered: Any, codes: Any, kind: str) -> Any:
+    told = ordered.select("order", "time", "lat", "lon", "place_lat", "place_lon", "text", "label")
+    named = codes.select("first", "code", id=codes[kind])
+    return named.inner_join(told, named["first"] == told.order).rename(first_seen="time").drop("first", "order")
 
 
-def _vocabulary(coded: Any, kind: str) -> Any:
-    firsts = coded.filter(coded.order == coded[f"{kind}_first"])
-    return firsts.select(
-        "lat",
-        "lon",
-        "place_lat",
-        "place_lon",
-        "text",
-        "label",
-        id=firsts[kind],
-        code=firsts[f"{kind}_code"],
-        first_seen=firsts.time,
-    )
-
-
-def _kinds(coded: Any) -> list[str]:
-    names: list[str] = _vocabulary(coded, "kind").order_by("code").select("id").to_pyarrow()["id"].to_pylist()
+def _kinds(codes: Any) -> list[str]:
+    names: list[str] = codes.order_by("code").to_pyarrow()["kind"].to_pylist()
     if len(names) > MOST_KINDS:
         raise InputError(
             f"kind: at most {MOST_KINDS} different kinds of event expected, got {len(names):,}, such as {names[0]!r}; "
