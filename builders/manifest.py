@@ -14,8 +14,8 @@ from builders.directory import content_hash
 from builders.log import Log
 from builders.quarantine import counts_by_reason
 from builders.sources import Source
+from graphrec.directory import FORMAT
 from graphrec.events import SPLITS
-from graphrec.graph import FORMAT
 from graphrec.protocol import Protocol
 
 if TYPE_CHECKING:

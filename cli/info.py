@@ -48,7 +48,7 @@ def info(
 
 
 def _read_graph(path: Path) -> dict[str, Any]:
-    from graphrec.graph import read_manifest
+    from graphrec.directory import read_manifest
 
     return read_manifest(path)
 

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 from jaxtyping import Bool, Float32, Int64
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from graphrec.errors import GraphError
 from graphrec.events import Events
-from graphrec.relation import ALWAYS, NEVER, Relation
+from graphrec.relation import NEVER, Relation
 
 if TYPE_CHECKING:
     import networkx
     import scipy.sparse
     from torch_geometric.data import HeteroData
 
-FORMAT = 1
-"""Version of the graph directory's layout; a reader refuses a newer one."""
 EVENT_RELATIONS = {
     "user->item": ("user", "item"),
     "user->location": ("user", "location"),
@@ -110,6 +104,10 @@ class TemporalGraph:
     _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        made_of = (id(self.nodes), id(self.log), id(self.edges), self.follow_gap)
+        if self._cache.get("made of") == made_of:
+            return  # a view of a graph that has been checked; it shares the relations
+        object.__setattr__(self, "_cache", {"made of": made_of})
         for kind in ("user", "item", "location"):
             if kind not in self.nodes:
                 raise GraphError(f"graph: node type {kind!r} expected, got {sorted(self.nodes)}")
@@ -132,11 +130,13 @@ class TemporalGraph:
 
         Raises GraphError when the directory is not a complete graph or is of a newer format.
         """
+        from graphrec import directory as stored
+
         root = Path(directory)
-        manifest = read_manifest(root)
-        nodes = {kind: _read_nodes(root, kind) for kind in manifest["node_types"]}
-        edges = {name: _read_edges(root, name, ends) for name, ends in manifest["relations"].items()}
-        return TemporalGraph(nodes, _read_events(root / "events.parquet"), edges, manifest).to(device)
+        manifest = stored.read_manifest(root)
+        nodes = {kind: stored.read_nodes(root, kind) for kind in manifest["node_types"]}
+        edges = {name: stored.read_edges(root, name, ends) for name, ends in manifest["relations"].items()}
+        return TemporalGraph(nodes, stored.read_events(root), edges, manifest).to(device)
 
     def as_of(self, time: int) -> TemporalGraph:
         """The same graph as it was just before ``time`` (UTC seconds): a view, nothing is copied."""
@@ -229,7 +229,7 @@ class TemporalGraph:
             )
             for name, e in self.edges.items()
         }
-        return replace(self, nodes=nodes, log=self.log.to(device), edges=edges, _cache={})
+        return replace(self, nodes=nodes, log=self.log.to(device), edges=edges)
 
     def to_scipy(self, relation: str, time: int) -> scipy.sparse.csr_array:
         """Counts of a relation's edges before ``time``, [sources, targets]."""
@@ -254,89 +254,3 @@ class TemporalGraph:
         from graphrec.subgraph import to_networkx
 
         return to_networkx(self.as_of(time))
-
-
-def read_manifest(root: Path) -> dict[str, Any]:
-    """The manifest of a graph directory, or GraphError saying what is wrong with it."""
-    path = root / "manifest.json"
-    if not path.is_file():
-        raise GraphError(f"{root}: a graph directory with a manifest.json expected; make one with 'graphrec build'")
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = int(manifest["format"])
-        if found <= FORMAT and not {"node_types", "relations"} <= manifest.keys():
-            raise KeyError("node_types, relations")
-    except (ValueError, KeyError, TypeError) as error:
-        raise GraphError(f"{path}: not a graph manifest ({error!r}); build the graph again") from error
-    if found > FORMAT:
-        raise GraphError(f"{path}: format {found} is newer than this graphrec reads ({FORMAT}); upgrade graphrec")
-    return manifest
-
-
-def _column(table: pa.Table, name: str, dtype: Any) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(table[name].to_numpy(), dtype=dtype).copy())
-
-
-def _read_table(path: Path, columns: Iterable[str]) -> pa.Table:
-    try:
-        table = pq.read_table(path, memory_map=True)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise GraphError(f"{path}: a Parquet file expected ({error}); build the graph again") from error
-    missing = sorted({*columns} - {*table.column_names})
-    if missing:
-        raise GraphError(f"{path}: columns {missing} expected, got {table.column_names}; build the graph again")
-    return table
-
-
-def _read_events(path: Path) -> Events:
-    table = _read_table(path, [column.name for column in fields(Events)])
-    return Events(
-        user=_column(table, "user", np.int32),
-        item=_column(table, "item", np.int32),
-        location=_column(table, "location", np.int32),
-        time=_column(table, "time", np.int64),
-        utc_offset=_column(table, "utc_offset", np.int16),
-        kind=_column(table, "kind", np.int8),
-        weight=_column(table, "weight", np.float32),
-        split=_column(table, "split", np.int8),
-        session=_column(table, "session", np.int32),
-    )
-
-
-def _read_nodes(root: Path, kind: str) -> Nodes:
-    table = _read_table(root / "nodes" / f"{kind}.parquet", ("id", "label", "text", "lat", "lon", "first_seen"))
-    coordinates = np.stack(
-        [pc.fill_null(table[name].cast(pa.float32()), float("nan")).to_numpy() for name in ("lat", "lon")], axis=1
-    )
-    path = root / "vectors" / f"{kind}.safetensors"
-    return Nodes(
-        ids=table["id"].combine_chunks(),
-        labels=table["label"].combine_chunks(),
-        texts=table["text"].combine_chunks(),
-        vectors=_read_vectors(path, len(table)) if path.is_file() else None,
-        coordinates=None if np.isnan(coordinates).all() else torch.from_numpy(coordinates.copy()),
-        first_seen=_column(table, "first_seen", np.int64),
-    )
-
-
-def _read_vectors(path: Path, count: int) -> Tensor:
-    try:
-        with safe_open(path, "pt") as file:
-            vectors: Tensor = file.get_tensor("vectors")
-    except (OSError, SafetensorError) as error:
-        raise GraphError(f"{path}: a safetensors file of vectors expected ({error}); build the graph again") from error
-    if len(vectors) != count:
-        raise GraphError(f"{path}: {count} vectors expected, got {len(vectors)}; build the graph again")
-    return vectors
-
-
-def _read_edges(root: Path, name: str, ends: list[str]) -> Edges:
-    table = _read_table(root / "relations" / f"{name}.parquet", ("source", "target", "valid_from"))
-    return Edges(
-        source_type=ends[0],
-        target_type=ends[1],
-        source=_column(table, "source", np.int64),
-        target=_column(table, "target", np.int64),
-        valid_from=torch.from_numpy(pc.fill_null(table["valid_from"], ALWAYS).to_numpy().astype(np.int64)),
-        metres=_column(table, "metres", np.float32) if "metres" in table.column_names else None,
-    )

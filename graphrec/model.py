@@ -224,7 +224,8 @@ class Scorer(nn.Module):
         weight = self.signal_weight(query).view(batch, SIGNALS, self.heads)
         logits = logits + near.signals @ weight + gather(self.gap.weight, near.gap) + self.rank.weight[:k]
         logits = logits.masked_fill(~near.real[..., None], -1e9).float()
-        return logits.softmax(1) * near.real[..., None]
+        attention: Tensor = logits.softmax(1) * near.real[..., None]
+        return attention
 
 
 class Attention(nn.Module):
@@ -257,9 +258,10 @@ class Attention(nn.Module):
         self, query: Float[Tensor, "batch d"], near: Neighbours, key: Tensor, value: Tensor
     ) -> Float[Tensor, "batch d"]:
         """What the events say to the question; zero where there is none."""
-        attention = self.read(query, key, near).to(value.dtype)
-        gathered = (attention[..., None] * value).sum(1).flatten(1)
-        return self.out(self.drop(gathered)) * near.real.any(1, keepdim=True)
+        attention: Tensor = self.read(query, key, near)
+        gathered = (attention.to(value.dtype)[..., None] * value).sum(1).flatten(1)
+        summary: Tensor = self.out(self.drop(gathered))
+        return summary * near.real.any(1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -336,7 +338,8 @@ class Stgat(nn.Module):
         last = self.drop(table.vector[table.row(context.last_item)])
         query = self.read(torch.cat((self.drop(user), last, place, clock(context.local_time)), -1))
         summaries, read, amounts = [query], {}, []
-        for name, attend in self.attend.items():
+        relations = {name: cast(Attention, attend) for name, attend in self.attend.items()}
+        for name, attend in relations.items():
             near = neighbours(graph, context, context.around[name], table)
             key, value = attend.keys(near, table.vector)
             read[name] = near, key
@@ -344,7 +347,7 @@ class Stgat(nn.Module):
             amount = near.real.sum(1, keepdim=True).float()
             amounts += [amount.log1p() / 4, (amount > 0).float()]
         z = self.norm(query + self.fuse(torch.cat(summaries, -1)))
-        attention = {name: self.attend[name].point(z, key, near) for name, (near, key) in read.items()}
+        attention = {name: relations[name].point(z, key, near) for name, (near, key) in read.items()}
         gate = self.gate(torch.cat((z, *amounts), -1)).float()
         empty = torch.cat([(amount == 0).expand(-1, self.config.heads) for amount in amounts[1::2]], 1)
         gate = gate.masked_fill(nn.functional.pad(empty, (1, 0)), -1e9)

@@ -14,8 +14,8 @@ from graphrec import words
 from graphrec.chart import line_chart
 from graphrec.comparison import Evaluation, compare, compare_slices, metric_names, verdict
 from graphrec.config import RunConfig
+from graphrec.directory import read_manifest
 from graphrec.evidence import SHARES as NAMES_OF_RELATIONS
-from graphrec.graph import read_manifest
 from graphrec.palette import SHARES, SHARES_ON_DARK
 from graphrec.run import aside, read_json
 
