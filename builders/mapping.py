@@ -78,7 +78,7 @@ class Mapping(Layout):
     split_by: Literal["time", "files", "column", "user"] | None = None
     """How the split is decided; None: by column if there is a split column, else by time."""
     split_fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
-    """Shares of train, val and test, in time (of all events, or of each user's)."""
+    """Shares of train, val and test among all events in time."""
     split_dates: tuple[str, str] | None = None
     """First moment of val and first moment of test, in place of shares."""
     split_values: dict[str, Literal["train", "val", "test"]] | None = None

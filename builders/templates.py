@@ -45,6 +45,7 @@ def render(template: str, columns: Mapping[str, Any]) -> Any:
     text: Any = ibis.literal("")
     for name, after in zip(pieces[1::2], pieces[2::2], strict=True):
         value = _value(name, columns[name.removesuffix("?")].strip())
+        value = value.re_replace(r"\.$", "") if after.startswith(".") else value
         there = value.notnull() & (value != "")
         text = text + there.ifelse(value + after, "")
     filled = text.strip()

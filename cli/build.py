@@ -52,9 +52,7 @@ def build(
 
 
 def _show(out: Path, manifest: Mapping[str, Any]) -> None:
-    console.print(
-        table("mapping", ("key", "column or value"), [(key, str(v)) for key, v in manifest["mapping"].items()])
-    )
+    console.print(table("mapping", ("key", "column or value"), _mapping(manifest)))
     sources = [(source["name"], source["role"], source["rows"]) for source in manifest["sources"]]
     console.print("", table("sources", ("file", "of", "rows"), sources))
     console.print("", facts(f"graph {out}", _summary(manifest)))
@@ -62,6 +60,12 @@ def _show(out: Path, manifest: Mapping[str, Any]) -> None:
     if quarantined:
         console.print("", table(f"set aside in {out / 'quarantine.parquet'}", ("reason", "rows"), quarantined))
     next_step(f"graphrec train {out} --out {out.parent / 'run'}")
+
+
+def _mapping(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
+    templates = (manifest["text"] or {}).get("templates", {})
+    texts = {f"{kind}_text": template for kind, template in templates.items()}
+    return [(key, str(value)) for key, value in {**manifest["mapping"], **texts}.items()]
 
 
 def _summary(manifest: Mapping[str, Any]) -> dict[str, object]:

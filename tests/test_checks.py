@@ -143,6 +143,7 @@ def test_a_log_given_twice_is_not_refused(tmp_path: Path) -> None:
         ("{title}. {genre}.", ("Heat", "Crime|Drama"), "Heat. Crime, Drama."),
         ("{title}. {genre}.", (None, "Crime"), "Crime."),
         ("{title}: {genre}", ("Heat", " "), "Heat:"),
+        ("{title}. {genre}.", ("A story.", "Drama."), "A story. Drama."),
         ("A film, {title}", (None, None), None),
         ("{title}. {genre?}", ("Heat", "1"), "Heat. genre"),
         ("{title}. {genre?}", ("Heat", "0"), "Heat."),
