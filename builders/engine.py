@@ -16,10 +16,16 @@ from graphrec.errors import InputError
 def connect(workspace: Path) -> Any:
     """An in-memory DuckDB that spills to ``workspace`` and reads times without a zone as UTC."""
     connection = ibis.duckdb.connect(temp_directory=str(workspace / "spill"))
-    connection.raw_sql("SET TimeZone = 'UTC'")
-    if connection.raw_sql("SELECT current_setting('enable_progress_bar')").fetchone()[0]:
-        connection.raw_sql("SET enable_progress_bar = false")  # off, it cannot be set in a notebook without ipywidgets
+    run(connection, "SET TimeZone = 'UTC'")
+    if run(connection, "SELECT current_setting('enable_progress_bar')")[0][0]:
+        run(connection, "SET enable_progress_bar = false")  # off, it cannot be set in a notebook without ipywidgets
     return connection
+
+
+def run(connection: Any, statement: str) -> list[tuple[Any, ...]]:
+    """The rows of a statement, fetched to the end: an unfinished result would keep the connection busy."""
+    rows: list[tuple[Any, ...]] = connection.raw_sql(statement).fetchall()
+    return rows
 
 
 def materialise(connection: Any, name: str, expression: Any) -> Any:

@@ -9,7 +9,7 @@ import ibis
 import numpy as np
 import pyarrow as pa
 
-from builders.engine import engine_errors, materialise
+from builders.engine import engine_errors, materialise, run
 from builders.sources import Source
 from graphrec.errors import InputError
 
@@ -89,7 +89,8 @@ def _read_csv(connection: Any, source: Source, name: str) -> Rows:
     )
     table = materialise(connection, name, scan)
     errors = connection.table("reject_errors").order_by("line").to_pyarrow()
-    connection.raw_sql("DROP TABLE reject_errors; DROP TABLE reject_scans")
+    run(connection, "DROP TABLE reject_errors")
+    run(connection, "DROP TABLE reject_scans")
     _refuse_lost_lines(source, errors)
     lines = {}  # a line with several errors counts once; one that spans several is taken apart
     for line, text in zip(errors["line"].to_pylist(), errors["csv_line"].to_pylist(), strict=True):
