@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -60,14 +61,22 @@ def _users(named: list[str] | None, file: Path | None, everyone: bool, known: li
         return known
     listed = list(named or [])
     if file is not None:
-        listed += [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        listed += _lines(file)
     if not listed:
         raise InputError("no user asked for; give --user ID, --users FILE or --all")
     return listed
 
 
+def _lines(file: Path) -> list[str]:
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"--users {file}: UTF-8 text expected, one user id a line ({error})") from error
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
 def _time(text: str) -> int:
-    if text.lstrip("-").isdigit():
+    if re.fullmatch(r"-?[0-9]+", text):
         return int(text)
     try:
         moment = datetime.fromisoformat(text)

@@ -30,8 +30,10 @@ def train(
     from graphrec.publishing import publish
     from graphrec.training import train as fit
 
+    given = config is not None or settings or seed is not None
+    chosen = RunConfig.load(config, settings or (), seed) if given else None
     with RichProgress() as progress:
-        manifest = fit(graph, out, RunConfig.load(config, settings or (), seed), device, resume, progress)
+        manifest = fit(graph, out, chosen, device, resume, progress)
     publish(out)
     if as_json:
         print_json(manifest)

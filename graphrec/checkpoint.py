@@ -24,6 +24,8 @@ from graphrec.run import aside
 class TrainingState:
     """Where a training stands."""
 
+    graph: str = ""
+    """Hash of the graph learned from."""
     step: int = 0
     """Optimiser steps done."""
     loss_sum: float = 0.0
@@ -54,22 +56,22 @@ def load(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None =
     """Put weights and moments back and return the state."""
     try:
         with safe_open(path, "pt") as file:
-            state = json.loads(file.metadata()["state"])
+            state = TrainingState(**json.loads(file.metadata()["state"]))
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: a checkpoint expected ({error}); train again in another --out") from error
     try:
         model.load_state_dict(_below("model.", tensors))
     except RuntimeError as error:
         reason = " ".join(str(error).split())
-        raise RunError(f"{path}: the checkpoint is of other settings than this run ({reason})") from error
+        raise RunError(f"{path}: the checkpoint is of another graph or of other settings ({reason})") from error
     if optimiser is not None:
         moments: dict[int, dict[str, Any]] = {}
         for name, value in _below("optimiser.", tensors).items():
             index, _, moment = name.partition(".")
             moments.setdefault(int(index), {})[moment] = value
         optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
-    return TrainingState(**state)
+    return state
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -69,11 +69,7 @@ class RunConfig(BaseModel):
             name, separator, text = pair.partition("=")
             if not separator:
                 raise ConfigError(f"--set {pair}: key=value expected, such as --set epochs=3")
-            *sections, last = _path(name)
-            section = values
-            for part in sections:
-                section = section.setdefault(part, {})
-            section[last] = yaml.safe_load(text)
+            _put(values, _path(name), _value(pair, text))
         if seed is not None:
             values["seed"] = seed
         return RunConfig.check(values)
@@ -103,6 +99,25 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict | None):
         raise ConfigError(f"{path}: sections 'model' and 'training' expected, got {type(values).__name__}")
     return values or {}
+
+
+def _value(pair: str, text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {pair}: a value as in YAML expected ({' '.join(str(error).split())})") from error
+
+
+def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
+    """Set a value below sections, which are made where they are missing or empty."""
+    *sections, last = path
+    for place, name in enumerate(sections, 1):
+        if values.get(name) is None:
+            values[name] = {}
+        values = values[name]
+        if not isinstance(values, dict):
+            raise ConfigError(f"setting {'.'.join(path)}: {'.'.join(sections[:place])} is no section, got {values!r}")
+    values[last] = value
 
 
 def _names() -> list[tuple[str, str]]:

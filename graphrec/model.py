@@ -19,7 +19,7 @@ from typing import Literal, cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from graphrec.events import TRAIN
@@ -51,7 +51,7 @@ class ModelConfig(BaseModel):
     """Length of node vectors and states."""
     heads: int = Field(4, ge=1)
     """Attention heads a relation; divides the dimension."""
-    fan_out: dict[Relation, int] = {"mine": 64, "then": 48, "here": 48}
+    fan_out: dict[Relation, PositiveInt] = {"mine": 64, "then": 48, "here": 48}
     """Events at most by relation; leave one out to do without it."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Share of features dropped in training."""
@@ -63,6 +63,12 @@ class ModelConfig(BaseModel):
     """Use the graph's text vectors."""
     geography: bool = True
     """Use the graph's coordinates."""
+
+    @model_validator(mode="after")
+    def _whole_heads(self) -> ModelConfig:
+        if self.dimension % self.heads:
+            raise ValueError(f"dimension {self.dimension} cannot be shared by {self.heads} heads; take a multiple")
+        return self
 
 
 class NodeEncoder(nn.Module):
@@ -349,8 +355,8 @@ class Stgat(nn.Module):
         z = self.norm(query + self.fuse(torch.cat(summaries, -1)))
         attention = {name: relations[name].point(z, key, near) for name, (near, key) in read.items()}
         gate = self.gate(torch.cat((z, *amounts), -1)).float()
-        empty = torch.cat([(amount == 0).expand(-1, self.config.heads) for amount in amounts[1::2]], 1)
-        gate = gate.masked_fill(nn.functional.pad(empty, (1, 0)), -1e9)
+        empty = [(amount == 0).expand(-1, self.config.heads) for amount in amounts[1::2]]
+        gate = gate.masked_fill(torch.cat((torch.zeros_like(gate[:, :1], dtype=torch.bool), *empty), 1), -1e9)
         return State(z, self.reach(z), gate.log_softmax(-1), attention)
 
     def semantic(

@@ -20,6 +20,9 @@ from graphrec.query import Queries
 from graphrec.ranking import BATCH, Ranker, Ranking
 from graphrec.run import Run
 
+FIRST, LAST = -62_135_596_800, 253_402_300_799
+"""UTC seconds of the first and the last moment of the calendar, years 1 to 9999."""
+
 
 def recommend(
     run: Run,
@@ -58,7 +61,7 @@ def recommend(
     if k < 1:
         raise InputError(f"-k {k}: at least 1 expected")
     graph, ranker = run.graph, run.ranker
-    time = end_of_log(graph) if at is None else at
+    time = end_of_log(graph) if at is None else check_time(at)
     place = check_place(near) if near else (float("nan"), float("nan"))
     candidates = run.protocol.candidate_mask(graph)
     listener = progress or Silent()
@@ -149,6 +152,13 @@ def end_of_log(graph: TemporalGraph) -> int:
     """One second after the last event that the graph shows, UTC seconds: as of then, all of it is known."""
     times = graph.events.time
     return int(times[-1]) + 1 if len(times) else 0
+
+
+def check_time(time: int) -> int:
+    """UTC seconds that a calendar reaches, or InputError."""
+    if not FIRST <= time <= LAST:
+        raise InputError(f"--at {time}: UTC seconds of the years 1 to 9999 expected (not milliseconds)")
+    return time
 
 
 def check_place(place: tuple[float, float]) -> tuple[float, float]:

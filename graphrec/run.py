@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class Run:
         Raises RunError if the run is unfinished, broken, or of other nodes than the graph has.
         """
         root = Path(path)
-        manifest = read_json(root / "manifest.json")
+        manifest, protocol = _manifest(root)
         config = RunConfig.load(root / "config.yaml")
         where = pick_device(device)
         opened = TemporalGraph.open(graph or root / manifest["graph"], where)
@@ -58,7 +59,7 @@ class Run:
                 "give the graph of the training, or one grown from it"
             )
         model = load_model(root / "model.safetensors", opened, config).to(where)
-        return Run(root, config, manifest, Protocol(**manifest["protocol"]), opened, model)
+        return Run(root, config, manifest, protocol, opened, model)
 
     @property
     def ranker(self) -> Ranker:
@@ -66,13 +67,26 @@ class Run:
         return Ranker(self.graph, self.model)
 
 
+def _manifest(root: Path) -> tuple[dict[str, Any], Protocol]:
+    """The manifest of a run directory and the protocol in it."""
+    manifest = read_json(root / "manifest.json")
+    try:
+        if missing := sorted({"graph", "nodes", "protocol"} - manifest.keys()):
+            raise ValueError(f"no {', '.join(missing)} in it")
+        return manifest, Protocol(**manifest["protocol"])
+    except (AttributeError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise RunError(f"{root / 'manifest.json'}: the manifest of a run expected ({reason})") from error
+
+
 def load_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Stgat:
     """The network with the weights of a file, over a graph that may have grown since they were learned."""
     try:
         weights = load_file(path)
-    except (OSError, SafetensorError) as error:
+        learned = {kind: len(weights[f"nodes.{kind}.trained"]) for kind in graph.nodes}
+    except (OSError, SafetensorError, KeyError) as error:
         raise RunError(f"{path}: model weights expected ({error}); train the run again or resume it") from error
-    model = Stgat(graph, config.model, {kind: len(weights[f"nodes.{kind}.trained"]) for kind in graph.nodes})
+    model = Stgat(graph, config.model, learned)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -85,8 +99,12 @@ def pick_device(name: str) -> torch.device:
     """``auto`` is the GPU if there is one; asking for one that is not there is a RunError."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise RunError("device cuda: no CUDA GPU is visible here; use --device cpu (see 'graphrec doctor')")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise RunError(f"device {name}: auto, cpu, cuda or cuda:1 expected")
+    if name != "cpu" and not torch.cuda.is_available():
+        raise RunError(f"device {name}: no CUDA GPU is visible here; use --device cpu (see 'graphrec doctor')")
+    if name != "cpu" and int(name.partition(":")[2] or 0) >= torch.cuda.device_count():
+        raise RunError(f"device {name}: there are {torch.cuda.device_count()} GPUs here, counted from 0")
     return torch.device(name)
 
 
@@ -110,7 +128,10 @@ def aside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
+        temporary.touch()
+        mode = temporary.stat().st_mode
         yield temporary
+        temporary.chmod(mode)  # safetensors makes its files readable by their owner alone
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -46,38 +46,46 @@ def train(
     ----------
     graph, out
         Graph directory to learn from, run directory to write. An ``out`` that holds anything is refused, unless
-        ``resume`` says to go on with the run in it (its own settings are used then).
+        ``resume`` says to go on with the run in it.
     config
-        Settings; the defaults where None.
+        Settings; where None, the defaults or those of the run to resume, which no others may replace.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     Returns
     -------
-    The run's manifest. Stopping with Ctrl-C leaves a checkpoint to resume from.
+    The run's manifest. However a training is stopped, ``resume`` goes on from its last checkpoint.
     """
     root = Path(out)
-    config = _claim(root, config or RunConfig(), resume)
-    training = Training(Path(graph), root, config, device, progress or Silent())
+    chosen = _resumed(root, config) if resume else _fresh(root, config)
+    training = Training(Path(graph), root, chosen, device, progress or Silent())
     if resume:
         training.restore()
+    with aside(root / "config.yaml") as temporary:  # only now is the run begun: what is refused leaves no folder
+        chosen.save(temporary)
     return training.run()
 
 
-def _claim(root: Path, config: RunConfig, resume: bool) -> RunConfig:
-    """Make the run directory, or refuse one that is taken; returns the settings that hold."""
-    if resume:
-        if not (root / "config.yaml").is_file():
-            raise RunError(f"{root}: nothing to resume here; start a run without --resume")
-        return RunConfig.load(root / "config.yaml")
+def _resumed(root: Path, config: RunConfig | None) -> RunConfig:
+    """Settings of the run to go on with."""
+    path = root / "config.yaml"
+    if not path.is_file():
+        raise RunError(f"{root}: nothing to resume here; start a run without --resume")
+    begun = RunConfig.load(path)
+    if config not in (None, begun):
+        raise RunError(f"{path}: the run to resume has other settings than given; give none, or another --out")
+    return begun
+
+
+def _fresh(root: Path, config: RunConfig | None) -> RunConfig:
+    """Settings of a run to start; refuses a place that is taken."""
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        done = (root / "manifest.json").is_file()
-        hint = "a finished run" if done else "an unfinished run (go on with --resume)"
-        raise RunError(f"{root}: a new folder expected, but it holds {hint}; give another --out or remove it")
-    root.mkdir(parents=True, exist_ok=True)
-    with aside(root / "config.yaml") as temporary:
-        config.save(temporary)
-    return config
+        begun, done = ((root / name).is_file() for name in ("config.yaml", "manifest.json"))
+        held = "something else"
+        if begun:
+            held = "a finished run" if done else "an unfinished run (go on with --resume)"
+        raise RunError(f"{root}: a new folder expected, but it holds {held}; give another --out or remove it")
+    return config or RunConfig()
 
 
 class Training:
@@ -102,14 +110,16 @@ class Training:
         loss = NextEvent(self.model, self.graph, settings.negatives, settings.full_softmax)
         self.optimiser = _optimiser(self.model, settings)
         self.loss, self.optimiser = self.accelerator.prepare(loss, self.optimiser)
-        self.state = TrainingState()
+        self.state = TrainingState(graph=self.graph.manifest["hash"])
         self.precision = precision
 
     def restore(self) -> None:
         """Go on from the last checkpoint, if there is one."""
         path = self.root / "checkpoints" / "last.safetensors"
         if path.is_file():
-            self.state = checkpoint.load(path, self.model, self.optimiser)
+            asked, self.state = self.state.graph, checkpoint.load(path, self.model, self.optimiser)
+            if self.state.graph != asked:
+                raise RunError(f"{self.root}: begun on another graph than {self.graph_path}; resume it on that one")
 
     def run(self) -> dict[str, Any]:
         """Train until the epochs are over or validation stops improving; write model and manifest."""
@@ -118,10 +128,7 @@ class Training:
         try:
             while not self._over():
                 self._epoch(writer)
-        except KeyboardInterrupt:
-            self._keep("last")
-            raise
-        finally:
+        finally:  # an interrupt may come within a step, so nothing is kept of it: the last checkpoint is whole
             self.progress.finish()
             if writer is not None:
                 writer.close()
