@@ -1,12 +1,18 @@
-"""What every test shares: no network, two threads, a text cache of the test session, the folder of real logs."""
+"""What tests share: no network, one thread, a text cache of the session, a small city, the folder of real logs."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from graphrec.config import RunConfig
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, so before any test module
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -14,10 +20,10 @@ os.environ["COLUMNS"] = "80"  # the width that help and tables are held to
 
 
 @pytest.fixture(scope="session", autouse=True)
-def two_threads() -> None:
+def one_thread() -> None:
     import torch  # after jaxtyping's import hook, and not for tests that are only collected
 
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # the tensors are tiny: a second thread costs more than it brings, on a busy machine 40x
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,3 +45,77 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"GRAPHREC_DATA={given} is not a folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with the log and the tables of a small simulated city; read only."""
+    from builders.simulation import simulate_city
+
+    folder = tmp_path_factory.mktemp("city")
+    simulate_city(folder, users=40, days=20)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def city_graph(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Graph directory of the city, without text vectors; read only."""
+    from builders.graph import build_graph
+
+    tables = {name: city / f"{name}.csv" for name in ("items", "users", "locations")}
+    out = tmp_path_factory.mktemp("city-graph") / "graph"
+    build_graph([city / "events.csv"], out, **tables, text_model="none")  # type: ignore[arg-type]
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny() -> RunConfig:
+    """Settings that train on the city in about a second."""
+    from graphrec.config import RunConfig
+
+    model = {"dimension": 16, "heads": 2, "fan_out": {"mine": 8, "then": 6, "here": 6}}
+    training = {"epochs": 1, "batch_size": 64, "checkpoint_every": 5, "warmup": 5}
+    return RunConfig.check({"model": model, "training": training})
+
+
+@pytest.fixture(scope="session")
+def city_run(city_graph: Path, tiny: RunConfig) -> Path:
+    """Run directory of one epoch on the city; read only: copy it to evaluate it."""
+    from graphrec.training import train
+
+    out = city_graph.with_name("run")
+    train(city_graph, out, tiny, device="cpu")
+    return out
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left on the terminal."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def refusal(self) -> str:
+        """The one line that a refused command ends with, after the progress that came before it."""
+        assert self.code == 1, self
+        assert "Traceback" not in self.err
+        line = self.err.splitlines()[-1]
+        assert line.startswith("error: "), self.err
+        return line.removeprefix("error: ")
+
+
+@pytest.fixture
+def graphrec(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """The console script, run in this process: ``graphrec("info", folder)``."""
+    from cli.main import main
+
+    def run(*arguments: str | Path) -> Ended:
+        capsys.readouterr()
+        monkeypatch.setattr(sys, "argv", ["graphrec", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Ended(end.value.code if isinstance(end.value.code, int) else 0, *capsys.readouterr())
+
+    return run
