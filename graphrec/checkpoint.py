@@ -38,7 +38,7 @@ class TrainingState:
     """Wall time spent, over all sittings."""
     peak_memory: int = 0
     """Largest memory of the process or the GPU so far, bytes."""
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, int | float]] = field(default_factory=list)
     """One record a finished epoch: epoch, train loss, validation metrics, learning rate, seconds."""
 
 
