@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from graphrec.recommendation import recommend, sample_users
 from graphrec.report import run_content, write_report
@@ -12,6 +13,8 @@ from graphrec.run import Run, read_json
 
 USERS, ITEMS = 3, 5
 """How many users the report shows, and how many items each."""
+CRUMB = 0.005
+"""Part of an item's score below which the report does not show a reason."""
 
 
 def publish(path: str | Path, run: Run | None = None) -> Path:
@@ -26,9 +29,18 @@ def publish(path: str | Path, run: Run | None = None) -> Path:
     content = run_content(
         root,
         read_json(metrics) if metrics.is_file() else {},
-        recommend(opened, sample_users(graph, USERS), k=ITEMS),
+        [_without_crumbs(answer) for answer in recommend(opened, sample_users(graph, USERS), k=ITEMS)],
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=shlex.join(["graphrec", "train", opened.manifest["graph"], "--seed", str(opened.config.seed)]),
     )
     write_report(content, root / "report.html")
     return root / "report.html"
+
+
+def _without_crumbs(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without the reasons that carry next to nothing."""
+    items = [
+        {**item, "evidence": [part for part in item["evidence"] if part["share"] >= CRUMB * item["score"]]}
+        for item in answer["items"]
+    ]
+    return {**answer, "items": items}
