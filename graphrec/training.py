@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, PartialState
+from accelerate import Accelerator
 from jaxtyping import Float64, Int64
 from safetensors.torch import save_file
 from torch import Tensor
@@ -78,8 +78,8 @@ def _resumed(root: Path, config: RunConfig | None) -> RunConfig:
 
 
 def _fresh(root: Path, config: RunConfig | None) -> RunConfig:
-    """Settings of a run to start; refuses a place that is taken."""
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+    """Settings of a run to start; refuses a place that is taken. The first process of several looks."""
+    if os.environ.get("RANK", "0") == "0" and root.exists() and (not root.is_dir() or any(root.iterdir())):
         begun, done = ((root / name).is_file() for name in ("config.yaml", "manifest.json"))
         held = "something else"
         if begun:
