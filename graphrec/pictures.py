@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import matplotlib as mpl
@@ -58,9 +58,13 @@ LABELS = 12
 """Nodes named on each side of an ego graph."""
 
 
-def style() -> AbstractContextManager[None]:
+@contextmanager
+def style() -> Iterator[None]:
     """The look of the pictures here, for pictures of one's own: ``with style(): ...``."""
-    return mpl.rc_context(STYLE)
+    plt.draw_if_interactive()  # type: ignore[no-untyped-call]
+    # The line above loads the backend: what that sets (in a notebook, to show figures) must outlive the style.
+    with mpl.rc_context(STYLE):
+        yield
 
 
 def draw_ego(subgraph: nx.MultiDiGraph[Node], ax: Axes | None = None) -> Figure:

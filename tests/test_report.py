@@ -208,7 +208,8 @@ def test_the_page_says_what_it_was_given() -> None:
         "Next place in New York",
         "Of 1,348 test questions, the right item came first in 31.9% and among the first ten in 73.5%.",
         "No baseline does better on any measure shown; the nearest is decayed counter on MRR (0.412 against 0.461). "
-        "In the slice “returning” (1,076 questions) a baseline does better: decayed counter on Acc@10 (0.881 against 0.868).",
+        "In the slice “returning” (1,076 questions) a baseline does better: "
+        "decayed counter on Acc@10 (0.881 against 0.868).",
         "104,979",
         "From 3 April 2012 to 16 February 2013.",
         "12 time out of range, 3 no user",
