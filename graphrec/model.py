@@ -26,7 +26,7 @@ from graphrec.events import TRAIN
 from graphrec.geography import PLACE_FEATURES, distance_features, kilometres, place_features, unit_vectors
 from graphrec.graph import Nodes, TemporalGraph
 from graphrec.relation import ALWAYS
-from graphrec.sampling import Context, Neighbourhood, event_coordinates
+from graphrec.sampling import Context, Neighbourhood, event_coordinates, preceding
 
 DAY, WEEK = 86_400, 604_800
 GAP_BUCKETS = 48
@@ -80,7 +80,7 @@ class NodeEncoder(nn.Module):
 
     def __init__(self, table: Nodes, trained: Bool[Tensor, " count"], config: ModelConfig) -> None:
         super().__init__()
-        self.id_dropout = config.id_dropout
+        self.dimension, self.id_dropout = config.dimension, config.id_dropout
         self.identity = nn.Embedding(len(trained), config.dimension) if config.identity else None
         if self.identity is not None:
             nn.init.normal_(self.identity.weight, std=0.1)
@@ -100,18 +100,17 @@ class NodeEncoder(nn.Module):
 
     def forward(self, code: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch d"]:
         """Vectors of nodes by code; a code of -1 is a node nothing is known of, a zero vector."""
-        weight = self.identity.weight if self.identity is not None else self.trained.new_zeros(1, dtype=torch.float32)
+        vector = torch.zeros(*code.shape, self.dimension, device=code.device)
         if not self.count:
-            return weight.new_zeros(*code.shape, weight.shape[-1])
+            return vector
         safe = code.clamp(min=0)
-        vector = torch.zeros((), device=code.device)
-        if self.identity is not None:
-            inside = safe < len(weight)
+        if self.identity is not None and len(self.trained):
+            inside = safe < len(self.trained)
             row = torch.where(inside, safe, 0)
             keep = self.trained[row] & inside
             if self.training and self.id_dropout:
                 keep = keep & (torch.rand(code.shape, device=code.device) >= self.id_dropout)
-            vector = vector + nn.functional.embedding(row, weight) * keep[..., None]
+            vector = vector + self.identity(row) * keep[..., None]
         if self.from_text is not None and self.text is not None:
             vector = vector + self.from_text(self.text[safe].to(self.from_text.weight.dtype))
         if self.from_place is not None and self.place is not None:
@@ -153,7 +152,7 @@ class Neighbours:
 def neighbours(graph: TemporalGraph, context: Context, around: Neighbourhood, table: ItemTable) -> Neighbours:
     """Read a neighbourhood: who, what, how long ago, how far, how alike in time of day and week."""
     log, event = graph.log, around.event
-    previous = graph.previous[event]
+    previous = preceding(graph, context.queries, event)
     item, before = log.item[event].long(), torch.where(previous >= 0, log.item[previous].long(), -1)
     local = log.time[event] + 60 * log.utc_offset[event].long()
     apart = local - context.local_time[:, None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -24,9 +24,9 @@ NEAR_CELLS = 6
 class Neighbourhood:
     """The most recent events of one relation for each question, the latest first, padded to ``k``."""
 
-    event: Int64[Tensor, "batch k"]
+    event: Int64[Tensor, "*batch k"]
     """Row of the event; 0 where not real."""
-    real: Bool[Tensor, "batch k"]
+    real: Bool[Tensor, "*batch k"]
     """Which entries are events and not padding."""
 
 
@@ -70,11 +70,12 @@ def sample(graph: TemporalGraph, queries: Queries, fan_out: Mapping[Any, int]) -
     graph
         The graph, or a view of it as of some time; questions later than its horizon are asked as of the horizon.
     queries
-        ``batch`` questions.
+        ``batch`` questions; a user who is not known yet at the question's time is a stranger, -1.
     fan_out
         Events at most by relation name, of RELATIONS.
     """
     time = queries.time.clamp(max=graph.horizon)
+    queries = replace(queries, time=time, user=_known_users(graph, queries.user, time))
     shared = time.clamp(max=queries.frozen_at)  # what others did is known up to here
     mine = _mine(graph, queries, time, max(fan_out.get("mine", 1), 1))
     last_event = torch.where(mine.real[:, 0], mine.event[:, 0], -1)
@@ -86,6 +87,8 @@ def sample(graph: TemporalGraph, queries: Queries, fan_out: Mapping[Any, int]) -
         around["then"] = _edges(graph, "item->item", last_item, shared, fan_out["then"])
     if "here" in fan_out:
         around["here"] = _here(graph, location, shared, fan_out["here"])
+    if not len(graph.log):  # there is no event that padding could point at
+        around = {name: Neighbourhood(near.event[:, :0], near.real[:, :0]) for name, near in around.items()}
     return Context(queries, last_event, last_item, location, coordinates, time + 60 * offset, around)
 
 
@@ -99,6 +102,24 @@ def event_coordinates(graph: TemporalGraph, event: Int64[Tensor, "*batch"]) -> F
             found = torch.where((code >= 0)[..., None], table[code.clamp(min=0)], float("nan"))
             where = torch.where(torch.isnan(found), where, found)
     return where
+
+
+def _known_users(graph: TemporalGraph, user: Int64[Tensor, " batch"], time: Tensor) -> Int64[Tensor, " batch"]:
+    first_seen = graph.nodes["user"].first_seen
+    if not len(first_seen):
+        return torch.full_like(user, -1)
+    inside = (user >= 0) & (user < len(first_seen))
+    return torch.where(inside & (first_seen[torch.where(inside, user, 0)] < time), user, -1)
+
+
+def preceding(graph: TemporalGraph, queries: Queries, event: Int64[Tensor, "batch k"]) -> Int64[Tensor, "batch k"]:
+    """Row of the same user's event before each; -1 for none, or for one that a frozen history hides."""
+    previous = graph.previous[event]
+    if queries.frozen_at == NEVER or not len(graph.log):
+        return previous
+    session = graph.log.session[previous]
+    own = (session == queries.session[:, None]) & (session >= 0)
+    return torch.where(own | (graph.log.time[previous] < queries.frozen_at), previous, -1)
 
 
 def _take(column: Tensor, row: Int64[Tensor, "*batch"], missing: int = -1) -> Int64[Tensor, "*batch"]:
@@ -131,8 +152,7 @@ def _mine(graph: TemporalGraph, queries: Queries, time: Tensor, k: int) -> Neigh
 def _here(graph: TemporalGraph, location: Int64[Tensor, " batch"], time: Tensor, k: int) -> Neighbourhood:
     """The last events in the question's location and in the locations near it."""
     places = location[:, None]
-    if "near" in graph.edges:
-        near = graph.relation("near")
+    if "near" in graph.edges and len(near := graph.relation("near")):
         rows, real = near.before(location, time, NEAR_CELLS)
         places = torch.cat((places, torch.where(real, near.target[rows].long(), -1)), 1)
     found = _edges(graph, "location->item", places, time[:, None].expand_as(places), k)  # [batch, places, k]
@@ -161,7 +181,7 @@ def _place(graph: TemporalGraph, queries: Queries, last_event: Tensor) -> tuple[
 def nearest_location(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " batch"]:
     """The nearest location node known before each question, -1 without coordinates."""
     table = graph.nodes["location"]
-    if table.coordinates is None:
+    if table.coordinates is None or not len(table):
         return torch.full_like(queries.user, -1)
     apart = _squared_degrees(queries.coordinates[:, None], table.coordinates[None])  # [batch, locations]
     apart[table.first_seen[None] >= queries.time[:, None].clamp(max=graph.horizon)] = torch.inf
