@@ -1,0 +1,67 @@
+"""Networks for tests: with random weights, the same weights over another graph, or briefly trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from graphrec.graph import TemporalGraph
+from graphrec.losses import NextEvent
+from graphrec.model import ModelConfig, Stgat
+from graphrec.query import Queries
+from graphrec.ranking import Ranker
+
+
+def settings(**changes: Any) -> ModelConfig:
+    """A small network without dropout."""
+    small: dict[str, Any] = {
+        "dimension": 16,
+        "heads": 2,
+        "fan_out": {"mine": 6, "then": 5, "here": 4},
+        "dropout": 0.0,
+        "id_dropout": 0.0,
+    }
+    return ModelConfig(**{**small, **changes})
+
+
+def untrained(world: TemporalGraph, seed: int, **changes: Any) -> Stgat:
+    """Every weight drawn at random, also those that training would start from zero: nothing is switched off."""
+    torch.manual_seed(seed)
+    model = Stgat(world, settings(**changes))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(0.3 * torch.randn_like(weight))
+    return model.eval()
+
+
+def again(model: Stgat, world: TemporalGraph) -> Stgat:
+    """The same weights over another graph that has all the nodes of the first, as opening a run does."""
+    weights = model.state_dict()
+    moved = Stgat(world, model.config, {kind: len(weights[f"nodes.{kind}.trained"]) for kind in world.nodes})
+    moved.load_state_dict(weights)
+    return moved.eval()
+
+
+def trained(
+    world: TemporalGraph, queries: Queries, target: Int64[Tensor, " n"], seed: int, steps: int = 200, **changes: Any
+) -> Stgat:
+    """A network fitted to questions and their answers with a few hundred steps of Adam."""
+    torch.manual_seed(seed)
+    model = Stgat(world, settings(**changes))
+    loss = NextEvent(model, world, negatives=0, full_softmax=10**6).train()
+    optimiser = torch.optim.Adam(loss.parameters(), lr=1e-2)
+    for _ in range(steps):
+        batch = torch.randint(0, len(target), (64,))
+        optimiser.zero_grad()
+        loss(queries.rows(batch), target[batch]).backward()
+        optimiser.step()
+    return model.eval()
+
+
+def scores(world: TemporalGraph, model: Stgat, queries: Queries) -> Float[Tensor, "batch items"]:
+    """Scores of the whole catalogue; -inf for items that a question cannot know."""
+    ranker = Ranker(world, model)
+    return ranker.scores(ranker.answer(queries), slice(0, len(world.nodes["item"])))

@@ -1,0 +1,147 @@
+"""Nothing at or after a time moves an answer asked as of it: not an event, not a node, not by a tie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphrec.graph import TemporalGraph
+from graphrec.model import Stgat
+from graphrec.protocol import Protocol
+from graphrec.query import Queries
+from graphrec.ranking import Ranker
+from graphrec.relation import NEVER
+from graphrec.sampling import sample
+from tests.networks import again, scores, untrained
+from tests.worlds import alone, continued, cut, rewritten, town
+
+SEEDS = st.integers(0, 10_000)
+ROWS = st.integers(0, 119)
+FUTURES = {
+    "cut": lambda world, time, seed: cut(world, time),
+    "rewritten": rewritten,
+    "continued": continued,
+}
+BARE: dict[str, dict[str, Any]] = {
+    "all": {},
+    "no locations": {"locations": 0},
+    "no texts": {"texts": 0},
+    "no places": {"places": False},
+    "undated": {"dated": False},
+}
+"""What a world may lack."""
+
+
+def everybody(world: TemporalGraph, time: int, frozen_at: int = NEVER) -> Queries:
+    """Every user and a stranger at one time; each user in the session of one of their events, if any has one."""
+    user = torch.arange(-1, len(world.nodes["user"]))
+    session = torch.full_like(user, -1)
+    session[world.log.user.long() + 1] = world.log.session.long()
+    place = torch.full((len(user), 2), torch.nan)
+    place[::3] = torch.tensor([40.75, -73.99])
+    return Queries(user, torch.full_like(user, time), place, session, frozen_at)
+
+
+def assert_same(one: torch.Tensor, other: torch.Tensor, items: int) -> None:
+    """The first ``items`` scores are the same; nodes that came later are not ranked."""
+    torch.testing.assert_close(other[:, :items], one, rtol=1e-5, atol=1e-7)
+    assert (other[:, items:] == -torch.inf).all()
+
+
+def assert_answers_same(one: TemporalGraph, other: TemporalGraph, model: Stgat, asked: Queries) -> None:
+    """The very same events are looked at, and every score is the same."""
+    seen, seen_other = (sample(world, asked, model.config.fan_out) for world in (one, other))
+    for name, around in seen.around.items():
+        assert torch.equal(around.real, seen_other.around[name].real), name
+        assert torch.equal(around.event[around.real], seen_other.around[name].event[around.real]), name
+    assert torch.equal(seen.last_event, seen_other.last_event)
+    assert torch.equal(seen.location, seen_other.location)
+    assert_same(scores(one, model, asked), scores(other, again(model, other), asked), len(one.nodes["item"]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(SEEDS, ROWS, st.integers(0, 1), st.sampled_from(sorted(FUTURES)), st.sampled_from(sorted(BARE)), st.booleans())
+def test_no_future_moves_a_score(seed: int, row: int, later: int, future: str, bare: str, frozen: bool) -> None:
+    world = town(seed, **BARE[bare])
+    time = int(world.log.time[row]) + later
+    asked = everybody(world, time, int(world.log.time[row // 2]) if frozen else NEVER)
+    assert_answers_same(world, FUTURES[future](world, time, seed), untrained(world, seed), asked)
+
+
+@settings(deadline=None, max_examples=25)
+@given(SEEDS, ROWS, st.sampled_from(sorted(FUTURES)), st.sampled_from([0, 1, 864_000, NEVER]))
+def test_a_view_asked_later_is_asked_as_of_its_horizon(seed: int, row: int, future: str, later: int) -> None:
+    world = town(seed)
+    time, model = int(world.log.time[row]), untrained(world, seed)
+    at_once, late = everybody(world, time), everybody(world, min(time + later, NEVER))
+    other = FUTURES[future](world, time, seed).as_of(time)
+    assert_answers_same(world.as_of(time), other, model, late)
+    found = scores(world.as_of(time), model, late)
+    assert_same(scores(world, model, at_once), found, len(world.nodes["item"]))
+
+
+@settings(deadline=None, max_examples=25)
+@given(SEEDS, ROWS, st.sampled_from(["streaming", "frozen"]))
+def test_a_last_event_question_knows_nothing_of_its_answer(seed: int, row: int, history: Any) -> None:
+    world = town(seed)
+    protocol, rows = Protocol(query_time="last-event", history=history), torch.tensor([row])
+    asked = protocol.queries(world, rows)
+    late = world.log.time >= asked.time
+    assert late[row]
+    log = replace(
+        world.log,
+        item=torch.where(late, (world.log.item + 1) % 15, world.log.item),
+        location=torch.where(late, (world.log.location + 1) % 9, world.log.location),
+        weight=torch.where(late, 9.0, world.log.weight),
+        utc_offset=torch.where(late, 0, world.log.utc_offset),
+    )
+    other = alone(world, log)
+    again_asked = protocol.queries(other, rows)
+    assert (again_asked.time, again_asked.session) == (asked.time, asked.session)
+    assert_answers_same(world, other, untrained(world, seed), asked)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SEEDS, ROWS, st.integers(0, 119))
+def test_a_frozen_history_sees_nothing_of_other_sessions(seed: int, row: int, frozen: int) -> None:
+    world = town(seed)
+    frozen_at, log = int(world.log.time[frozen]), world.log
+    asked = Protocol(query_time="request").queries(world, torch.tensor([row]))
+    asked = replace(asked, frozen_at=frozen_at)
+    hidden = (log.time >= frozen_at) & ((log.session != asked.session) | (log.session < 0))
+    changed = replace(
+        log,
+        item=torch.where(hidden, (log.item + 1) % 15, log.item),
+        location=torch.where(hidden, (log.location + 1) % 9, log.location),
+        weight=torch.where(hidden, 9.0, log.weight),
+    )
+    assert_answers_same(world, alone(world, changed), untrained(world, seed), asked)
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, ROWS, st.sampled_from(sorted(FUTURES)), st.booleans())
+def test_no_future_moves_a_ranking(seed: int, row: int, future: str, novel: bool) -> None:
+    world = town(seed)
+    time, model = int(world.log.time[row]), untrained(world, seed)
+    asked, other = everybody(world, time), FUTURES[future](world, time, seed)
+    target = torch.arange(len(asked)) % 15
+    one, two = Ranker(world, model), Ranker(other, again(model, other))
+    assert torch.equal(one.expected_ranks(asked, target, novel=novel), two.expected_ranks(asked, target, novel=novel))
+    assert torch.equal(one.top(asked, 5, novel=novel).items, two.top(asked, 5, novel=novel).items)
+
+
+@pytest.mark.parametrize("bare", sorted(BARE))
+def test_the_second_before_is_seen(bare: str) -> None:
+    """The proofs above could pass if scores never moved: what happened just before the question moves them."""
+    world = town(7, **BARE[bare])
+    model, user = untrained(world, 7), int(world.log.user[60])
+    asked = Queries.ask(torch.tensor([user]), world.log.time[60:61] + 1)
+    item = world.log.item.clone()
+    item[60] = (item[60] + 1) % 15
+    other = alone(world, replace(world.log, item=item))
+    assert not torch.allclose(scores(world, model, asked), scores(other, again(model, other), asked), atol=1e-3)
