@@ -12,7 +12,7 @@ Number = int | float
 Scale = Callable[[Number], float]
 """From a value to a place on the page."""
 WIDTH, HEIGHT = 460, 240
-LEFT, RIGHT, TOP, BOTTOM = 44, 76, 16, 30
+LEFT, RIGHT, TOP, BOTTOM = 44, 92, 16, 30
 LABEL_GAP = 15
 """Least distance between the names at the ends of two lines."""
 
