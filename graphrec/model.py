@@ -33,6 +33,8 @@ GAP_BUCKETS = 48
 """Buckets of log gap, two an octave from one second to 2^24 s (half a year) and beyond."""
 CLOCK = 12
 """Features of a local time: three harmonics of the day and three of the week."""
+DIFFERENCES = "donot_use_mm_for_euclid_dist"
+"""How to take distances: a product of matrices in float32 is kilometres off within a city, and by the batch's size."""
 SIGNALS = 12
 """Scalar features of a neighbour event, see Attention.signals."""
 
@@ -371,7 +373,8 @@ class Stgat(nn.Module):
         logits = (state.z @ vector.T).float() + self.item_bias(code)
         if self.place is not None:
             here, there = unit_vectors(context.coordinates), self.place[code]
-            features = distance_features(kilometres(2 - 2 * (here @ there.T)))  # [batch, rows, 4]
+            chord = torch.cdist(here, there, compute_mode=DIFFERENCES)
+            features = distance_features(kilometres(chord.square()))  # [batch, rows, 4]
             logits = logits + (features @ state.reach.float()[..., None])[..., 0]
         if self.dated:
             logits = logits.masked_fill(self.first_seen[code] >= known_by[..., None], -torch.inf)
