@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from jaxtyping import Float64, Int64
 from safetensors.torch import save_file
 from torch import Tensor
@@ -96,6 +97,7 @@ class Training:
         settings = config.training
         where = pick_device(device)
         precision = _precision(settings, where)
+        AcceleratorState._reset_state(reset_partial_state=True)  # else the first training of a process decides for all
         self.accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=precision)
         self.graph = TemporalGraph.open(graph, self.accelerator.device)
         self.protocol = _protocol(self.graph, settings)
