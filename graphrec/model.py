@@ -26,19 +26,11 @@ from graphrec.events import TRAIN
 from graphrec.geography import PLACE_FEATURES, distance_features, kilometres, place_features, unit_vectors
 from graphrec.graph import Nodes, TemporalGraph
 from graphrec.relation import ALWAYS
-from graphrec.sampling import Context, Neighbourhood, event_coordinates, preceding
+from graphrec.sampling import Context
+from graphrec.signals import CLOCK, GAP_BUCKETS, SIGNALS, Neighbours, clock, neighbours
 
-DAY, WEEK = 86_400, 604_800
-GAP_BUCKETS = 48
-"""Buckets of log gap, two an octave from one second to 2^24 s (half a year) and beyond."""
-CLOCK = 12
-"""Features of a local time: three harmonics of the day and three of the week."""
 DIFFERENCES = "donot_use_mm_for_euclid_dist"
 """How to take distances: a product of matrices in float32 is kilometres off within a city, and by the batch's size."""
-SIGNALS = 12
-"""Scalar features of a neighbour event, see Attention.signals."""
-
-
 Relation = Literal["mine", "then", "here"]
 
 
@@ -120,70 +112,6 @@ class NodeEncoder(nn.Module):
         return vector * (code >= 0)[..., None]
 
 
-def clock(local_time: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch clock"]:
-    """Sine and cosine of three harmonics of the day and of the week; local seconds since 1970."""
-    harmonics = torch.tensor([1.0, 2.0, 3.0], device=local_time.device) * 2 * math.pi
-    day = (local_time % DAY)[..., None] / DAY * harmonics
-    week = (local_time % WEEK)[..., None] / WEEK * harmonics
-    return torch.cat((day.sin(), day.cos(), week.sin(), week.cos()), -1)
-
-
-def gap_bucket(seconds: Int64[Tensor, "*batch"]) -> Int64[Tensor, "*batch"]:
-    """Bucket of a time gap, two an octave; 0 for a second or less."""
-    return (2 * seconds.clamp(min=1).float().log2()).long().clamp(max=GAP_BUCKETS - 1)
-
-
-@dataclass(frozen=True)
-class Neighbours:
-    """A neighbourhood as the network reads it."""
-
-    item: Int64[Tensor, "batch k"]
-    """Item of each event, as a row of the item table in use."""
-    before: Int64[Tensor, "batch k"]
-    """Item of the same user's event before it, likewise; the last row of the table stands for none."""
-    signals: Float[Tensor, "batch k signals"]
-    """Scalar features of the event against the question."""
-    clock: Float[Tensor, "batch k clock"]
-    """Local time of the event."""
-    gap: Int64[Tensor, "batch k"]
-    """Bucket of the time between event and question."""
-    real: Bool[Tensor, "batch k"]
-    """Which entries are events and not padding."""
-
-
-def neighbours(graph: TemporalGraph, context: Context, around: Neighbourhood, table: ItemTable) -> Neighbours:
-    """Read a neighbourhood: who, what, how long ago, how far, how alike in time of day and week."""
-    log, event = graph.log, around.event
-    previous = preceding(graph, context.queries, event)
-    item, before = log.item[event].long(), torch.where(previous >= 0, log.item[previous].long(), -1)
-    local = log.time[event] + 60 * log.utc_offset[event].long()
-    apart = local - context.local_time[:, None]
-    day, week = apart.float() * (2 * math.pi / DAY), apart.float() * (2 * math.pi / WEEK)
-    here, there = unit_vectors(context.coordinates)[:, None], unit_vectors(event_coordinates(graph, event))
-    last = context.last_item[:, None]
-    signals = torch.cat(
-        (
-            torch.stack(
-                (
-                    day.cos(),
-                    (2 * day).cos(),
-                    week.cos(),
-                    torch.exp((day.cos() - 1) * 8) * torch.exp((week.cos() - 1) * 2),
-                    (log.user[event] == context.queries.user[:, None]).float(),
-                    (item == last).float(),
-                    ((before == last) & (before >= 0)).float(),
-                    log.weight[event].log1p(),
-                ),
-                -1,
-            ),
-            distance_features(kilometres((here - there).pow(2).sum(-1))),
-        ),
-        -1,
-    )
-    gap = gap_bucket(context.queries.time[:, None] - log.time[event])
-    return Neighbours(table.row(item), table.row(before), signals, clock(local), gap, around.real)
-
-
 @dataclass(frozen=True)
 class ItemTable:
     """Vectors of the items at play: all of them, or those that a batch touches."""
@@ -214,9 +142,11 @@ class Scorer(nn.Module):
         self.query = nn.Linear(config.dimension, config.dimension)
         self.signal_weight = nn.Linear(config.dimension, config.heads * SIGNALS)
         self.gap = nn.Embedding(GAP_BUCKETS, config.heads)
+        self.again = nn.Embedding(GAP_BUCKETS + 1, config.heads)
         self.rank = nn.Embedding(k, config.heads)
         with torch.no_grad():  # start from "lately, near, at this hour"
             self.gap.weight.copy_(-torch.linspace(0, 2, GAP_BUCKETS)[:, None].expand(-1, config.heads))
+            self.again.weight.zero_()
             self.rank.weight.zero_()
             self.signal_weight.weight.mul_(0.1)
             self.signal_weight.bias.fill_(0.1)
@@ -229,7 +159,8 @@ class Scorer(nn.Module):
         q = self.query(query).view(batch, 1, self.heads, -1)
         logits = (q * key).sum(-1) / math.sqrt(q.shape[-1])  # [batch, k, heads]
         weight = self.signal_weight(query).view(batch, SIGNALS, self.heads)
-        logits = logits + near.signals @ weight + gather(self.gap.weight, near.gap) + self.rank.weight[:k]
+        logits = logits + near.signals @ weight + self.rank.weight[:k]
+        logits = logits + gather(self.gap.weight, near.gap) + gather(self.again.weight, near.again)
         logits = logits.masked_fill(~near.real[..., None], -1e9).float()
         attention: Tensor = logits.softmax(1) * near.real[..., None]
         return attention
@@ -254,11 +185,11 @@ class Attention(nn.Module):
         self.out = nn.Linear(d, d)
         self.drop = nn.Dropout(config.dropout)
 
-    def keys(self, near: Neighbours, items: Float[Tensor, "items d"]) -> tuple[Tensor, Tensor]:
+    def keys(self, near: Neighbours, table: ItemTable) -> tuple[Tensor, Tensor]:
         """Keys and values of the events, [batch, k, heads, d_head] each: what, after what, and when."""
-        per_head = (*near.real.shape, self.heads, -1)
-        key, value = gather(self.item(items), near.item).chunk(2, -1)
-        key = key + gather(self.before(items), near.before) + self.clock(near.clock)
+        per_head = (*near.real.shape, self.heads, items.shape[1] // self.heads)
+        key, value = gather(self.item(table.vector), table.row(near.item)).chunk(2, -1)
+        key = key + gather(self.before(table.vector), table.row(near.before)) + self.clock(near.clock)
         return key.reshape(per_head), value.reshape(per_head)
 
     def summary(
@@ -347,8 +278,8 @@ class Stgat(nn.Module):
         summaries, read, amounts = [query], {}, []
         relations = {name: cast(Attention, attend) for name, attend in self.attend.items()}
         for name, attend in relations.items():
-            near = neighbours(graph, context, context.around[name], table)
-            key, value = attend.keys(near, table.vector)
+            near = neighbours(graph, context, name)
+            key, value = attend.keys(near, table)
             read[name] = near, key
             summaries.append(attend.summary(query, near, key, value))
             amount = near.real.sum(1, keepdim=True).float()
