@@ -187,7 +187,7 @@ class Attention(nn.Module):
 
     def keys(self, near: Neighbours, table: ItemTable) -> tuple[Tensor, Tensor]:
         """Keys and values of the events, [batch, k, heads, d_head] each: what, after what, and when."""
-        per_head = (*near.real.shape, self.heads, items.shape[1] // self.heads)
+        per_head = (*near.real.shape, self.heads, table.vector.shape[1] // self.heads)
         key, value = gather(self.item(table.vector), table.row(near.item)).chunk(2, -1)
         key = key + gather(self.before(table.vector), table.row(near.before)) + self.clock(near.clock)
         return key.reshape(per_head), value.reshape(per_head)
