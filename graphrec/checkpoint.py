@@ -7,6 +7,7 @@ goes on from here ends bit for bit where one that was never stopped ends.
 from __future__ import annotations
 
 import json
+import textwrap
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def load(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None =
     try:
         model.load_state_dict(_below("model.", tensors))
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
+        reason = textwrap.shorten(str(error), 200)
         raise RunError(f"{path}: the checkpoint is of another graph or of other settings ({reason})") from error
     if optimiser is not None:
         moments: dict[int, dict[str, Any]] = {}

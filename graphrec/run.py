@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -75,7 +76,7 @@ def _manifest(root: Path) -> tuple[dict[str, Any], Protocol]:
             raise ValueError(f"no {', '.join(missing)} in it")
         return manifest, Protocol(**manifest["protocol"])
     except (AttributeError, TypeError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = textwrap.shorten(str(error), 200)
         raise RunError(f"{root / 'manifest.json'}: the manifest of a run expected ({reason})") from error
 
 
@@ -90,7 +91,7 @@ def load_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Stgat:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        reason = " ".join(str(error).split())
+        reason = textwrap.shorten(str(error), 200)
         raise RunError(f"{path}: the weights do not fit the settings of config.yaml ({reason})") from error
     return model.eval()
 
