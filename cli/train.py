@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import environ
 from pathlib import Path
 from typing import Annotated
 
@@ -34,6 +35,8 @@ def train(
     chosen = RunConfig.load(config, settings or (), seed) if given else None
     with RichProgress() as progress:
         manifest = fit(graph, out, chosen, device, resume, progress)
+    if environ.get("RANK", "0") != "0":  # of several processes the first one reports
+        return
     publish(out)
     if as_json:
         print_json(manifest)

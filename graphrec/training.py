@@ -230,6 +230,7 @@ class Training:
 
     def _finish(self) -> dict[str, Any]:
         """Take the best checkpoint as the model and write the manifest, which says that the run is whole."""
+        self.accelerator.wait_for_everyone()
         checkpoint.load(self.root / "checkpoints" / "best.safetensors", self.model)
         manifest = self._manifest()
         if self.accelerator.is_main_process:
