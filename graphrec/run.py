@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,9 @@ class Run:
         manifest, protocol = _manifest(root)
         config = RunConfig.load(root / "config.yaml")
         where = pick_device(device)
+        if graph is None and not (root / manifest["graph"]).is_dir():
+            gone = normpath(root / manifest["graph"])
+            raise RunError(f"{root}: its graph is not at {gone}; say where it is (--graph)")
         opened = TemporalGraph.open(graph or root / manifest["graph"], where)
         trained_on = manifest["nodes"]
         counts = {kind: len(opened.nodes[kind]) for kind in trained_on}
@@ -75,7 +79,7 @@ def _manifest(root: Path) -> tuple[dict[str, Any], Protocol]:
         if missing := sorted({"graph", "nodes", "protocol"} - manifest.keys()):
             raise ValueError(f"no {', '.join(missing)} in it")
         return manifest, Protocol(**manifest["protocol"])
-    except (AttributeError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         reason = textwrap.shorten(str(error), 200)
         raise RunError(f"{root / 'manifest.json'}: the manifest of a run expected ({reason})") from error
 
@@ -112,7 +116,7 @@ def pick_device(name: str) -> torch.device:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file of a run directory; RunError where it is missing or broken."""
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RunError(
             f"{path.parent}: a finished run expected, but there is no {path.name}; "
@@ -120,6 +124,8 @@ def read_json(path: Path) -> dict[str, Any]:
         ) from error
     except ValueError as error:
         raise RunError(f"{path}: not readable ({error}); train the run again") from error
+    if not isinstance(values, dict):
+        raise RunError(f"{path}: a JSON object expected, got {type(values).__name__}; train the run again")
     return values
 
 
