@@ -278,7 +278,7 @@ class Stgat(nn.Module):
         summaries, read, amounts = [query], {}, []
         relations = {name: cast(Attention, attend) for name, attend in self.attend.items()}
         for name, attend in relations.items():
-            near = neighbours(graph, context, name)
+            near = neighbours(graph, context, name, self.config.geography)
             key, value = attend.keys(near, table)
             read[name] = near, key
             summaries.append(attend.summary(query, near, key, value))

@@ -42,8 +42,8 @@ class Neighbours:
     """Which entries are events and not padding."""
 
 
-def neighbours(graph: TemporalGraph, context: Context, name: str) -> Neighbours:
-    """Read the neighbourhood of one relation.
+def neighbours(graph: TemporalGraph, context: Context, name: str, geography: bool = True) -> Neighbours:
+    """Read the neighbourhood of one relation; without ``geography``, distances are unknown.
 
     The signals are: four likenesses in time of day and week; whether it is the user's own event, of the item of the
     last event, or came after that item; its weight; how often the user has had its item; and four of distance.
@@ -65,7 +65,9 @@ def neighbours(graph: TemporalGraph, context: Context, name: str) -> Neighbours:
         count.float().log1p() / 4,
         (count > 0).float(),
     )
-    signals = torch.cat((torch.stack(scalars, -1), distance_features(kilometres((here - there).pow(2).sum(-1)))), -1)
+    away = kilometres((here - there).pow(2).sum(-1))
+    distance = distance_features(away if geography else torch.full_like(away, torch.nan))
+    signals = torch.cat((torch.stack(scalars, -1), distance), -1)
     gap = gap_bucket(context.queries.time[:, None] - log.time[event])
     return Neighbours(item, before, signals, clock(local), gap, again, around.real)
 
@@ -78,7 +80,7 @@ def _alike_in_time(apart: Int64[Tensor, "batch k"]) -> tuple[Tensor, Tensor, Ten
 
 def _own_visits(graph: TemporalGraph, context: Context, item: Int64[Tensor, "batch k"]) -> tuple[Tensor, Tensor]:
     """How often each item is among the user's own last events, and the bucket of the gap since it last was."""
-    if "mine" not in context.around:
+    if "mine" not in context.around or not item.numel():
         return torch.zeros_like(item), torch.full_like(item, GAP_BUCKETS)
     mine = context.around["mine"]
     own = torch.where(mine.real, graph.log.item[mine.event].long(), -1)
