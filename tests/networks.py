@@ -27,13 +27,13 @@ def settings(**changes: Any) -> ModelConfig:
     return ModelConfig(**{**small, **changes})
 
 
-def untrained(world: TemporalGraph, seed: int, **changes: Any) -> Stgat:
-    """Every weight drawn at random, also those that training would start from zero: nothing is switched off."""
+def untrained(world: TemporalGraph, seed: int, spread: float = 0.3, **changes: Any) -> Stgat:
+    """Every weight moved at random, also those that training would start from zero: nothing is switched off."""
     torch.manual_seed(seed)
     model = Stgat(world, settings(**changes))
     with torch.no_grad():
         for weight in model.parameters():
-            weight.add_(0.3 * torch.randn_like(weight))
+            weight.add_(spread * torch.randn_like(weight))
     return model.eval()
 
 

@@ -144,7 +144,7 @@ def _town_nodes(
     where = torch.tensor(rng.normal([40.75, -73.99], 0.02, (count, 2)), dtype=torch.float32)
     where[torch.tensor(rng.random(count) < 0.2)] = torch.nan
     first_seen = first_times(getattr(log, kind), log.time, count)
-    first_seen[torch.tensor(rng.random(count) < 0.5 if dated else [True] * count)] = ALWAYS
+    first_seen[torch.tensor(rng.random(count) < (0.5 if dated else 1.0))] = ALWAYS
     return replace(
         table,
         vectors=vectors if texts else None,
