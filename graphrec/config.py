@@ -21,8 +21,10 @@ class TrainingConfig(BaseModel):
 
     query_time: Literal["last-event", "request"] | None = None
     """What a question knows of its time in training; None: what the graph's protocol says."""
-    epochs: int = Field(6, ge=1)
-    """Passes over the training events at most."""
+    epochs: int = Field(10, ge=1)
+    """Passes over the training events at most: three, or as many as make ``least_steps``."""
+    least_steps: int = Field(800, ge=1)
+    """Optimiser steps that a small log gets, by more epochs."""
     patience: int = Field(2, ge=1)
     """Stop after so many epochs without a better validation MRR."""
     batch_size: int = Field(256, ge=1)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from graphrec.geography import kilometres, unit_vectors
 from graphrec.graph import TemporalGraph
+from graphrec.model import State
 from graphrec.query import Queries
 from graphrec.ranking import Answer, Ranker
 
@@ -110,9 +111,8 @@ def event_masses(ranker: Ranker, answer: Answer, row: int) -> dict[str, tuple[Te
 def semantic_share(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> Float[Tensor, " items"]:
     """What the semantic space gives each item for one question."""
     one = slice(row, row + 1)
-    state = type(answer.state)(
-        answer.state.z[one], answer.state.reach[one], answer.state.log_gate[one], answer.state.attention
-    )
+    attention = {name: values[one] for name, values in answer.state.attention.items()}
+    state = State(answer.state.z[one], answer.state.reach[one], answer.state.log_gate[one], attention)
     logits = ranker.semantic_logits(state, answer.context.rows(one))[0]
     return (logits[items] - answer.log_partition[row] + answer.state.log_gate[row, 0]).exp()
 

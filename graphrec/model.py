@@ -45,11 +45,11 @@ class ModelConfig(BaseModel):
     """Length of node vectors and states."""
     heads: int = Field(4, ge=1)
     """Attention heads a relation; divides the dimension."""
-    fan_out: dict[Relation, PositiveInt] = {"mine": 64, "then": 48, "here": 48}
+    fan_out: dict[Relation, PositiveInt] = {"mine": 128, "then": 48, "here": 48}
     """Events at most by relation; leave one out to do without it."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Share of features dropped in training."""
-    id_dropout: float = Field(0.1, ge=0, lt=1)
+    id_dropout: float = Field(0.3, ge=0, lt=1)
     """Share of nodes whose learned id is hidden in training, so that a node without one still works."""
     identity: bool = True
     """Learn a vector for each node; without, nodes are their text and place alone."""

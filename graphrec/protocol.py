@@ -27,7 +27,7 @@ class Protocol(BaseModel):
     targets: Literal["every", "session-last"] = "every"
     """Judge every event of the split, or the last of each session of at least two."""
     samples: Literal["every", "session-rest"] = "every"
-    """What training learns from: every train event, or every one but the first of its session."""
+    """Train events that make a user or an item known: every one, or all but the first of each session."""
     candidates: Literal["known", "train"] = "known"
     """Rank the items known as of the question, or those that occur among the training samples."""
     known_only: bool = False
@@ -36,13 +36,9 @@ class Protocol(BaseModel):
     """Judge only first visits, and take the user's seen items out of the candidates."""
 
     def training_rows(self, graph: TemporalGraph) -> Int64[Tensor, " rows"]:
-        """Rows of the train events that training learns to predict, in time order."""
-        train = graph.log.split == TRAIN
-        if self.samples == "session-rest":
-            train &= ~_first_of_session(graph)
-        if self.novel:
-            train &= ~returning(graph, torch.arange(len(graph.log), device=train.device))
-        return train.nonzero()[:, 0]
+        """Rows of the train events that training learns to predict, in time order: all, or the first visits."""
+        rows = (graph.log.split == TRAIN).nonzero()[:, 0]
+        return rows[~returning(graph, rows)] if self.novel else rows
 
     def target_rows(self, graph: TemporalGraph, split: str) -> Int64[Tensor, " rows"]:
         """Rows of the events of ``split`` (train, val, test) that are judged, in time order."""
@@ -77,7 +73,10 @@ class Protocol(BaseModel):
         return mask
 
     def _sample_rows(self, graph: TemporalGraph) -> Int64[Tensor, " rows"]:
-        return self.model_copy(update={"novel": False}).training_rows(graph)
+        sample = graph.log.split == TRAIN
+        if self.samples == "session-rest":
+            sample &= ~_first_of_session(graph)
+        return sample.nonzero()[:, 0]
 
 
 def returning(graph: TemporalGraph, rows: Int64[Tensor, " rows"]) -> Bool[Tensor, " rows"]:

@@ -32,6 +32,9 @@ from graphrec.protocol import Protocol
 from graphrec.ranking import Ranker
 from graphrec.run import aside, pick_device, write_json
 
+FEWEST_EPOCHS = 3
+"""Epochs of a large log, unless its settings say fewer."""
+
 
 def train(
     graph: str | Path,
@@ -107,6 +110,7 @@ class Training:
         self.target = self.graph.log.item[rows].long()
         self.queries = self.protocol.queries(self.graph, rows)
         self.steps = math.ceil(len(rows) / settings.batch_size)  # an epoch
+        self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.least_steps / self.steps)))
         torch.manual_seed(config.seed)
         self.model = Stgat(self.graph, config.model)
         loss = NextEvent(self.model, self.graph, settings.negatives, settings.full_softmax)
@@ -138,12 +142,12 @@ class Training:
 
     def _over(self) -> bool:
         done, settings = len(self.state.history), self.config.training
-        return done >= settings.epochs or (done > 0 and done - 1 - self.state.best_epoch >= settings.patience)
+        return done >= self.epochs or (done > 0 and done - 1 - self.state.best_epoch >= settings.patience)
 
     def _epoch(self, writer: SummaryWriter | None) -> None:
         state, settings = self.state, self.config.training
         number = len(state.history)
-        self.progress.start(f"epoch {number + 1}/{settings.epochs}", self.steps)
+        self.progress.start(f"epoch {number + 1}/{self.epochs}", self.steps)
         done = state.step - number * self.steps
         self.progress.advance(done)
         for batch in self._batches(number, done):
@@ -185,7 +189,7 @@ class Training:
     def _rate(self, step: int) -> float:
         """Step size: a linear warm-up, then half a cosine down to a fiftieth over all epochs."""
         settings = self.config.training
-        whole = settings.epochs * self.steps
+        whole = self.epochs * self.steps
         warm = min(1.0, (step + 1) / max(settings.warmup, 1))
         return settings.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * min(step / whole, 1))))
 

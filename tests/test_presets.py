@@ -62,7 +62,7 @@ def test_getnext(tmp_path: Path) -> None:
     assert (manifest["split"]["t_val"], manifest["split"]["t_test"]) == (1328090400, 1330596000)
     protocol = Protocol(**manifest["protocol"])
     assert protocol.target_rows(graph, "test").tolist() == [8]
-    assert protocol.training_rows(graph).tolist() == [1, 2]
+    assert protocol.training_rows(graph).tolist() == [0, 1, 2]
 
 
 def test_the_files_of_a_split_are_known_by_name_whatever_their_order(tmp_path: Path) -> None:

@@ -58,10 +58,10 @@ def test_only_the_last_of_a_session_of_two_is_judged() -> None:
     assert Protocol(targets="session-last").target_rows(small_world(), "test").tolist() == []
 
 
-def test_training_may_skip_what_opens_a_session() -> None:
+def test_training_learns_from_every_train_event_whatever_counts_as_a_sample() -> None:
     world = small_world()
     assert Protocol().training_rows(world).tolist() == [0, 1, 2, 3, 4]
-    assert Protocol(samples="session-rest").training_rows(world).tolist() == [1, 4]
+    assert Protocol(samples="session-rest").training_rows(world).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_known_only_drops_users_and_items_that_no_sample_has() -> None:
@@ -178,7 +178,7 @@ def test_training_rows_and_candidates_equal_a_slow_reference(seed: int) -> None:
     train = [row for row in range(len(world.log)) if world.log.split[row] == TRAIN]
     rest = Protocol(samples="session-rest", candidates="train")
     expected = [row for row in train if row not in first]
-    assert rest.training_rows(world).tolist() == expected
+    assert rest.training_rows(world).tolist() == train
     assert rest.candidate_mask(world).nonzero()[:, 0].tolist() == sorted({int(world.log.item[row]) for row in expected})
 
 
