@@ -134,6 +134,7 @@ def run_content(
     evaluations: Mapping[str, Mapping[str, Any]] | None = None,
     users: Sequence[Mapping[str, Any]] = (),
     *,
+    graph: Mapping[str, Any] | None = None,
     title: str = "",
     created: str = "",
     command: str = "",
@@ -143,14 +144,15 @@ def run_content(
 
     Parameters
     ----------
-    run : a finished run; its graph is looked up in its manifest.
+    run : a finished run.
     evaluations : what ``graphrec evaluate --json`` gives, by split; None takes all that the run remembers.
     users : what ``graphrec recommend --json`` gives, with ``history`` in words if there are any.
+    graph : manifest of the graph; None looks it up where the run was trained.
 
     Raises RunError or GraphError when the run or its graph is incomplete.
     """
     manifest = read_json(run / "manifest.json")
-    graph = read_manifest(run / manifest["graph"])
+    graph = graph or read_manifest(run / manifest["graph"])
     if evaluations is None:
         evaluations = read_json(run / "metrics.json") if (run / "metrics.json").is_file() else {}
     settings = RunConfig.load(run / "config.yaml").model_dump(exclude_defaults=True)

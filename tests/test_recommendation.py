@@ -1,0 +1,324 @@
+"""Recommendations: a contract that adds up, as of any time, from any place, for anybody, also after the log grew."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from builders.graph import build_graph
+from graphrec.config import RunConfig
+from graphrec.errors import InputError
+from graphrec.evidence import SHARES
+from graphrec.graph import TemporalGraph
+from graphrec.publishing import publish
+from graphrec.query import Queries
+from graphrec.ranking import BATCH
+from graphrec.recommendation import end_of_log, history, history_in_words, recommend, sample_users
+from graphrec.run import Run
+from graphrec.training import train
+
+DAY = 86_400
+
+
+@pytest.fixture(scope="module")
+def run(city_run: Path) -> Run:
+    return Run.open(city_run, device="cpu")
+
+
+def everybody(run: Run) -> list[str]:
+    users: list[str] = run.graph.nodes["user"].ids.to_pylist()
+    return users
+
+
+def visited(run: Run, user: str, time: int) -> set[str]:
+    """Ids of the items that a user visited before a time."""
+    log, code = run.graph.log, run.graph.nodes["user"].code(user)
+    rows = ((log.user == code) & (log.time < time)).nonzero()[:, 0]
+    return {run.graph.nodes["item"].ids[item].as_py() for item in log.item[rows].tolist()}
+
+
+# the contract
+
+
+def test_each_answer_is_a_ranking_whose_scores_add_up(run: Run) -> None:
+    answers = recommend(run, everybody(run), k=5)
+    assert [answer["user"] for answer in answers] == everybody(run)
+    for answer in answers:
+        scores = [item["score"] for item in answer["items"]]
+        assert len(scores) == len({item["item"] for item in answer["items"]}) == 5
+        assert scores == sorted(scores, reverse=True)
+        assert 0 < sum(scores) <= 1 + 1e-6
+        for item in answer["items"]:
+            assert item["shares"].keys() == set(SHARES.values())
+            assert sum(item["shares"].values()) == pytest.approx(item["score"], abs=1e-6)
+            assert sum(part["share"] for part in item["evidence"]) == pytest.approx(item["score"], abs=1e-6)
+            assert all(part["words"] for part in item["evidence"])
+    json.dumps(answers)
+
+
+def test_evidence_is_events_with_the_item_before_the_question(run: Run) -> None:
+    log, items = run.graph.log, run.graph.nodes["item"]
+    at = int(log.time[800])
+    for answer in recommend(run, everybody(run)[:10], at=at, k=5):
+        user = run.graph.nodes["user"].code(answer["user"])
+        for name, part in [(item["item"], part) for item in answer["items"] for part in item["evidence"]]:
+            rows = [event["event"] for event in part["events"]]
+            assert (log.time[rows] < at).all()
+            assert (log.item[rows] == items.code(name)).all()
+            if part["relation"] == "semantic":
+                assert not rows
+            else:
+                assert sum(event["mass"] for event in part["events"]) == pytest.approx(part["share"], abs=1e-6)
+            if part["relation"] == "mine":
+                assert (log.user[rows] == user).all()
+
+
+def test_reasons_change_no_score(run: Run) -> None:
+    users = everybody(run)[:5]
+    with_reasons, without = (recommend(run, users, reasons=reasons) for reasons in (True, False))
+    for one, other in zip(with_reasons, without, strict=True):
+        assert [item["item"] for item in one["items"]] == [item["item"] for item in other["items"]]
+        assert [item["score"] for item in one["items"]] == pytest.approx([item["score"] for item in other["items"]])
+        assert all(item.keys() == {"item", "label", "score"} for item in other["items"])
+
+
+def test_an_answer_is_what_the_ranker_ranks(run: Run) -> None:
+    (answer,) = recommend(run, ["u0003"], k=7, reasons=False)
+    ranking = run.ranker.top(Queries.ask(torch.tensor([run.graph.nodes["user"].code("u0003")]), last(run)), 7)
+    assert [run.graph.nodes["item"].code(item["item"]) for item in answer["items"]] == ranking.items[0].tolist()
+    assert [item["score"] for item in answer["items"]] == pytest.approx(ranking.scores[0].tolist())
+
+
+def last(run: Run) -> torch.Tensor:
+    return run.graph.log.time[-1:] + 1
+
+
+@pytest.mark.parametrize("users", [0, BATCH, BATCH + 1])
+def test_users_are_answered_one_by_one_whatever_their_number(users: int, run: Run) -> None:
+    asked = list(itertools.islice(itertools.cycle(everybody(run)), users))
+    answers = recommend(run, asked, k=2, reasons=False)
+    assert [answer["user"] for answer in answers] == asked
+    if answers:
+        alone = recommend(run, asked[-1:], k=2, reasons=False)[0]["items"]
+        assert [item["item"] for item in answers[-1]["items"]] == [item["item"] for item in alone]
+
+
+def test_no_more_items_than_there_are(run: Run) -> None:
+    (answer,) = recommend(run, ["u0001"], k=10_000, reasons=False)
+    assert len(answer["items"]) == len(run.graph.nodes["item"])
+    assert sum(item["score"] for item in answer["items"]) == pytest.approx(1, abs=1e-4)
+    with pytest.raises(InputError, match="-k 0: at least 1 expected"):
+        recommend(run, ["u0001"], k=0)
+
+
+# when, where, for whom
+
+
+def test_without_a_time_everything_is_known(run: Run) -> None:
+    end = end_of_log(run.graph)
+    assert end == int(run.graph.log.time[-1]) + 1
+    answer, same = (recommend(run, ["u0001"], at=at)[0] for at in (None, end))
+    assert answer == same
+    assert answer["asked_at"] == datetime.fromtimestamp(end, UTC).isoformat()
+
+
+def test_an_answer_is_as_of_its_time(run: Run) -> None:
+    at = int(run.graph.log.time[600])
+    cut = replace(run, graph=run.graph.as_of(at))
+    asked_then = recommend(run, everybody(run), at=at)
+    assert recommend(cut, everybody(run), at=at) == asked_then
+    asked_later = recommend(cut, everybody(run), at=at + DAY)  # of a day of which the view shows nothing
+    assert [one["history"] for one in asked_later] == [one["history"] for one in asked_then]
+
+
+def test_before_the_log_nobody_has_a_history(run: Run) -> None:
+    (answer,) = recommend(run, ["u0001"], at=0)
+    assert answer["history"] == "no events before"
+    assert answer["place"] is None
+    assert {part["relation"] for item in answer["items"] for part in item["evidence"]} == {"semantic"}
+
+
+@pytest.mark.parametrize("at", [2**63, -(2**63), 253_402_300_800, -62_135_596_801, 1_700_000_000_000])
+def test_a_time_beyond_the_calendar_is_one_line(at: int, run: Run) -> None:
+    with pytest.raises(InputError, match=f"--at {at}: UTC seconds of the years 1 to 9999 expected"):
+        recommend(run, ["u0001"], at=at)
+
+
+@pytest.mark.parametrize("at", [253_402_300_799, -62_135_596_800])
+def test_the_ends_of_the_calendar_can_be_asked(at: int, run: Run) -> None:
+    assert recommend(run, ["u0001"], at=at, k=1)[0]["items"]
+
+
+def test_the_place_matters(run: Run) -> None:
+    items = run.graph.nodes["item"].coordinates
+    assert items is not None
+    north, south = (tuple(items[int(pick)].tolist()) for pick in (items[:, 0].argmax(), items[:, 0].argmin()))
+    first, second = (recommend(run, ["u0001"], near=place)[0] for place in (north, south))
+    assert first["place"] == f"{north[0]:.4f},{north[1]:.4f}"
+    assert [item["score"] for item in first["items"]] != [item["score"] for item in second["items"]]
+    around = {part["relation"] for item in first["items"] for part in item["evidence"]}
+    assert "here" in around
+
+
+@pytest.mark.parametrize("near", [(90.1, 0.0), (0.0, -180.1), (float("nan"), 0.0), (float("inf"), 0.0)])
+def test_a_place_off_the_globe_is_one_line(near: tuple[float, float], run: Run) -> None:
+    with pytest.raises(InputError, match=r"latitude in -90\.\.90 and longitude in -180\.\.180 expected"):
+        recommend(run, ["u0001"], near=near)
+
+
+def test_novel_leaves_out_what_the_user_has_visited(run: Run) -> None:
+    end, users = end_of_log(run.graph), everybody(run)[:8]
+    for usual, novel in zip(recommend(run, users), recommend(run, users, novel=True), strict=True):
+        seen = visited(run, usual["user"], end)
+        assert {item["item"] for item in usual["items"]} & seen
+        assert not {item["item"] for item in novel["items"]} & seen
+        assert len(novel["items"]) == 10
+
+
+def test_novel_has_fewer_items_when_nearly_all_are_visited(run: Run) -> None:
+    user = everybody(run)[0]
+    (answer,) = recommend(run, [user], novel=True, k=200, reasons=False)
+    assert len(answer["items"]) == len(run.graph.nodes["item"]) - len(visited(run, user, end_of_log(run.graph)))
+
+
+def test_a_user_never_seen_is_answered_from_time_and_place(run: Run) -> None:
+    stranger, other = recommend(run, ["nobody", ""], near=(40.41, -3.70))
+    assert not stranger["known"]
+    assert stranger["history"] == "no events before"
+    assert len(stranger["items"]) == 10
+    assert stranger["items"] == other["items"]
+    relations = {part["relation"] for item in stranger["items"] for part in item["evidence"]}
+    assert relations == {"here", "semantic"}
+    assert recommend(run, ["u0001"])[0]["known"]
+
+
+def test_histories_in_words(run: Run) -> None:
+    graph, user = run.graph, run.graph.nodes["user"].code("u0001")
+    rows = history(graph, user, end_of_log(graph))
+    assert (graph.log.user[rows] == user).all()
+    assert (graph.log.time[rows].diff() <= 0).all()
+    assert len(rows) == int((graph.log.user == user).sum())
+    assert history_in_words(graph, rows).startswith(f"{len(rows)} events since 2024-03-")
+    assert history_in_words(graph, rows[-1:]).startswith("1 event since 2024-03-")
+    assert len(history(graph, -1, end_of_log(graph))) == 0
+    first = int(graph.log.time[rows[-1]])
+    assert len(history(graph, user, first)) == 0  # strictly before
+
+
+def test_a_report_shows_users_of_different_activity(run: Run) -> None:
+    log = run.graph.log
+    codes = [run.graph.nodes["user"].code(user) for user in sample_users(run.graph, 3)]
+    counts = [int((log.user == code).sum()) for code in codes]
+    assert len(set(codes)) == 3
+    assert counts == sorted(counts, reverse=True)
+    assert sample_users(run.graph.as_of(0), 3) == []
+
+
+# a graph that has grown since the training
+
+
+BRACKETS = "[bold]New[/bold] [red]Bar"
+
+
+def appended(city_graph: Path, folder: Path) -> Path:
+    """The city's graph with a new venue and a new user: three events after the last of the log."""
+    grown = shutil.copytree(city_graph, folder / "grown")
+    events = pq.read_table(grown / "events.parquet")
+    users, items = (pq.read_table(grown / "nodes" / f"{kind}.parquet") for kind in ("user", "item"))
+    end = events["time"][-1].as_py()
+    rows = [(0, len(items), end + 100), (len(users), len(items), end + 200), (len(users), 3, end + 300)]
+    rest = {"location": 0, "utc_offset": 60, "kind": 0, "weight": 1.0, "split": 2, "session": -1}
+    new = [{"user": user, "item": item, "time": time, **rest} for user, item, time in rows]
+    pq.write_table(pa.concat_tables([events, pa.Table.from_pylist(new, events.schema)]), grown / "events.parquet")
+    for kind, table, values in (
+        ("user", users, {"id": "newcomer", "first_seen": end + 200}),
+        ("item", items, {"id": "v[9]", "label": BRACKETS, "lat": 40.41, "lon": -3.7, "first_seen": end + 100}),
+    ):
+        row = {name: values.get(name) for name in table.column_names}
+        grew = pa.concat_tables([table, pa.Table.from_pylist([row], table.schema)])
+        pq.write_table(grew, grown / "nodes" / f"{kind}.parquet")
+    return grown
+
+
+@pytest.fixture(scope="module")
+def grown(city_run: Path, city_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return Run.open(city_run, appended(city_graph, tmp_path_factory.mktemp("grown")), "cpu")
+
+
+def test_new_events_count_at_once(grown: Run, run: Run) -> None:
+    regular = run.graph.nodes["user"].ids[0].as_py()
+    (answer,) = recommend(grown, [regular], k=200)
+    found = {item["item"]: item for item in answer["items"]}
+    assert found["v[9]"]["shares"]["my history"] > 0
+    assert found["v[9]"]["evidence"][0]["words"].startswith("1 visit of yours")
+    assert [item["item"] for item in answer["items"]].index("v[9]") < 10  # the last venue is among the next
+    assert answer["place"] == f"at {BRACKETS}"
+
+
+def test_a_new_user_is_known_at_once(grown: Run) -> None:
+    (answer,) = recommend(grown, ["newcomer"])
+    assert answer["known"]
+    assert answer["history"].startswith("2 events since 2024-03-")
+    mine = [part for item in answer["items"] for part in item["evidence"] if part["relation"] == "mine"]
+    assert sum(len(part["events"]) for part in mine) == 2
+
+
+def test_growth_changes_no_answer_as_of_before_it(grown: Run, run: Run) -> None:
+    users, at = everybody(run), end_of_log(run.graph)
+    for one, other in zip(recommend(grown, users, at=at), recommend(run, users, at=at), strict=True):
+        assert one["history"] == other["history"]
+        assert [item["item"] for item in one["items"]] == [item["item"] for item in other["items"]]
+        assert [item["score"] for item in one["items"]] == pytest.approx([item["score"] for item in other["items"]])
+    (early,) = recommend(grown, ["newcomer"], at=at)
+    assert early["history"] == "no events before"
+    assert "v[9]" not in {item["item"] for item in recommend(grown, ["u0001"], at=at, k=500)[0]["items"]}
+
+
+# a log that brings nothing but who, what and when
+
+
+@pytest.fixture(scope="module")
+def ratings(tiny: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("ratings")
+    rows = [f"u{n % 7},m{(n * n) % 11},{1 + n % 5},{1_500_000_000 + 7200 * n}" for n in range(200)]
+    (folder / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *rows]))
+    build_graph([folder / "ratings.csv"], folder / "graph", text_model="none")
+    train(folder / "graph", folder / "run", tiny, device="cpu")
+    return Run.open(folder / "run", device="cpu")
+
+
+def test_what_a_log_does_not_bring_adds_nothing(ratings: Run) -> None:
+    graph: TemporalGraph = ratings.graph
+    assert len(graph.nodes["location"]) == 0
+    (answer,) = recommend(ratings, ["u1"], k=3)
+    assert len(answer["items"]) == 3
+    assert all(item["shares"]["what happens here"] == 0 for item in answer["items"])
+    assert sum(answer["items"][0]["shares"].values()) == pytest.approx(answer["items"][0]["score"])
+    assert not any("km away" in part["words"] for item in answer["items"] for part in item["evidence"])
+
+
+def test_before_the_first_event_there_is_nothing_to_recommend(ratings: Run) -> None:
+    (answer,) = recommend(ratings, ["u1"], at=1_500_000_000)
+    assert answer["items"] == []  # no item is known yet: no table lists them
+    (answer,) = recommend(ratings, ["u1"], at=1_500_000_001, near=(10.0, 10.0))
+    assert [item["item"] for item in answer["items"]] == ["m0"]
+
+
+# the report
+
+
+def test_publishing_writes_a_report_of_the_run(city_run: Path, city_graph: Path, tmp_path: Path) -> None:
+    copied = shutil.copytree(city_run, tmp_path / "run")
+    opened = Run.open(copied, city_graph, "cpu")
+    page = publish(copied, opened).read_text(encoding="utf-8")
+    assert all(user in page for user in sample_users(opened.graph, 3))
+    assert not list(copied.glob(".*"))
