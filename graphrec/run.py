@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from graphrec.config import RunConfig
-from graphrec.errors import RunError
+from graphrec.errors import InputError, RunError
 from graphrec.graph import TemporalGraph
 from graphrec.model import Stgat
 from graphrec.protocol import Protocol
@@ -132,6 +132,8 @@ def read_json(path: Path) -> dict[str, Any]:
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when all has gone well."""
+    if path.is_dir():
+        raise InputError(f"{path}: a file to write expected, but this is a folder; give a name in it")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
