@@ -177,8 +177,9 @@ class Attention(nn.Module):
         super().__init__()
         d = config.dimension
         self.heads = config.heads
-        self.item = nn.Linear(d, 2 * d, bias=False)
+        self.item = nn.Linear(d, d, bias=False)
         self.before = nn.Linear(d, d, bias=False)
+        self.value = nn.Linear(d, d, bias=False)
         self.clock = nn.Linear(CLOCK, d, bias=False)
         self.read = Scorer(config, k)
         self.point = Scorer(config, k)
@@ -188,8 +189,10 @@ class Attention(nn.Module):
     def keys(self, near: Neighbours, table: ItemTable) -> tuple[Tensor, Tensor]:
         """Keys and values of the events, [batch, k, heads, d_head] each: what, after what, and when."""
         per_head = (*near.real.shape, self.heads, table.vector.shape[1] // self.heads)
-        key, value = gather(self.item(table.vector), table.row(near.item)).chunk(2, -1)
-        key = key + gather(self.before(table.vector), table.row(near.before)) + self.clock(near.clock)
+        row = table.row(near.item)
+        key = gather(self.item(table.vector), row) + self.clock(near.clock)
+        key = key + gather(self.before(table.vector), table.row(near.before))
+        value = gather(self.value(table.vector), row)
         return key.reshape(per_head), value.reshape(per_head)
 
     def summary(
