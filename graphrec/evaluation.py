@@ -117,7 +117,7 @@ def _summary(ranks: Mapping[str, Tensor], old: Tensor) -> dict[str, Any]:
     slices = {"returning": old, "new": ~old}
     return {
         "metrics": summarise(model),
-        "errors": {name: standard_error(values) for name, values in query_metrics(model).items()},
+        "errors": {name: standard_error(values) for name, values in query_metrics(model).items() if len(values) > 1},
         "baselines": {name: summarise(found) for name, found in ranks.items() if name != "model"},
         "slices": {
             name: {

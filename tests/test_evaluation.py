@@ -97,6 +97,14 @@ def test_a_split_without_judged_events_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "metrics.json").exists()
 
 
+def test_a_single_question_has_no_standard_error(tmp_path: Path) -> None:
+    world = town(0)
+    world.log.split[:-1] = TRAIN
+    result = evaluate(run_of(world, tmp_path), "test")
+    assert (result["n"], result["errors"]) == (1, {})
+    assert "NaN" not in (tmp_path / "metrics.json").read_text()
+
+
 @pytest.mark.parametrize(
     "override", [{"query_time": "last-event"}, {"history": "frozen"}, {"novel": True}, {"candidates": "train"}]
 )
