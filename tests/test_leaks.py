@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders.graph import build_graph
 from graphrec.graph import TemporalGraph
 from graphrec.model import Stgat
 from graphrec.protocol import Protocol
@@ -136,6 +139,22 @@ def test_no_future_moves_a_ranking(seed: int, row: int, future: str, novel: bool
     best = [ranker.top(asked, 5, novel=novel) for ranker in (one, two)]
     torch.testing.assert_close(best[0].scores, best[1].scores, rtol=1e-5, atol=1e-7)
     assert (best[1].items < 15).all()
+
+
+@pytest.mark.xfail(strict=True, reason="near locations are chosen among those of the whole log: builders.places.near")
+def test_rows_appended_to_a_log_move_no_score_before_them(tmp_path: Path) -> None:
+    draw = np.random.default_rng(81)
+    lat, lon = draw.uniform(40.70, 40.75, 40), draw.uniform(-74.0, -73.95, 40)
+    place = np.concatenate((draw.integers(0, 20, 200), draw.integers(0, 40, 100)))  # half of the places come late
+    rows = [f"{draw.integers(10)},{p},{p},{1_600_000_000 + 3600 * i},{lat[p]},{lon[p]}" for i, p in enumerate(place)]
+    graphs = []
+    for count in (200, 300):
+        log = tmp_path / f"{count}.csv"
+        log.write_text("\n".join(["user,item,location,time,lat,lon", *rows[:count]]) + "\n")
+        build_graph([log], tmp_path / f"{count}", text_model="none")
+        graphs.append(TemporalGraph.open(tmp_path / f"{count}"))
+    asked = Queries.ask(torch.arange(10), torch.full((10,), 1_600_000_000 + 3600 * 200))
+    assert_answers_same(*graphs, untrained(graphs[0], 81), asked)
 
 
 @pytest.mark.parametrize("bare", sorted(BARE))
