@@ -76,8 +76,9 @@ def test_a_truncated_checkpoint_is_one_line(kept: int, tmp_path: Path) -> None:
         checkpoint.load(path, stepped(0)[0])
 
 
-@pytest.mark.parametrize("metadata", [None, {"state": "{"}, {"state": "[]"}, {"state": '{"foreign": 1}'}, {"other": ""}])
-def test_a_file_without_a_state_is_one_line(metadata: dict[str, str] | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", ["", "{", "[]", '{"foreign": 1}', None])
+def test_a_file_without_a_state_is_one_line(state: str | None, tmp_path: Path) -> None:
+    metadata = None if state is None else {"state": state}
     save_file({"model.weight": torch.zeros(2, 3)}, tmp_path / "last.safetensors", metadata)
     with pytest.raises(RunError, match=r"last\.safetensors: a checkpoint expected \([^\n]+$"):
         checkpoint.load(tmp_path / "last.safetensors", stepped(0)[0])

@@ -14,7 +14,7 @@ import torch
 
 from graphrec.config import RunConfig
 from tests.conftest import Ended
-from tests.test_recommendation import BRACKETS, appended
+from tests.runs import BRACKETS, appended
 
 Command = Callable[..., Ended]
 QUICK = ("--set", "dimension=8", "--set", "heads=2", "--set", "epochs=1", "--set", "batch_size=512")

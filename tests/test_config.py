@@ -107,10 +107,10 @@ def test_a_bad_file_is_one_line(content: bytes, line: str, tmp_path: Path) -> No
 def test_a_pair_cannot_go_below_what_is_no_section(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("training: 3\n")
-    with pytest.raises(ConfigError, match="setting training.epochs: training is no section, got 3"):
+    with pytest.raises(ConfigError, match=r"setting training\.epochs: training is no section, got 3"):
         RunConfig.load(path, ["epochs=1"])
 
 
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no.yaml: a YAML file of settings expected"):
+    with pytest.raises(ConfigError, match=r"no\.yaml: a YAML file of settings expected"):
         RunConfig.load(tmp_path / "no.yaml")

@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -25,6 +23,7 @@ from graphrec.ranking import BATCH
 from graphrec.recommendation import end_of_log, history, history_in_words, recommend, sample_users
 from graphrec.run import Run
 from graphrec.training import train
+from tests.runs import BRACKETS, appended
 
 DAY = 86_400
 
@@ -224,29 +223,6 @@ def test_a_report_shows_users_of_different_activity(run: Run) -> None:
 
 
 # a graph that has grown since the training
-
-
-BRACKETS = "[bold]New[/bold] [red]Bar"
-
-
-def appended(city_graph: Path, folder: Path) -> Path:
-    """The city's graph with a new venue and a new user: three events after the last of the log."""
-    grown = shutil.copytree(city_graph, folder / "grown")
-    events = pq.read_table(grown / "events.parquet")
-    users, items = (pq.read_table(grown / "nodes" / f"{kind}.parquet") for kind in ("user", "item"))
-    end = events["time"][-1].as_py()
-    rows = [(0, len(items), end + 100), (len(users), len(items), end + 200), (len(users), 3, end + 300)]
-    rest = {"location": 0, "utc_offset": 60, "kind": 0, "weight": 1.0, "split": 2, "session": -1}
-    new = [{"user": user, "item": item, "time": time, **rest} for user, item, time in rows]
-    pq.write_table(pa.concat_tables([events, pa.Table.from_pylist(new, events.schema)]), grown / "events.parquet")
-    for kind, table, values in (
-        ("user", users, {"id": "newcomer", "first_seen": end + 200}),
-        ("item", items, {"id": "v[9]", "label": BRACKETS, "lat": 40.41, "lon": -3.7, "first_seen": end + 100}),
-    ):
-        row = {name: values.get(name) for name in table.column_names}
-        grew = pa.concat_tables([table, pa.Table.from_pylist([row], table.schema)])
-        pq.write_table(grew, grown / "nodes" / f"{kind}.parquet")
-    return grown
 
 
 @pytest.fixture(scope="module")
