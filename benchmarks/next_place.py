@@ -70,14 +70,15 @@ def _table(results: list[dict[str, Any]]) -> str:
     model = [[run["result"]["metrics"][name] for name in METRICS] for run in results]
     seeds = [run["manifest"]["seed"] for run in results]
     rows = [f"| graphrec, seed {seed} | {_cells(values)} |" for seed, values in zip(seeds, model, strict=True)]
-    means = [statistics.mean(column) for column in zip(*model, strict=True)]
+    mean = [statistics.mean(column) for column in zip(*model, strict=True)]
     spread = [statistics.stdev(column) if len(column) > 1 else 0.0 for column in zip(*model, strict=True)]
-    rows.append(f"| **graphrec, mean of {len(seeds)}** | {' | '.join(f'**{value:.4f}**' for value in means)} |")
+    rows.append(f"| **graphrec, mean of {len(seeds)}** | {' | '.join(f'**{value:.4f}**' for value in mean)} |")
     rows.append(f"| standard deviation over seeds | {_cells(spread)} |")
     rows += [f"| {name}, measured here | {_of(values)} |" for name, values in first["baselines"].items()]
     rows += [f"| {name} | {_cells(values)} |" for name, values in PUBLISHED.items()]
     new = [[run["result"]["slices"]["new"]["metrics"][name] for name in METRICS] for run in results]
-    rows.append(f"| graphrec on targets new to the user, mean | {_cells([statistics.mean(c) for c in zip(*new, strict=True)])} |")
+    means = _cells([statistics.mean(column) for column in zip(*new, strict=True)])
+    rows.append(f"| graphrec on targets new to the user, mean | {means} |")
     head = f"| model | {' | '.join(METRICS)} |\n|---|{'---|' * len(METRICS)}"
     return "\n".join([_facts(results), "", head, *rows])
 

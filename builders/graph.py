@@ -147,10 +147,10 @@ def _tables(connection: Any, log: Log, catalogues: dict[str, Catalogue], progres
         column=columns["split"].to_numpy(),
         names=[rows.source.name for rows in log.files],
     )
-    coordinates = [nodes["location"][name].to_numpy() for name in ("lat", "lon")]
+    lat, lon = (np.asarray(nodes["location"][name].to_numpy(), np.float64) for name in ("lat", "lon"))
     relations = {
         "at": at_relation(columns, nodes["item"], nodes["location"], told),
-        "near": near(*(np.asarray(degrees, np.float64) for degrees in coordinates)),
+        "near": near(lat, lon, nodes["location"]["first_seen"].to_numpy()),
     }
     quarantine = pa.concat_tables([checked.quarantine, *(catalogue.quarantine for catalogue in catalogues.values())])
     return Tables(_events(columns, split), nodes, relations, quarantine, about, encoded.kinds, placed.method)

@@ -18,7 +18,9 @@ from builders.mapping import Mapping
 EARTH_RADIUS = 6_371_008.8
 """Mean radius in metres."""
 NEAREST, NEAR_METRES = 6, 5_000.0
-"""A location is near at most so many others, none farther than this."""
+"""A location is near at most so many others at a time, none farther than this."""
+WALK, STRIDE = 1_024, 32
+"""How many of the nearest are looked at to find those, and how many at once."""
 
 
 @dataclass(frozen=True)
@@ -98,18 +100,20 @@ def cells_of(connection: Any, name: str, coordinates: Any, resolution: int) -> A
     return connection.create_table(name, table, overwrite=True)
 
 
-def near(lat: np.ndarray, lon: np.ndarray) -> pa.Table:
-    """Each location's nearest others: ``source``, ``target`` int32, ``valid_from`` null, ``metres`` float32.
+def near(lat: np.ndarray, lon: np.ndarray, first_seen: np.ndarray) -> pa.Table:
+    """Locations near each other: ``source``, ``target`` int32, ``valid_from`` int64, ``metres`` float32.
 
-    Locations without coordinates (NaN) have none.
+    An edge leads to every location that was among the nearest ``NEAREST`` when it came to be known (``first_seen``,
+    UTC seconds). So the nearest ones as of any time are among the edges valid by then, and no place of the future
+    takes the place of one of today. Locations without coordinates (NaN) have no edge.
     """
     known = np.flatnonzero(~np.isnan(lat))
-    source, target, metres = _neighbours(_unit_vectors(lat[known], lon[known])) if len(known) > 1 else _no_neighbours()
+    source, target, metres = _neighbours(_unit_vectors(lat[known], lon[known]), first_seen[known])
     return pa.table(
         {
             "source": pa.array(known[source], pa.int32()),
             "target": pa.array(known[target], pa.int32()),
-            "valid_from": pa.nulls(len(source), pa.int64()),
+            "valid_from": pa.array(first_seen[known[target]], pa.int64()),
             "metres": pa.array(metres, pa.float32()),
         }
     )
@@ -120,18 +124,27 @@ def _unit_vectors(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
     return np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)], axis=1)  # [n, 3]
 
 
-def _neighbours(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _neighbours(points: np.ndarray, first_seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Walk outwards from all points at once until no farther one can ever have been among the nearest."""
     chord = 2 * np.sin(NEAR_METRES / EARTH_RADIUS / 2)
-    wanted = min(NEAREST + 1, len(points))  # itself is among them
-    found = cKDTree(points).query(points, k=wanted, distance_upper_bound=chord)
-    distance, target = np.ravel(found[0]), np.ravel(found[1])
-    source = np.repeat(np.arange(len(points)), wanted)
-    other = np.isfinite(distance) & (target != source)
-    rank = np.cumsum(other.reshape(-1, wanted), axis=1).ravel()
-    real = other & (rank <= NEAREST)  # among many at one point, itself need not be found
-    metres = 2 * EARTH_RADIUS * np.arcsin(distance[real] / 2)
-    return source[real], target[real], metres
-
-
-def _no_neighbours() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
+    count = len(points)
+    tree: Any = cKDTree(points) if count else None
+    earliest = np.full((count, NEAREST), np.iinfo(np.int64).max)  # when the nearer ones came to be known, rising
+    walking, found = np.arange(count), [np.empty((3, 0))]
+    for start in range(1, min(count, WALK) + 1, STRIDE):
+        ranks = np.arange(start, min(start + STRIDE, count + 1))
+        distance, target = tree.query(points[walking], k=ranks, distance_upper_bound=chord)
+        for place in range(len(ranks)):
+            reached = np.isfinite(distance[:, place]) & (target[:, place] != walking)  # itself is among them
+            rows, others = walking[reached], target[reached, place]
+            kept = first_seen[others] < earliest[rows, -1]
+            rows, others = rows[kept], others[kept]
+            found.append(np.stack((rows, others, distance[reached, place][kept])))
+            earliest[rows] = np.sort(np.column_stack((earliest[rows, :-1], first_seen[others])), axis=1)
+        walking = walking[np.isfinite(distance[:, -1]) & (earliest[walking, -1] > first_seen.min())]
+        if not len(walking):
+            break
+    source, other, apart = np.concatenate(found, axis=1)
+    order = np.argsort(source, kind="stable")  # of each source, the nearest first
+    metres = 2 * EARTH_RADIUS * np.arcsin(apart[order] / 2)
+    return source[order].astype(np.int64), other[order].astype(np.int64), metres

@@ -153,10 +153,21 @@ def _here(graph: TemporalGraph, location: Int64[Tensor, " batch"], time: Tensor,
     """The last events in the question's location and in the locations near it."""
     places = location[:, None]
     if "near" in graph.edges and len(near := graph.relation("near")):
-        rows, real = near.before(location, time, NEAR_CELLS)
-        places = torch.cat((places, torch.where(real, near.target[rows].long(), -1)), 1)
+        rows, real = near.before(location, time, int(near.start.diff().max()))
+        others = torch.where(real, near.target[rows].long(), -1)
+        places = torch.cat((places, _nearest(graph, location, others)), 1)
     found = _edges(graph, "location->item", places, time[:, None].expand_as(places), k)  # [batch, places, k]
     return _latest(found.event.flatten(1), found.real.flatten(1), k)
+
+
+def _nearest(graph: TemporalGraph, location: Tensor, others: Int64[Tensor, "batch k"]) -> Int64[Tensor, "batch near"]:
+    """The ``NEAR_CELLS`` nearest of other locations, -1 among them standing for none."""
+    table = graph.nodes["location"].coordinates
+    if table is None or others.shape[1] <= NEAR_CELLS:
+        return others
+    apart = _squared_chord(table[location.clamp(min=0)][:, None], table[others.clamp(min=0)])
+    nearest = apart.masked_fill(others < 0, torch.inf).sort(dim=1, stable=True).indices[:, :NEAR_CELLS]
+    return others.gather(1, nearest)
 
 
 def _latest(event: Tensor, real: Tensor, k: int) -> Neighbourhood:
@@ -183,14 +194,14 @@ def nearest_location(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " 
     table = graph.nodes["location"]
     if table.coordinates is None or not len(table):
         return torch.full_like(queries.user, -1)
-    apart = _squared_degrees(queries.coordinates[:, None], table.coordinates[None])  # [batch, locations]
+    apart = _squared_chord(queries.coordinates[:, None], table.coordinates[None])  # [batch, locations]
     apart[table.first_seen[None] >= queries.time[:, None].clamp(max=graph.horizon)] = torch.inf
     apart = torch.where(torch.isnan(apart), torch.inf, apart)
     best = apart.min(dim=1)
     return torch.where(torch.isinf(best.values), -1, best.indices)
 
 
-def _squared_degrees(a: Tensor, b: Tensor) -> Tensor:
+def _squared_chord(a: Tensor, b: Tensor) -> Tensor:
     from graphrec.geography import unit_vectors
 
     return (unit_vectors(a) - unit_vectors(b)).pow(2).sum(-1)

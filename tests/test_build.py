@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
@@ -234,7 +235,8 @@ def test_near_equals_a_slow_reference() -> None:
     lat, lon = rng.normal(40.7, 0.05, 60), rng.normal(-74, 0.05, 60)
     lat[:8], lon[:8] = 40.7, -74.0  # more at one point than a location has neighbours
     lat[59] = np.nan
-    found = near(lat, lon)
+    first_seen = rng.integers(0, 40, 60)
+    found = near(lat, lon, first_seen)
     phi, theta = np.radians(lat), np.radians(lon)
     half = (
         np.sin((phi[:, None] - phi) / 2) ** 2
@@ -242,11 +244,12 @@ def test_near_equals_a_slow_reference() -> None:
     )
     metres = 2 * 6_371_008.8 * np.arcsin(np.sqrt(half))
     np.fill_diagonal(metres, np.nan)
-    for source in range(60):
-        closest = np.sort(metres[source][metres[source] <= 5_000])[:NEAREST]
-        mine = found.filter(pa.compute.equal(found["source"], source))
-        assert source not in mine["target"].to_pylist()
-        np.testing.assert_allclose(np.sort(mine["metres"].to_numpy()), closest, atol=0.5)
+    for time in (*range(0, 41, 4), 100):
+        for source in range(60):
+            within = metres[source][(metres[source] <= 5_000) & (first_seen < time)]
+            edges = found.filter((pc.field("source") == source) & (pc.field("valid_from") < time))
+            assert source not in edges["target"].to_pylist()
+            np.testing.assert_allclose(np.sort(edges["metres"])[:NEAREST], np.sort(within)[:NEAREST], atol=0.5)
 
 
 BROKEN = {

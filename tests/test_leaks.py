@@ -141,7 +141,6 @@ def test_no_future_moves_a_ranking(seed: int, row: int, future: str, novel: bool
     assert (best[1].items < 15).all()
 
 
-@pytest.mark.xfail(strict=True, reason="near locations are chosen among those of the whole log: builders.places.near")
 def test_rows_appended_to_a_log_move_no_score_before_them(tmp_path: Path) -> None:
     draw = np.random.default_rng(81)
     lat, lon = draw.uniform(40.70, 40.75, 40), draw.uniform(-74.0, -73.95, 40)
