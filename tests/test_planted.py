@@ -70,7 +70,7 @@ def routines(seed: int) -> TemporalGraph:
 def test_a_routine_of_the_day_is_found() -> None:
     world = routines(71)
     asked, target = held_out(world)
-    found = hits(Ranker(world, fitted(world, 71, steps=200)).expected_ranks(asked, target))
+    found = hits(Ranker(world, fitted(world, 71, steps=120)).expected_ranks(asked, target))
     counted = hits(expected_rank(Counter(world).scores(asked), target))
     assert found > 0.9
     assert counted < 0.5
@@ -88,7 +88,7 @@ def walks(seed: int) -> TemporalGraph:
 
 def test_a_sequence_that_all_follow_is_found_for_users_never_seen_in_training() -> None:
     world = walks(72)
-    model = fitted(world, 72, steps=150, query_time="last-event")
+    model = fitted(world, 72, steps=100, query_time="last-event")
     asked, target = held_out(world, "last-event")
     rank = Ranker(world, model).expected_ranks(asked, target)
     follows = asked.time < world.log.time[world.log.split == TEST]  # the first step of a walk follows nothing
@@ -119,7 +119,7 @@ def errands(seed: int, places: bool) -> tuple[TemporalGraph, Queries, Tensor]:
 def test_the_nearest_is_found_if_places_are_known(places: bool, least: float, most: float) -> None:
     world, asked, nearest = errands(73, places)
     train, test = slice(0, 1200), slice(1200, 1500)
-    model = trained(world, asked.rows(train), nearest[train], seed=73, steps=250)
+    model = trained(world, asked.rows(train), nearest[train], seed=73, steps=140)
     assert least <= hits(Ranker(world, model).expected_ranks(asked.rows(test), nearest[test])) <= most
 
 
@@ -140,7 +140,7 @@ def test_items_never_visited_are_ranked_by_what_their_text_says() -> None:
     world = tastes(74)
     user = torch.arange(40)
     asked = Queries.ask(user, torch.full_like(user, int(world.log.time[-1]) + HOUR))
-    cold = scores(world, fitted(world, 74, steps=200), asked)[:, 40:]
+    cold = scores(world, fitted(world, 74, steps=140), asked)[:, 40:]
     liked = torch.arange(40, 60)[None] % 4 == user[:, None] % 4  # [users, cold items]
     pairs = torch.stack([cold[u][liked[u]][:, None] > cold[u][~liked[u]] for u in user])
     assert float(pairs.double().mean()) > 0.95
@@ -154,7 +154,7 @@ def test_nothing_is_found_in_noise(query_time: str, seed: int) -> None:
     user, item = rng.integers(0, users, count), rng.integers(0, items, count)
     world = planted(user, item, time, np.arange(count) >= 1500, users, items)
     asked, target = held_out(world, query_time)
-    rank = Ranker(world, fitted(world, seed, 150, query_time)).expected_ranks(asked, target)
+    rank = Ranker(world, fitted(world, seed, 100, query_time)).expected_ranks(asked, target)
     chance = 1 / np.arange(1, items + 1)  # the reciprocal rank of a blind guess: each rank is as likely
     error = chance.std() / len(rank) ** 0.5
     assert abs(float((1 / rank).mean()) - chance.mean()) < 3 * error

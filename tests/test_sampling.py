@@ -32,6 +32,12 @@ def questions(world: TemporalGraph, seed: int, frozen: bool) -> Queries:
     return Queries(user, time, place, world.log.session[event].long(), frozen_at)
 
 
+def metres(one: list[float], other: list[float]) -> float:
+    (lat, lon), (lat2, lon2) = (map(math.radians, point) for point in (one, other))
+    half = math.sin((lat2 - lat) / 2) ** 2 + math.cos(lat) * math.cos(lat2) * math.sin((lon2 - lon) / 2) ** 2
+    return 2 * 6_371_009 * math.asin(math.sqrt(half))
+
+
 class Slow:
     """One question, answered by going through the whole log."""
 
@@ -71,14 +77,9 @@ class Slow:
             return self.log["location"][self.last] if self.last >= 0 else -1
         if table.coordinates is None:
             return -1
-        metres = dict(enumerate(map(self.metres, table.coordinates.tolist())))
-        known = [code for code in metres if not math.isnan(metres[code]) and table.first_seen[code] < self.time]
-        return min(known, key=metres.__getitem__, default=-1)
-
-    def metres(self, other: list[float]) -> float:
-        (lat, lon), (lat2, lon2) = (map(math.radians, point) for point in (self.place, other))
-        half = math.sin((lat2 - lat) / 2) ** 2 + math.cos(lat) * math.cos(lat2) * math.sin((lon2 - lon) / 2) ** 2
-        return 2 * 6_371_009 * math.asin(math.sqrt(half))
+        apart = {code: metres(self.place, there) for code, there in enumerate(table.coordinates.tolist())}
+        known = [code for code in apart if not math.isnan(apart[code]) and table.first_seen[code] < self.time]
+        return min(known, key=apart.__getitem__, default=-1)
 
     def here(self) -> list[int]:
         places = {self.location(), *self.around(self.location())} - {-1}
@@ -86,14 +87,13 @@ class Slow:
         return [event for event in seen if self.log["location"][event] in places]
 
     def around(self, location: int) -> list[int]:
-        """The near locations that were last found to be near."""
+        """The nearest of the near locations that are known by then."""
         if "near" not in self.world.edges:
             return []
-        edges = self.world.edges["near"]
+        edges, at = self.world.edges["near"], self.world.nodes["location"].coordinates.tolist()
         rows = [row for row, source in enumerate(edges.source.tolist()) if source == location]
-        rows = [row for row in rows if edges.valid_from[row] < self.shared]
-        rows.sort(key=lambda row: (int(edges.valid_from[row]), row), reverse=True)
-        return edges.target[rows[:NEAR_CELLS]].tolist()
+        near = [int(edges.target[row]) for row in rows if edges.valid_from[row] < self.shared]
+        return sorted(near, key=lambda code: metres(at[location], at[code]))[:NEAR_CELLS]
 
 
 def found(context: Context, name: str, row: int) -> list[int]:

@@ -161,12 +161,14 @@ def first_times(codes: Tensor, time: Tensor, count: int) -> Tensor:
 
 
 def near(locations: Nodes) -> Edges:
-    """Each location to the next three codes, known once both are: appending locations leaves older edges alone."""
+    """Each location to the next four codes either way, known once both are: later locations leave older edges alone."""
     code = torch.arange(len(locations))
-    source = code.repeat_interleave(6)
-    target = source + torch.tensor([-3, -2, -1, 1, 2, 3]).repeat(len(code))
+    source = code.repeat_interleave(8)
+    target = source + torch.tensor([-4, -3, -2, -1, 1, 2, 3, 4]).repeat(len(code))
     inside = (target >= 0) & (target < len(code))
     source, target = source[inside], target[inside]
+    placed = ~torch.isnan(locations.coordinates).any(1)
+    source, target = source[placed[source] & placed[target]], target[placed[source] & placed[target]]
     known = torch.maximum(locations.first_seen[source], locations.first_seen[target])
     return Edges("location", "location", source, target, known, torch.full((len(source),), 400.0))
 
