@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -58,7 +59,8 @@ class Run:
         opened = TemporalGraph.open(graph or root / manifest["graph"], where)
         trained_on = manifest["nodes"]
         counts = {kind: len(opened.nodes[kind]) for kind in trained_on}
-        if any(counts[kind] < trained_on[kind] for kind in trained_on):
+        grown = all(counts[kind] >= trained_on[kind] for kind in trained_on)
+        if not grown or vocabulary(opened, trained_on) != manifest.get("vocabulary"):
             raise RunError(
                 f"{root}: trained on a graph of {trained_on} nodes, but this graph has {counts}; "
                 "give the graph of the training, or one grown from it"
@@ -70,6 +72,14 @@ class Run:
     def ranker(self) -> Ranker:
         """The model over the graph, to be asked."""
         return Ranker(self.graph, self.model)
+
+
+def vocabulary(graph: TemporalGraph, counts: Mapping[str, int]) -> str:
+    """Hash over the ids of the first nodes of each type: a graph that has grown since still begins with them."""
+    digest = hashlib.sha256()
+    for kind in sorted(counts):
+        digest.update("\0".join([kind, *map(str, graph.nodes[kind].ids[: counts[kind]].to_pylist())]).encode())
+    return digest.hexdigest()
 
 
 def _manifest(root: Path) -> tuple[dict[str, Any], Protocol]:

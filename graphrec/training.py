@@ -30,7 +30,7 @@ from graphrec.model import Stgat
 from graphrec.progress import Progress, Silent
 from graphrec.protocol import Protocol
 from graphrec.ranking import Ranker
-from graphrec.run import aside, pick_device, write_json
+from graphrec.run import aside, pick_device, vocabulary, write_json
 
 FEWEST_EPOCHS = 3
 """Epochs of a large log, unless its settings say fewer."""
@@ -101,6 +101,8 @@ class Training:
         where = pick_device(device)
         precision = _precision(settings, where)
         AcceleratorState._reset_state(reset_partial_state=True)  # else the first training of a process decides for all
+        if where.index is not None:
+            torch.cuda.set_device(where)
         self.accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=precision)
         self.graph = TemporalGraph.open(graph, self.accelerator.device)
         self.protocol = _protocol(self.graph, settings)
@@ -244,10 +246,12 @@ class Training:
         return manifest
 
     def _manifest(self) -> dict[str, Any]:
+        counts = {kind: len(table) for kind, table in self.graph.nodes.items()}
         return {
             "graph": os.path.relpath(self.graph_path, self.root),
             "graph_hash": self.graph.manifest["hash"],
-            "nodes": {kind: len(table) for kind, table in self.graph.nodes.items()},
+            "nodes": counts,
+            "vocabulary": vocabulary(self.graph, counts),
             "protocol": self.protocol.model_dump(),
             "seed": self.config.seed,
             "device": str(self.accelerator.device),
