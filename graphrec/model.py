@@ -198,7 +198,9 @@ class Attention(nn.Module):
     ) -> Float[Tensor, "batch d"]:
         """What the events say to the question; zero where there is none."""
         attention: Tensor = self.read(query, key, near).to(value.dtype)
-        mixed = (attention.mT @ value).view(len(value), self.heads, self.heads, -1)  # [batch, heads, heads, d_head]
+        mixed = (attention.mT @ value).view(
+            len(value), self.heads, self.heads, value.shape[-1] // self.heads
+        )  # [batch, heads, heads, d_head]
         gathered = mixed.diagonal(dim1=1, dim2=2).mT.flatten(1)  # each head of its own part
         summary: Tensor = self.out(self.drop(gathered))
         return summary * near.real.any(1, keepdim=True)
