@@ -19,8 +19,6 @@ EARTH_RADIUS = 6_371_008.8
 """Mean radius in metres."""
 NEAREST, NEAR_METRES = 6, 5_000.0
 """A location is near at most so many others at a time, none farther than this."""
-WALK, STRIDE = 1_024, 32
-"""How many of the nearest are looked at to find those, and how many at once."""
 
 
 @dataclass(frozen=True)
@@ -125,26 +123,50 @@ def _unit_vectors(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
 
 
 def _neighbours(points: np.ndarray, first_seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Walk outwards from all points at once until no farther one can ever have been among the nearest."""
-    chord = 2 * np.sin(NEAR_METRES / EARTH_RADIUS / 2)
-    count = len(points)
-    tree: Any = cKDTree(points) if count else None
-    earliest = np.full((count, NEAREST), np.iinfo(np.int64).max)  # when the nearer ones came to be known, rising
-    walking, found = np.arange(count), [np.empty((3, 0))]
-    for start in range(1, min(count, WALK) + 1, STRIDE):
-        ranks = np.arange(start, min(start + STRIDE, count + 1))
-        distance, target = tree.query(points[walking], k=ranks, distance_upper_bound=chord)
-        for place in range(len(ranks)):
-            reached = np.isfinite(distance[:, place]) & (target[:, place] != walking)  # itself is among them
-            rows, others = walking[reached], target[reached, place]
-            kept = first_seen[others] < earliest[rows, -1]
-            rows, others = rows[kept], others[kept]
-            found.append(np.stack((rows, others, distance[reached, place][kept])))
-            earliest[rows] = np.sort(np.column_stack((earliest[rows, :-1], first_seen[others])), axis=1)
-        walking = walking[np.isfinite(distance[:, -1]) & (earliest[walking, -1] > first_seen.min())]
-        if not len(walking):
-            break
-    source, other, apart = np.concatenate(found, axis=1)
-    order = np.argsort(source, kind="stable")  # of each source, the nearest first
-    metres = 2 * EARTH_RADIUS * np.arcsin(apart[order] / 2)
-    return source[order].astype(np.int64), other[order].astype(np.int64), metres
+    """Sources, targets and metres of the edges, of each source the nearest first."""
+    source, target, apart = _candidates(points, np.argsort(first_seen, kind="stable"))
+    order = np.lexsort((apart, source))
+    source, target, apart = source[order], target[order], apart[order]
+    begin = np.searchsorted(source, np.arange(len(points) + 1))
+    earliest = np.full((len(points), NEAREST), np.iinfo(np.int64).max)  # when the nearer ones came to be known, rising
+    kept = np.zeros(len(source), bool)
+    for rank in range(int(np.diff(begin).max(initial=0))):
+        rows = np.flatnonzero(begin[:-1] + rank < begin[1:])
+        edge = begin[rows] + rank
+        when = first_seen[target[edge]]
+        kept[edge] = new = when < earliest[rows, -1]
+        earliest[rows[new]] = np.sort(np.column_stack((earliest[rows[new], :-1], when[new])), axis=1)
+    metres = 2 * EARTH_RADIUS * np.arcsin(apart[kept] / 2)
+    return source[kept], target[kept], metres
+
+
+def _candidates(points: np.ndarray, by_time: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of which one may have been among the nearest of the other when it came to be known, and their chords.
+
+    Points arrive in groups that double what is there. One of a group counts only if it is nearer than the nearest of
+    the groups before: about as many in each group, so that the pairs grow with the logarithm of the points.
+    """
+    reach = np.full((len(points), NEAREST), 2 * np.sin(NEAR_METRES / EARTH_RADIUS / 2))  # the nearest so far, rising
+    found, begin = [np.empty((3, 0))], 0
+    while begin < len(points):
+        group = by_time[begin : 2 * begin + 64]
+        near_each = cKDTree(points[group]).query_ball_point(points, reach[:, -1])
+        source = np.repeat(np.arange(len(points)), [len(near) for near in near_each])
+        target = group[np.concatenate([*near_each, []]).astype(np.int64)]
+        source, target = source[source != target], target[source != target]
+        apart = np.linalg.norm(points[source] - points[target], axis=1)
+        found.append(np.stack((source, target, apart)))
+        reach = _smallest(reach, source, apart)
+        begin += len(group)
+    source, target, apart = np.concatenate(found, axis=1)
+    return source.astype(np.int64), target.astype(np.int64), apart
+
+
+def _smallest(reach: np.ndarray, source: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """The ``NEAREST`` smallest distances of each source, old and new, rising."""
+    rows = np.concatenate((np.repeat(np.arange(len(reach)), NEAREST), source))
+    distance = np.concatenate((reach.ravel(), apart))
+    order = np.lexsort((distance, rows))
+    begin = np.searchsorted(rows[order], np.arange(len(reach)))
+    smallest: np.ndarray = distance[order][begin[:, None] + np.arange(NEAREST)]
+    return smallest
