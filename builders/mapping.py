@@ -164,11 +164,12 @@ class Mapping(Layout):
                 raise MappingError(
                     f"{role}: {where} has no column {column!r}{nearest(column, columns)}; it has {', '.join(columns)}"
                 )
+        open_columns = [column for column in columns if column not in self.roles().values()]
         for role in REQUIRED:
             if getattr(self, role) is None:
                 raise MappingError(
                     f"{where}: no column looks like the {role}; it has {', '.join(columns)}; "
-                    f"say which in a mapping, such as '{role}: {columns[0]}'"
+                    f"say which in a mapping, such as '{role}: {[*open_columns, columns[0]][0]}'"
                 )
 
 

@@ -9,12 +9,14 @@ from collections.abc import Iterable, Sequence
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "user": (
         "user", "user_id", "uid", "user_idx", "customer", "customer_id", "client_id", "visitor_id", "member_id",
-        "account_id", "reviewer_id", "username", "user_name", "profile_id", "person_id", "passenger_id", "author_id",
+        "account_id", "reviewer_id", "client", "visitor", "member", "username",
+        "user_name", "profile_id", "person_id", "passenger_id", "author_id",
     ),
     "item": (
         "item", "item_id", "iid", "poi_id", "poi_idx", "poi", "venue_id", "venue", "movie_id", "product_id", "product",
         "sku", "asin", "article_id", "track_id", "song_id", "book_id", "business_id", "gmap_id", "place_id", "game_id",
         "app_id", "video_id", "content_id", "artist_id", "ad_id", "news_id", "isbn", "station_id", "store_id",
+        "article", "track", "song", "book", "movie", "video", "game", "business", "restaurant", "shop", "store",
     ),
     "location": (
         "location", "location_id", "loc_id", "area_id", "zone_id", "cell_id", "region_id",
@@ -23,7 +25,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "time": (
         "time", "timestamp", "utc_time", "unix_time", "unix_s", "datetime", "date_time", "event_time", "created_at",
         "date", "ts", "unix_review_time", "time_stamp", "check_in_time", "checkin_time", "rated_at", "occurred_at",
-        "when", "epoch",
+        "visited_at", "bought_at", "when", "epoch",
     ),
     "lat": ("lat", "latitude"),
     "lon": ("lon", "longitude", "lng", "long"),
