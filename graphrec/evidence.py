@@ -26,6 +26,8 @@ SHARES = {
     "semantic": "semantic space",
 }
 """The parts of a score, as people read them."""
+ALIKE = 0.25
+"""Cosine similarity from which an item is said to be close to another."""
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 PARTS_OF_DAY = ((5, "nights"), (12, "mornings"), (18, "afternoons"), (24, "evenings"))
@@ -153,7 +155,8 @@ def _of_semantics(ranker: Ranker, answer: Answer, row: int, code: int, share: fl
         if len(mine):
             alike = torch.cosine_similarity(ranker.table.vector[mine], ranker.table.vector[code][None])
             best = int(alike.argmax())
-            words = f"close to {graph.nodes['item'].label(int(mine[best]))} (similarity {float(alike[best]):.2f})"
+            if float(alike[best]) >= ALIKE:
+                words = f"close to {graph.nodes['item'].label(int(mine[best]))} (similarity {float(alike[best]):.2f})"
     table = graph.nodes["item"].coordinates
     if table is not None:
         chord = (unit_vectors(table[code]) - unit_vectors(answer.context.coordinates[row])).pow(2).sum()

@@ -31,6 +31,7 @@ def publish(path: str | Path, run: Run | None = None) -> Path:
         read_json(metrics) if metrics.is_file() else {},
         [_without_crumbs(answer) for answer in recommend(opened, sample_users(graph, USERS), k=ITEMS)],
         graph=graph.manifest,
+        title="/".join(root.resolve().parts[-2:]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=shlex.join(["graphrec", "train", opened.manifest["graph"], "--seed", str(opened.config.seed)]),
     )
