@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import uuid
 import warnings
 from collections.abc import Sequence
@@ -17,19 +16,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from builders.encoder import TextEncoder, load_encoder
+from graphrec.environment import cache_folder
 from graphrec.progress import Progress, Silent
 
 __all__ = ["TextEncoder", "VectorCache", "cache_folder", "encode_texts", "load_encoder"]
 
 SHARD_TEXTS = 8192
 """Texts encoded before their vectors are written: what a crash in a long run can lose."""
-
-
-def cache_folder() -> Path:
-    """Where vectors are kept: $GRAPHREC_CACHE, else ``graphrec`` in the user's cache folder."""
-    if chosen := os.environ.get("GRAPHREC_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphrec"
 
 
 def encode_texts(

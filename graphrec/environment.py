@@ -59,7 +59,7 @@ def checks() -> list[Check]:
 def cache_folder() -> Path:
     """Where text vectors are kept: $GRAPHREC_CACHE, else the user's cache folder."""
     if given := os.environ.get("GRAPHREC_CACHE"):
-        return Path(given)
+        return Path(given).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphrec"
 
 

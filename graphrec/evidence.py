@@ -17,7 +17,7 @@ from graphrec.geography import kilometres, unit_vectors
 from graphrec.graph import TemporalGraph
 from graphrec.model import State
 from graphrec.query import Queries
-from graphrec.ranking import Answer, Ranker
+from graphrec.ranking import Answer, Ranker, event_mass
 
 SHARES = {
     "mine": "my history",
@@ -73,12 +73,13 @@ def explain(ranker: Ranker, queries: Queries, items: Int64[Tensor, "batch k"]) -
 @torch.inference_mode()
 def _explain_one(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> list[Recommendation]:
     codes = [code for code in items if code >= 0]
-    masses = event_masses(ranker, answer, row)
+    masses = {name: mass[row] for name, mass in event_mass(answer.state).items()}
     semantic = semantic_share(ranker, answer, row, codes)
     recommendations = []
     for place, code in enumerate(codes):
         evidence = []
-        for relation, (event, mass) in masses.items():
+        for relation, mass in masses.items():
+            event = answer.context.around[relation].event[row]
             carrying = (ranker.graph.log.item[event] == code) & (mass > 0)
             if bool(carrying.any()):
                 evidence.append(_of_relation(ranker.graph, answer, row, relation, event[carrying], mass[carrying]))
@@ -97,17 +98,6 @@ def _explain_one(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> 
             )
         )
     return recommendations
-
-
-def event_masses(ranker: Ranker, answer: Answer, row: int) -> dict[str, tuple[Tensor, Tensor]]:
-    """Events in each neighbourhood of one question and the probability mass that each carries to its item."""
-    heads, masses = ranker.model.config.heads, {}
-    gate = answer.state.log_gate[row, 1:].exp()
-    for place, (relation, attention) in enumerate(answer.state.attention.items()):
-        around = answer.context.around[relation]
-        mass = (attention[row] * gate[place * heads : (place + 1) * heads]).sum(-1)
-        masses[relation] = (around.event[row][around.real[row]], mass[around.real[row]])
-    return masses
 
 
 def semantic_share(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> Float[Tensor, " items"]:

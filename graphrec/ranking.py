@@ -62,19 +62,15 @@ class Ranker:
         state = self.model(self.graph, context, self.table)
         partition = [self._logits(state, context, tile).logsumexp(1) for tile in self._tiles()]
         log_partition = torch.stack(partition, 1).logsumexp(1) if partition else state.z.new_zeros(len(queries))
-        pointed, mass, heads = [], [], self.model.config.heads
-        gate = state.log_gate[:, 1:].exp()
-        for place, (name, attention) in enumerate(state.attention.items()):
-            share = gate[:, place * heads : (place + 1) * heads]
-            pointed.append(self.graph.log.item[context.around[name].event].long())
-            mass.append((attention * share[:, None]).sum(-1))
+        mass = event_mass(state)
         nothing = state.z.new_zeros(len(queries), 0)
+        pointed = [self.graph.log.item[context.around[name].event].long() for name in mass]
         return Answer(
             context,
             state,
             log_partition,
-            torch.cat(pointed, 1) if pointed else nothing.long(),
-            torch.cat(mass, 1) if mass else nothing,
+            torch.cat((nothing.long(), *pointed), 1),
+            torch.cat((nothing, *mass.values()), 1),
         )
 
     def _tiles(self) -> Iterator[slice]:
@@ -147,6 +143,15 @@ class Ranker:
                 counts.add(kept if kept is not None else self.scores(answer, tile, candidates, seen))
             ranks.append(counts.rank())
         return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.float64)
+
+
+def event_mass(state: State) -> dict[str, Float[Tensor, "batch k"]]:
+    """Probability that the gate and the attention give each event of each relation."""
+    gates = state.log_gate[:, 1:].exp().chunk(max(len(state.attention), 1), dim=1)  # [batch, heads] a relation
+    return {
+        name: (attention * gate[:, None]).sum(-1)
+        for (name, attention), gate in zip(state.attention.items(), gates, strict=False)
+    }
 
 
 def mask(
