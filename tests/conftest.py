@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from graphrec.config import RunConfig
+
+hypothesis.settings.register_profile("ci", derandomize=True)  # the same cases each time; elsewhere new ones
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, so before any test module
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
