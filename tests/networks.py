@@ -14,13 +14,6 @@ from graphrec.model import ModelConfig, Stgat
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
 
-ROUNDING = {"rtol": 1e-4, "atol": 1e-6}
-"""How far float32 lets equal scores lie apart.
-
-A matrix product rounds otherwise in another shape of batch, tile or catalogue. Logits of these random networks reach
-tens, where float32 is exact to some 1e-6, and a few such errors in an exponent are 1e-5 and more of a probability.
-"""
-
 
 def settings(**changes: Any) -> ModelConfig:
     """A small network without dropout."""

@@ -15,7 +15,7 @@ from graphrec.query import Queries
 from graphrec.ranking import Ranker
 from graphrec.recommendation import explained, history, history_in_words, plain
 from graphrec.relation import NEVER
-from tests.networks import ROUNDING, scores, untrained
+from tests.networks import scores, untrained
 from tests.worlds import alone, events, graph, town
 
 SEEDS = st.integers(0, 10_000)
@@ -40,7 +40,7 @@ def test_shares_and_evidence_add_up_to_the_score(seed: int, frozen: bool, bare: 
         codes = [code for code in best.items[row].tolist() if code >= 0]
         assert [one.item for one in found] == [f"item-{code}" for code in codes]
         for code, one in zip(codes, found, strict=True):
-            assert one.score == pytest.approx(float(dense[row, code]), rel=ROUNDING["rtol"], abs=ROUNDING["atol"])
+            assert one.score == pytest.approx(float(dense[row, code]), abs=1e-6)
             assert_adds_up(one)
             assert_seen(world, one, code, int(asked.time[row]))
 
@@ -213,7 +213,7 @@ def test_evidence_as_plain_data() -> None:
         assert [one["item"] for one in with_reasons[row]] == [one["item"] for one in without[row]]
         assert [one["label"] for one in with_reasons[row]] == [one["label"] for one in without[row]]
         for one, same in zip(with_reasons[row], without[row], strict=True):
-            assert one["score"] == pytest.approx(same["score"], rel=ROUNDING["rtol"], abs=ROUNDING["atol"])
+            assert one["score"] == pytest.approx(same["score"], abs=1e-6)
             assert sum(one["shares"].values()) == pytest.approx(one["score"], abs=1e-6)
             masses = [event["mass"] for part in one["evidence"] for event in part["events"]]
             semantic = [part["share"] for part in one["evidence"] if part["relation"] == "semantic"]
