@@ -73,8 +73,32 @@ class Mapping(Layout):
     location_text: str | None = None
     location_label: str | None = None
 
-    h3_resolution: int = Field(default=8, ge=0, le=15)
-    """Size of the H3 cells that become locations where the log names none; 8 is about 0.7 square kilometres."""
+    query: str | None = None
+    """Table or SELECT statement, where the log is a database."""
+    timeless: bool = False
+    """The log has no times: all events of its first file happen at second 0, of its second file at second 1, ..."""
+
+    kinds: dict[str, float] | None = None
+    """The kinds of event that are kept, each with what its weights are multiplied by."""
+    dates: tuple[str, str] | None = None
+    """First moment that is kept and first moment that is not."""
+    box: tuple[float, float, float, float] | None = None
+    """South, west, north, east in degrees: what lies outside is left out."""
+    collapse_repeats: bool = False
+    """Of a user's consecutive events on one item, keep the first."""
+    session_gap: float | None = Field(default=None, gt=0)
+    """Hours without an event after which a new session begins."""
+    least_session: int = Field(default=1, ge=1)
+    """Fewest events of a session."""
+    user_core: int = Field(default=1, ge=1)
+    """Fewest events of a user, with `item_core` until both hold."""
+    item_core: int = Field(default=1, ge=1)
+    """Fewest events of an item."""
+
+    h3_resolution: int | None = Field(default=None, ge=0, le=15)
+    """Size of the H3 cells that become locations where the log names none; None: by `h3_events_per_cell`."""
+    h3_events_per_cell: int = Field(default=50, ge=1)
+    """The finest cells that hold so many events on average are taken."""
     split_by: Literal["time", "files", "column", "user"] | None = None
     """How the split is decided; None: by column if there is a split column, else by time."""
     split_fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
@@ -86,7 +110,7 @@ class Mapping(Layout):
     val_from_train: float = Field(default=0.0, ge=0, lt=1)
     """Share of the train events, the last in time, that become val where the log itself has none."""
 
-    @field_validator("split_dates", mode="before")
+    @field_validator("split_dates", "dates", mode="before")
     @classmethod
     def _as_text(cls, dates: Any) -> Any:
         """YAML reads an unquoted date as a date."""
