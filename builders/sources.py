@@ -6,7 +6,8 @@ import codecs
 import glob
 import hashlib
 import json
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from builders.compression import chunks, compression_of, open_bytes, refuse_tar, unpack
 from builders.dialect import column_names, detect_delimiter, detect_header, parse
-from builders.encoding import UTF8, detect_encoding, open_bytes, transcode, unpack
+from builders.encoding import UTF8, detect_encoding, transcode
 from graphrec.errors import InputError, MappingError
 
 SAMPLE_BYTES = 1 << 18
 """How much of a text file is looked at to find its delimiter, header and columns."""
-GZIP, PARQUET, ZSTD = b"\x1f\x8b", b"PAR1", b"\x28\xb5\x2f\xfd"
+PARQUET = b"PAR1"
+"""The first bytes of a Parquet file."""
 
 
 class Layout(BaseModel):
@@ -54,7 +57,7 @@ class Source:
     sha256: str
     """Hash of the file as it lies on disk."""
     compression: str = "none"
-    """``gzip`` or ``none``."""
+    """``gzip``, ``zstd`` or ``none``."""
     format: str = "csv"
     """``csv`` (any delimiter), ``jsonl`` or ``parquet``."""
     encoding: str | None = None
@@ -106,18 +109,19 @@ def detect(path: Path, layout: Layout, workspace: Path) -> Source:
         raise InputError(f"{path}: a file expected, got a folder; give its files, such as '{path}/*.csv'")
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    source = Source(path, path, path.stat().st_size, digest)
-    magic = _head(source)[:4]
-    if magic == ZSTD:
-        raise InputError(f"{path}: zstd files are not read; unpack it first, for example with 'zstd -d'")
-    if magic[:2] == GZIP:
-        source = replace(source, compression="gzip")
-        magic = _head(source)[:4]
-    if not magic:
+    source = Source(path, path, path.stat().st_size, "", compression_of(path))
+    head = _head(source)
+    if not head:
         raise InputError(f"{path}: the file is empty; a log with one row an event expected")
-    return _parquet(source, workspace) if magic == PARQUET else _text(source, layout, workspace)
+    refuse_tar(path, head)
+    if head.startswith(PARQUET):
+        return _parquet(replace(source, sha256=_sha256(path)), workspace)
+    return _text(source, layout, workspace)
+
+
+def _sha256(path: Path) -> str:
+    with open_bytes(path, "none") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
 def _head(source: Source) -> bytes:
@@ -131,8 +135,8 @@ def _copy_path(source: Source, workspace: Path) -> Path:
 
 def _parquet(source: Source, workspace: Path) -> Source:
     readable = source.path
-    if source.compression == "gzip":
-        readable = unpack(source.path, _copy_path(source, workspace))
+    if source.compression != "none":
+        readable = unpack(source.path, source.compression, _copy_path(source, workspace))
     try:
         schema = pq.read_schema(readable)
     except (OSError, pa.ArrowException) as error:
@@ -142,17 +146,34 @@ def _parquet(source: Source, workspace: Path) -> Source:
 
 
 def _text(source: Source, layout: Layout, workspace: Path) -> Source:
-    encoding = detect_encoding(source.path, source.compression, layout.encoding)
-    readable = source.path
-    if encoding != UTF8:
-        readable = transcode(source.path, source.compression, encoding, _copy_path(source, workspace))
-    source = replace(source, encoding=encoding, readable=readable)
+    source = _read_through(source, layout.encoding)
+    if source.encoding != UTF8:
+        copy = _copy_path(source, workspace)
+        source = replace(source, readable=transcode(source.path, source.compression, str(source.encoding), copy))
     lines = _sample_lines(source)
     if not lines:
         raise InputError(f"{source.path}: the file holds blank lines only; a log with one row an event expected")
     if layout.delimiter is None and lines[0].lstrip().startswith(("{", "[")):
         return _json_lines(source, lines)
     return _delimited(source, layout, lines)
+
+
+def _read_through(source: Source, wanted: str | None) -> Source:
+    """The source with its hash and its encoding, found in one pass where it is not packed."""
+    path, digest = source.path, hashlib.sha256()
+    if source.compression != "none":
+        encoding = detect_encoding(path, source.compression, wanted, chunks(path, source.compression))
+        return replace(source, encoding=encoding, sha256=_sha256(path))
+    pieces = _hashed(path, digest)
+    encoding = detect_encoding(path, "none", wanted, pieces)
+    deque(pieces, maxlen=0)  # the rest, where the answer was clear before the end
+    return replace(source, encoding=encoding, sha256=digest.hexdigest())
+
+
+def _hashed(path: Path, digest: hashlib._Hash) -> Iterator[bytes]:
+    for piece in chunks(path, "none"):
+        digest.update(piece)
+        yield piece
 
 
 def _sample_lines(source: Source) -> list[str]:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import hashlib
+import io
+import lzma
+import tarfile
+import tempfile
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from builders.encoding import detect_encoding
 from builders.engine import connect
 from builders.rows import Rows, read
 from builders.sources import Layout, detect, expand
-from graphrec.errors import GraphrecError
+from graphrec.errors import GraphrecError, InputError
 
 ROWS = [("anna", "café", "2024-01-01"), ("ben", "bar", "2024-01-02"), ("cleo", "a, b", "2024-01-03")]
 
@@ -33,8 +42,18 @@ def delimited(delimiter: str) -> str:
     return "".join(delimiter.join(f'"{cell}"' if delimiter in cell else cell for cell in line) + "\n" for line in lines)
 
 
+def zstd(content: bytes) -> bytes:
+    packed = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(packed, "zstd") as stream:
+        stream.write(content)
+    return bytes(packed.getvalue().to_pybytes())
+
+
+PACKERS = {"": bytes, ".gz": gzip.compress, ".zst": zstd}
+
+
 def write(path: Path, content: bytes) -> Path:
-    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+    path.write_bytes(PACKERS.get(path.suffix, bytes)(content))
     return path
 
 
@@ -53,7 +72,7 @@ TEXTS = {
 }
 
 
-@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("packed", PACKERS)
 @pytest.mark.parametrize("name", TEXTS)
 def test_text_is_read_as_it_was_written(name: str, packed: str, tmp_path: Path) -> None:
     content, form, encoding = TEXTS[name]
@@ -63,7 +82,7 @@ def test_text_is_read_as_it_was_written(name: str, packed: str, tmp_path: Path) 
     assert rows.source.columns == ("user", "item", "time")
 
 
-@pytest.mark.parametrize("packed", ["", ".gz"])
+@pytest.mark.parametrize("packed", PACKERS)
 def test_parquet_is_read_as_text(packed: str, tmp_path: Path) -> None:
     plain = tmp_path / "log.parquet"
     pq.write_table(pa.table({"user": [1, None], "item": ["a", "b"], "time": [1.5, 2.0]}), plain)
@@ -126,6 +145,15 @@ def test_globs_and_paths_are_taken_in_order_and_once(tmp_path: Path) -> None:
     assert [path.name for path in expand([tmp_path / "b.csv", f"{tmp_path}/*.csv"])] == ["b.csv", "a.csv"]
 
 
+def tarred(content: bytes) -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        entry = tarfile.TarInfo("log.csv")
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+    return archive.getvalue()
+
+
 BROKEN = {
     "empty.csv": (b"", "the file is empty"),
     "empty.csv.gz": (b"", "the file is empty"),
@@ -136,7 +164,16 @@ BROKEN = {
     "cp1252.csv": ("user,item\nanna,“quoted”\n".encode("cp1252"), "byte 0x93 in line 2 is not UTF-8"),
     "array.json": (b'[{"user": 1}]', "JSON lines expected"),
     "broken.parquet": (b"PAR1 and no more", "the Parquet file is damaged"),
-    "packed.zst": (b"\x28\xb5\x2f\xfd0000", "zstd"),
+    "damaged.zst.csv": (b"\x28\xb5\x2f\xfd0000", "zstd file is damaged or cut off"),
+    "damaged.gz.csv": (gzip.compress(b"user,item\n")[:-9] + b"012345678", "gzip file is damaged or cut off"),
+    "log.zip": (
+        b"PK\x03\x04" + bytes(30),
+        "zip archives are not read; unpack it first, for example with 'unzip log.zip'",
+    ),
+    "log.bz2": (bz2.compress(b"user,item"), "bzip2 files are not read.*bunzip2"),
+    "log.xz": (lzma.compress(b"user,item"), "xz files are not read.*unxz"),
+    "log.tar": (tarred(b"user,item\n1,2\n"), "tar archives are not read.*'tar -xf log.tar'"),
+    "log.tar.gz": (tarred(b"user,item\n1,2\n"), "tar archives are not read"),
     "twice.csv": (b"user,item,user\n1,2,3\n", "'user' is there twice"),
 }
 
@@ -151,20 +188,49 @@ def test_what_cannot_be_read_is_refused_in_one_line(name: str, tmp_path: Path) -
     assert "\n" not in str(caught.value)
 
 
-def test_a_cut_off_gzip_is_refused(tmp_path: Path) -> None:
-    packed = gzip.compress(("user,item\n" + "anna,bar\n" * 50_000).encode())
-    path = tmp_path / "log.csv.gz"
-    path.write_bytes(packed[:-20])
+@pytest.mark.parametrize("packed", [".gz", ".zst"])
+def test_a_cut_off_file_is_refused(packed: str, tmp_path: Path) -> None:
+    content = PACKERS[packed](("user,item\n" + "".join(f"anna,bar{i}\n" for i in range(50_000))).encode())
+    path = tmp_path / f"log.csv{packed}"
+    path.write_bytes(content[:-20])
     with pytest.raises(GraphrecError, match="damaged or cut off"):
-        open_rows(path, tmp_path)
+        detect(path, Layout(), tmp_path)
+
+
+@pytest.mark.parametrize("packed", [".gz", ".zst"])
+def test_packed_files_put_together_are_one(packed: str, tmp_path: Path) -> None:
+    path = tmp_path / f"log.csv{packed}"
+    path.write_bytes(PACKERS[packed](b"user,item\n1,a\n") + PACKERS[packed](b"2,b\n"))
+    assert values(open_rows(path, tmp_path)) == [("1", "a"), ("2", "b")]
+
+
+@pytest.mark.parametrize("packed", PACKERS)
+def test_the_hash_is_that_of_the_file_as_it_lies_there(packed: str, tmp_path: Path) -> None:
+    for place, content in enumerate((delimited(",").encode(), delimited(",").encode("utf-16"), b"a,b\n\xe9,1\n")):
+        path = write(tmp_path / f"{place}{packed}", content)
+        assert detect(path, Layout(), tmp_path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")), st.integers(1, 7), st.booleans())
+def test_utf8_is_found_wherever_the_pieces_are_cut(text: str, size: int, broken: bool) -> None:
+    content = text.encode() + b"\xff" * broken
+    pieces = [content[start : start + size] for start in range(0, len(content), size)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = write(Path(folder) / "log", content)
+        try:
+            found = detect_encoding(path, "none", None, pieces)
+        except InputError:  # Latin-1 has no such characters
+            found = "other"
+    assert (found == "utf-8") is not broken
 
 
 def test_an_encoding_that_was_named_wrongly_says_where(tmp_path: Path) -> None:
     path = write(tmp_path / "log.csv", "user,item\nanna,bar\nben,café\n".encode("latin-1"))
     with pytest.raises(GraphrecError, match=r"byte 0xe9 in line 3 is not UTF-8.*encoding: latin-1"):
         open_rows(path, tmp_path, encoding="utf-8")
-    with pytest.raises(GraphrecError, match="encoding 'klingon' is unknown"):
-        open_rows(path, tmp_path, encoding="klingon")
+    for name in ("klingon", "hex", "undefined", ""):
+        with pytest.raises(GraphrecError, match=f"encoding '{name}' is unknown"):
+            open_rows(path, tmp_path, encoding=name)
     with pytest.raises(GraphrecError, match="byte 0xe9 in line 3 is not ascii"):
         open_rows(path, tmp_path, encoding="ascii")
 
