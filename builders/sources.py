@@ -70,11 +70,13 @@ class Source:
     """Whether the first line names the columns."""
     columns: tuple[str, ...] = ()
     """Names of the columns in order."""
+    shown: str = ""
+    """What it is called, where its file's name would not do."""
 
     @property
     def name(self) -> str:
-        """The file's name without its folder."""
-        return self.path.name
+        """What people know it by: the file's name without its folder."""
+        return self.shown or self.path.name
 
 
 def expand(files: Sequence[str | Path]) -> list[Path]:
