@@ -1,0 +1,75 @@
+"""Pseudonyms for people: the same for the same id and key, and of no use to whoever lacks the key."""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphrec.errors import ConfigError
+
+VARIABLE = "GRAPHREC_PSEUDONYM_KEY"
+"""The environment variable that holds the key."""
+LEAST_BYTES = 16
+"""Length of the shortest key that is taken."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A secret that makes pseudonyms; it is kept in memory only, and shows nowhere.
+
+    Each name is the first half of an HMAC-SHA256 (RFC 2104), 128 bits in hexadecimal.
+    """
+
+    secret: bytes = field(repr=False)
+    """The key itself."""
+
+    def __post_init__(self) -> None:
+        if len(self.secret) < LEAST_BYTES:
+            raise ConfigError(
+                f"{VARIABLE}: a key of at least {LEAST_BYTES} bytes expected, got {len(self.secret)}; "
+                "make one with 'openssl rand -hex 32' and keep it in a safe place"
+            )
+
+    @staticmethod
+    def from_environment() -> Key:
+        """The key in ``$GRAPHREC_PSEUDONYM_KEY``; ConfigError if there is none or it is too short."""
+        text = os.environ.get(VARIABLE)
+        if text is None:
+            raise ConfigError(
+                f"{VARIABLE}: pseudonyms need a key in this environment variable, but it is not set; "
+                f"make one with 'export {VARIABLE}=$(openssl rand -hex 32)' and keep it in a safe place"
+            )
+        return Key(text.encode("utf-8", "surrogateescape"))
+
+    @property
+    def fingerprint(self) -> str:
+        """Eight hexadecimal digits that tell keys apart and tell nothing of the key."""
+        return self._digest("key", "")[:4].hex()
+
+    def pseudonym(self, user: str) -> str:
+        """The pseudonym of a user's id."""
+        return self.name_and_salt(user)[0]
+
+    def name_and_salt(self, user: str) -> tuple[str, str]:
+        """A user's pseudonym, and a secret of this user alone that hides what else is theirs."""
+        digest = self._digest("user", user)
+        return digest[:16].hex(), digest[16:].hex()
+
+    def hide(self, text: str) -> str:
+        """A name for any other text that could be guessed and tried out, such as the hash of a file."""
+        return self._digest("text", text).hex()
+
+    def _digest(self, purpose: str, text: str) -> bytes:
+        return hmac.digest(self.secret, f"{purpose}\0{text}".encode("utf-8", "surrogatepass"), "sha256")
+
+    def check(self, manifest: Mapping[str, Any], where: str) -> None:
+        """Raise ConfigError if the graph of this manifest was made with another key."""
+        made_with = (manifest.get("privacy") or {}).get("key")
+        if made_with != self.fingerprint:
+            raise ConfigError(
+                f"{where}: its pseudonyms were made with the key {made_with}, but {VARIABLE} holds "
+                f"{self.fingerprint}; set the key of the build"
+            )
