@@ -74,6 +74,20 @@ def chunks(path: Path, compression: str) -> Iterator[bytes]:
             yield piece
 
 
+def line_blocks(path: Path, compression: str) -> Iterator[bytes]:
+    """The unpacked bytes of a text file in pieces that end where a line ends; a long line makes a long piece."""
+    kept: list[bytes] = []
+    for piece in chunks(path, compression):
+        end = piece.rfind(b"\n") + 1
+        if end:
+            yield b"".join([*kept, piece[:end]])
+            kept = [piece[end:]]
+        else:
+            kept.append(piece)
+    if any(kept):
+        yield b"".join(kept)
+
+
 def unpack(path: Path, compression: str, target: Path) -> Path:
     """Write a packed file unpacked to ``target``."""
     with target.open("wb") as copy:

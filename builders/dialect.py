@@ -12,6 +12,9 @@ DELIMITERS = (",", "\t", ";", "|", "::")
 _VALUE = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?|\d{4}-\d{2}-\d{2}[T ].*|[0-9a-f]{24}|.*\d\d:\d\d:\d\d.*")
 """What a cell of data can be and a column's name cannot: a number, a time, a long hexadecimal id."""
 
+_TYPED = re.compile(r"(?<=.):(token|float)(_seq)?\s*$")
+"""The type of a field in a header of RecBole."""
+
 
 def parse(lines: Sequence[str], delimiter: str, quote: str) -> list[list[str]]:
     """The fields of each line; lines without any are left out."""
@@ -41,5 +44,10 @@ def detect_header(first: Sequence[str]) -> bool:
 
 
 def column_names(first: Sequence[str], header: bool) -> tuple[str, ...]:
-    """The header's names, or ``column1``, ``column2``, ...; a name that is missing gets its place, too."""
+    """The header's names, or ``column1``, ``column2``, ...; a name that is missing gets its place, too.
+
+    Where each name tells its type, as in RecBole's files (``user_id:token``), the types are taken off.
+    """
+    if header and all(map(_TYPED.search, first)):
+        first = [_TYPED.sub("", field) for field in first]
     return tuple((field.strip() if header else "") or f"column{place}" for place, field in enumerate(first, start=1))

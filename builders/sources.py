@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict
 from builders.compression import chunks, compression_of, open_bytes, refuse_tar, unpack
 from builders.dialect import column_names, detect_delimiter, detect_header, parse
 from builders.encoding import UTF8, detect_encoding, transcode
+from builders.lists import NAMES, write_pairs
+from builders.literals import are_literals, as_json, write_json_lines
 from graphrec.errors import InputError, MappingError
 
 SAMPLE_BYTES = 1 << 18
@@ -42,6 +44,8 @@ class Layout(BaseModel):
     """Names of the columns of a file without a header, in order."""
     quote: str = '"'
     """What fields are quoted with; empty for none."""
+    lists: bool = False
+    """Each line is a list: a user, then the items of that user; read as a table of pairs."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class Source:
     path: Path
     """Where it is."""
     readable: Path
-    """What the engine reads in its place: the file itself, or a copy in UTF-8 or unpacked."""
+    """What the engine reads in its place: the file itself, or a copy that is unpacked, in UTF-8 or laid out anew."""
     bytes: int
     """Size on disk."""
     sha256: str
@@ -59,7 +63,7 @@ class Source:
     compression: str = "none"
     """``gzip``, ``zstd`` or ``none``."""
     format: str = "csv"
-    """``csv`` (any delimiter), ``jsonl`` or ``parquet``."""
+    """How the engine reads it: as ``csv`` (any delimiter), ``jsonl`` or ``parquet``."""
     encoding: str | None = None
     """How characters are written; None for Parquet."""
     delimiter: str | None = None
@@ -72,6 +76,11 @@ class Source:
     """Names of the columns in order."""
     shown: str = ""
     """What it is called, where its file's name would not do."""
+
+    @property
+    def packed(self) -> str:
+        """How ``readable`` is packed: ``gzip``, ``zstd`` or ``none``."""
+        return self.compression if self.readable == self.path else "none"
 
     @property
     def name(self) -> str:
@@ -155,8 +164,10 @@ def _text(source: Source, layout: Layout, workspace: Path) -> Source:
     lines = _sample_lines(source)
     if not lines:
         raise InputError(f"{source.path}: the file holds blank lines only; a log with one row an event expected")
+    if layout.lists:
+        return _lists(source, layout, workspace)
     if layout.delimiter is None and lines[0].lstrip().startswith(("{", "[")):
-        return _json_lines(source, lines)
+        return _json_lines(source, lines, workspace)
     return _delimited(source, layout, lines)
 
 
@@ -186,7 +197,26 @@ def _sample_lines(source: Source) -> list[str]:
     return [line for line in whole if line.strip()]
 
 
-def _json_lines(source: Source, lines: list[str]) -> Source:
+def _lists(source: Source, layout: Layout, workspace: Path) -> Source:
+    names, target = layout.columns or NAMES, workspace / f"{source.sha256[:16]}.pairs"
+    if len(names) != len(NAMES):
+        raise MappingError(
+            f"{source.path}: the names of two columns, users and items, expected for a file of lists, "
+            f"got columns: {', '.join(names)}"
+        )
+    if not write_pairs(source.readable, source.packed, layout.delimiter, names, target):
+        raise InputError(
+            f"{source.path}: a file of lists expected, a user and then items on each line, got no line with two ids; "
+            "see 'lists' and 'delimiter' in the mapping"
+        )
+    return replace(source, format="parquet", readable=target, columns=names)
+
+
+def _json_lines(source: Source, lines: list[str], workspace: Path) -> Source:
+    if are_literals(lines[:100]):
+        lines = [as_json(line) for line in lines]
+        target = workspace / f"{source.sha256[:16]}.jsonl"
+        source = replace(source, readable=write_json_lines(source.readable, source.packed, target))
     names: dict[str, None] = {}
     for line in lines:
         names.update(dict.fromkeys(_json_object(line)))

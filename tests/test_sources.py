@@ -9,7 +9,9 @@ import io
 import lzma
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,6 +21,8 @@ from hypothesis import strategies as st
 
 from builders.encoding import detect_encoding
 from builders.engine import connect
+from builders.lists import write_pairs
+from builders.literals import as_json
 from builders.rows import Rows, read
 from builders.sources import Layout, detect, expand
 from graphrec.errors import GraphrecError, InputError
@@ -49,7 +53,7 @@ def zstd(content: bytes) -> bytes:
     return bytes(packed.getvalue().to_pybytes())
 
 
-PACKERS = {"": bytes, ".gz": gzip.compress, ".zst": zstd}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".zst": zstd}
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -132,6 +136,85 @@ def test_json_lines_that_are_no_objects_are_set_aside(tmp_path: Path) -> None:
     assert rows.source.columns == ("user", "item", "more key")
     assert values(rows) == [("1", "a", None), ("2", None, "true")]
     assert rows.rejected["row"].to_pylist() == [2, 4]
+
+
+LITERALS = (
+    "{u'user': u'caf\\xe9 \\u2615', u'hours': 0.5, u'early': False, u'tags': [u'a', u\"it's\"], u'note': None}\n"
+    "{u'user': u'x'  # cut off\n"
+    "\n"
+    "{'user': '\\d', 'hours': 2}\r\n"
+    "{'user': __import__('os').getcwd()}\n"
+    "{'user': b'bytes'}\n"
+    "{'user': 1e999}\n"
+    '{"user": "json", "hours": 3}'
+)
+
+
+@pytest.mark.parametrize("packed", PACKERS)
+def test_python_literals_are_read_as_json_and_never_run(packed: str, tmp_path: Path) -> None:
+    rows = open_rows(write(tmp_path / f"steam_reviews.json{packed}", LITERALS.encode()), tmp_path)
+    assert rows.source.columns == ("user", "hours", "early", "tags", "note")
+    assert values(rows) == [
+        ("café ☕", "0.5", "false", '["a","it\'s"]', None),
+        ("\\d", "2", None, None, None),
+        ("json", "3", None, None, None),
+    ]
+    assert rows.rejected["row"].to_pylist() == [2, 5, 6, 7]
+    assert rows.rejected["value"].to_pylist()[1] == "{'user': __import__('os').getcwd()}"
+
+
+@pytest.mark.parametrize("line", ["-" * 99_999 + "1", "1+" * 99_999 + "1", "[" * 99_999, "not " * 99_999 + "1"])
+def test_literals_that_overtax_python_stay_as_they_are(line: str) -> None:
+    assert as_json(f"{{'user': {line}}}") == f"{{'user': {line}}}"
+
+
+def test_json_with_one_odd_line_is_left_as_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path / "log.jsonl", b'{"user": 1}\n{\'user\': 2}\n{"user": 3}\n')
+    rows = open_rows(path, tmp_path)
+    assert rows.source.readable == path
+    assert (values(rows), rows.rejected["row"].to_pylist()) == ([("1",), ("3",)], [2])
+
+
+@pytest.mark.parametrize("packed", PACKERS)
+def test_lists_are_read_as_pairs(packed: str, tmp_path: Path) -> None:
+    path = write(tmp_path / f"train.txt{packed}", b"0 5 6 \n\n1\n2 5\t7\r\n  3  8")
+    rows = open_rows(path, tmp_path, lists=True)
+    assert rows.source.columns == ("user", "item")
+    assert values(rows) == [("0", "5"), ("0", "6"), ("2", "5"), ("2", "7"), ("3", "8")]
+
+
+def test_lists_may_have_a_delimiter_and_names(tmp_path: Path) -> None:
+    path = write(tmp_path / "train.csv", b"u 1,a,b\nu 2,c\n")
+    rows = open_rows(path, tmp_path, lists=True, delimiter=",", columns=("who", "what"))
+    assert values(rows) == [("u 1", "a"), ("u 1", "b"), ("u 2", "c")]
+    with pytest.raises(GraphrecError, match="no line with two ids"):
+        open_rows(path, tmp_path, lists=True, delimiter=";")
+    with pytest.raises(GraphrecError, match=r"names of two columns.*got columns: who"):
+        open_rows(path, tmp_path, lists=True, columns=("who",))
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 99), max_size=30), min_size=1, max_size=30),
+    st.integers(1, 50),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_lists_are_read_whole_wherever_the_pieces_are_cut(lists: list[list[int]], size: int, end: str) -> None:
+    with tempfile.TemporaryDirectory() as folder, patch("builders.compression.CHUNK", size):
+        path = Path(folder) / "train.txt"
+        path.write_bytes(end.join(" ".join(map(str, ids)) for ids in lists).encode())
+        expected = [(str(ids[0]), str(item)) for ids in lists for item in ids[1:]]
+        assert write_pairs(path, "none", None, ("user", "item"), path.with_suffix(".pairs")) == len(expected)
+        table = pq.read_table(path.with_suffix(".pairs"))
+        assert list(zip(table["user"].to_pylist(), table["item"].to_pylist(), strict=True)) == expected
+
+
+def test_the_types_of_recboles_fields_are_no_part_of_their_names(tmp_path: Path) -> None:
+    path = write(tmp_path / "ml.inter", b"user_id:token\titem_id:token\trating:float\tgenre:token_seq\n1\t2\t3\ta b\n")
+    rows = open_rows(path, tmp_path)
+    assert rows.source.columns == ("user_id", "item_id", "rating", "genre")
+    assert values(rows) == [("1", "2", "3", "a b")]
+    other = write(tmp_path / "other.tsv", b"user_id:token\tname\n1\t2\n")
+    assert open_rows(other, tmp_path).source.columns == ("user_id:token", "name")  # not the whole header
 
 
 def test_columns_may_differ_by_case_only(tmp_path: Path) -> None:
