@@ -9,16 +9,19 @@ from typing import Any
 
 import ibis
 import pyarrow as pa
+from ibis import _
 
-from builders.checks import Check, half_coordinate, number, number_checks, present
+from builders.checks import Check, coordinate_checks, number, present
 from builders.contents import is_words
-from builders.engine import engine_errors, materialise
+from builders.engine import Engine, engine_errors
 from builders.mapping import Mapping
 from builders.names import READABLE, SYNONYMS, find, nearest, plain
-from builders.quarantine import quarantine, sift
-from builders.rows import Rows, read
+from builders.parts import Part, located, read_parts
+from builders.quarantine import Sifted, quarantine, sift
+from builders.rows import Rows, scan
 from builders.sources import Layout, Source, detect
 from builders.templates import check_fields, render
+from builders.timestamps import detect_format, to_seconds
 from graphrec.errors import MappingError
 
 
@@ -36,7 +39,9 @@ class TableMapping(Layout):
     lon: str | None = None
     """Longitude in degrees."""
     location: str | None = None
-    """Id of the location that an item is at."""
+    """Id of the location that an item is at; an item with several is listed once for each."""
+    since: str | None = None
+    """From when it is there; always, where this is empty."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,10 @@ class Catalogue:
 
     source: Source
     """The file that it comes from."""
-    count: int
-    """Rows of the file."""
     mapping: TableMapping
     """Its columns, given and guessed."""
-    table: Any
-    """Good rows: ``row``, ``id``, ``label``, ``text``, ``lat``, ``lon``, ``location``; each id once."""
-    quarantine: pa.Table
-    """Rows that could not be used."""
+    sifted: Sifted
+    """Its rows: ``id``, ``label``, ``text``, ``lat``, ``lon``, ``location``, ``since``."""
 
 
 def table_mapping(kind: str, mapping: Mapping, preset: TableMapping | None) -> TableMapping:
@@ -64,23 +65,22 @@ def table_mapping(kind: str, mapping: Mapping, preset: TableMapping | None) -> T
 
 
 def read_catalogue(
-    connection: Any, kind: str, path: Path, given: TableMapping, mapping: Mapping, workspace: Path
+    engine: Engine, kind: str, path: Path, given: TableMapping, mapping: Mapping, part: Path, before: int = 0
 ) -> Catalogue:
-    """Read a table of nodes into the engine; its rows that cannot be used are set aside.
+    """Read a table of nodes into a part; its rows that cannot be used are set aside.
 
     Raises MappingError when no column looks like the id or a column that was named is not there.
     """
-    rows = read(connection, detect(path, given, workspace), f"{kind}_rows")
-    columns = _complete(kind, rows, given, mapping)
+    rows = scan(engine, detect(path, given, engine.workspace), f"{kind}_rows")
+    columns = _complete(engine, kind, rows, given, mapping)
     with engine_errors(str(path)):
-        table, checks = _read(connection, f"{kind}_typed", rows, columns)
-        kept = {name: table[name] for name in ("row", "id", "label", "text", "lat", "lon", "location")}
-        good, bad = sift(connection, f"{kind}_table", rows, table, kept, checks)
-        good, again = _one_row_an_id(connection, f"{kind}_catalogue", good, rows)
-    return Catalogue(rows.source, rows.total, columns, good, pa.concat_tables([bad, again]))
+        table, checks = _read(engine, f"{kind}_typed", rows, columns)
+        kept = {name: _[name] for name in ("id", "label", "text", "lat", "lon", "location", "since")}
+        sifted = sift(engine, f"{kind}_table", rows, table, kept, checks, part, before)
+    return Catalogue(rows.source, columns, sifted)
 
 
-def _complete(kind: str, rows: Rows, given: TableMapping, mapping: Mapping) -> TableMapping:
+def _complete(engine: Engine, kind: str, rows: Rows, given: TableMapping, mapping: Mapping) -> TableMapping:
     names, where = rows.source.columns, str(rows.source.path)
     guess = {
         "id": _id_column(kind, names, mapping),
@@ -90,7 +90,7 @@ def _complete(kind: str, rows: Rows, given: TableMapping, mapping: Mapping) -> T
         "location": mapping.location if kind == "item" and mapping.location in names else None,
     }
     found = given.model_copy(update={key: value for key, value in guess.items() if getattr(given, key) is None})
-    for key in ("id", "label", "lat", "lon", "location"):
+    for key in ("id", "label", "lat", "lon", "location", "since"):
         column = getattr(found, key)
         if column is not None and column not in names:
             raise MappingError(
@@ -104,7 +104,7 @@ def _complete(kind: str, rows: Rows, given: TableMapping, mapping: Mapping) -> T
             f"say which in a mapping, such as '{kind}_id: {names[0]}'"
         )
     alone = (found.lat is None) != (found.lon is None)
-    text = found.text or default_template(rows, found.id)
+    text = found.text or default_template(rows.sample(engine), found.id)
     return found.model_copy(update={"text": text, **({"lat": None, "lon": None} if alone else {})})
 
 
@@ -117,44 +117,60 @@ def _id_column(kind: str, names: Sequence[str], mapping: Mapping) -> str | None:
     return next((by_name[name] for name in wanted if name in by_name), None)
 
 
-def default_template(rows: Rows, taken: str) -> str | None:
+def default_template(sample: dict[str, list[str]], taken: str) -> str | None:
     """A template over the columns that hold words, in the order in which they read well; None without any."""
-    sample = rows.sample()
     by_name = {plain(name): name for name in reversed(list(sample)) if name != taken}
     readable = [by_name[plain(name)] for name in READABLE if plain(name) in by_name]
     words = [name for name in readable if is_words(sample[name])]
     return ". ".join(f"{{{name}}}" for name in words) + "." if words else None
 
 
-def _read(connection: Any, name: str, rows: Rows, columns: TableMapping) -> tuple[Any, list[Check]]:
+def _read(engine: Engine, name: str, rows: Rows, columns: TableMapping) -> tuple[Any, list[Check]]:
     nothing = ibis.null("string")
-    values = {column: present(rows[column]) for column in rows.source.columns}
-    text = {key: values.get(getattr(columns, key), nothing) for key in ("id", "label", "lat", "lon", "location")}
+    values = {name: present(column) for name, column in rows.columns.items()}
+    text = {
+        key: values.get(getattr(columns, key), nothing) for key in ("id", "label", "lat", "lon", "location", "since")
+    }
     written = rows.table.select(
-        row=rows.table.row.cast("int64"),
         id=text["id"],
         label=text["label"],
         text=render(columns.text, values) if columns.text else nothing,
-        lat=number(text["lat"]),
-        lon=number(text["lon"]),
         location=text["location"],
-        text_lat=text["lat"],
-        text_lon=text["lon"],
+        **({"line": rows.table.line} if rows.source.format == "jsonl" else {}),
+        **{f"text_{key}": text[key] for key in ("lat", "lon", "since")},
     )
-    table = materialise(connection, name, written)
-    checks = [Check("missing id", columns.id or "", table.id.isnull(), table.id)]
+    written = engine.view(f"{name}_written", written)
+    since = ibis.literal(None, type="int64")
+    if columns.since is not None:
+        form = detect_format(engine, rows.sample(engine)[columns.since]) or "iso"
+        since = to_seconds(written.text_since, form)
+    table = engine.view(name, written.mutate(lat=number(written.text_lat), lon=number(written.text_lon), since=since))
+    checks = [Check("missing id", columns.id or "", table.id.isnull(), _.id)]
     if columns.lat is not None and columns.lon is not None:
-        checks += number_checks("lat", columns.lat, table.text_lat, table.lat)
-        checks += number_checks("lon", columns.lon, table.text_lon, table.lon)
-        checks.append(half_coordinate(columns.lon, table.text_lat, table.text_lon))
+        checks += coordinate_checks(table, columns.lat, columns.lon)
+    if columns.since is not None:
+        unparsable = table.text_since.notnull() & table.since.isnull()
+        checks.append(Check("unparsable time", columns.since, unparsable, _.text_since))
     return table, checks
 
 
-def _one_row_an_id(connection: Any, name: str, table: Any, rows: Rows) -> tuple[Any, pa.Table]:
-    place = ibis.row_number().over(ibis.window(group_by="id", order_by="row"))
-    ranked = materialise(connection, f"{name}_ranked", table.mutate(place=place))
-    again = ranked.filter(ranked.place > 0).select("row", "id").order_by("row").to_pyarrow()
+def listed_nodes(engine: Engine, kind: str, parts: Sequence[Part]) -> tuple[Any, pa.Table]:
+    """What parts say of the nodes of one type, and the rows that say nothing new.
+
+    Returns
+    -------
+    Table ``{kind}_listed`` with ``row`` (its place over all parts), ``id``, ``label``, ``text``, ``lat``, ``lon``,
+    ``location``, ``since``, ``first`` (whether it is the id's first row: a node says what its first row does, and is
+    wherever any of its rows puts it), and what goes into quarantine.
+    """
+    rows = read_parts(engine, f"{kind}_parts", parts).rename(row="place")
+    by_id = ibis.window(group_by="id", order_by="row")
+    by_place = ibis.window(group_by=["id", "location", "lat", "lon", "since"], order_by="row")
+    ranked = rows.mutate(first=ibis.row_number().over(by_id) == 0, again=ibis.row_number().over(by_place) > 0)
+    table = engine.materialise(f"{kind}_listed", ranked)
+    again = engine.to_pyarrow(table.filter(table.again).select("row", "id").order_by("row"))
     count = len(again)
+    file, row = located(parts, again["row"].to_numpy())
     reason = pa.array(["id is listed twice"] * count, pa.string())
-    bad = quarantine(rows.source.name, again["row"], pa.nulls(count, pa.string()), reason, again["id"])
-    return materialise(connection, name, ranked.filter(ranked.place == 0).drop("place")), bad
+    bad = quarantine(file, row, pa.nulls(count, pa.string()), reason, again["id"])
+    return table.filter(~table.again).drop("again"), bad

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 
 import ibis
+from ibis import _
 
 from builders.contents import SPLIT_WORDS
-from builders.engine import materialise
+from builders.engine import Engine
 from builders.mapping import REQUIRED, Mapping
 from builders.rows import Rows
 from builders.templates import render
@@ -18,6 +20,13 @@ MISSING = ("", "\\N", "null", "NULL", "nan", "NaN", "None", "NA", "N/A")
 """What logs write where there is no value."""
 NUMBERS = {"lat": 90.0, "lon": 180.0, "utc_offset": 900.0, "weight": 1e30}
 """Roles that are numbers, and the largest size that one may have: degrees, minutes (no clock is further from UTC)."""
+DAY = 86_400
+EVENT_TYPES = {
+    "user": "string", "item": "string", "location": "string", "time": "int64", "lat": "float64", "lon": "float64",
+    "utc_offset": "int16", "kind": "string", "weight": "float32", "session": "string", "split": "int8",
+    "text": "string", "label": "string", "content": "int64",
+}  # fmt: skip
+"""Columns of a checked event; null where the log says nothing, but ``time``, ``user`` and ``item``."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +35,12 @@ class Check:
 
     reason: str
     """What is wrong, in words that stay the same for all rows."""
-    column: str
-    """The column of the file that is to blame."""
+    column: str | None
+    """The column of the file that is to blame; None for the row as a whole."""
     bad: Any
     """Expression: whether the row is unusable."""
     value: Any
-    """Expression: what stands in the column."""
+    """Deferred expression: what stands in the column."""
 
 
 def present(text: Any) -> Any:
@@ -44,33 +53,32 @@ def number(text: Any) -> Any:
     return text.strip().try_cast("float64")
 
 
-def read_events(connection: Any, name: str, rows: Rows, mapping: Mapping, time_format: str) -> tuple[Any, list[Check]]:
-    """A log's rows with the roles as typed columns, and the checks on them.
+def read_events(engine: Engine, name: str, rows: Rows, mapping: Mapping, time_format: str) -> tuple[Any, list[Check]]:
+    """A log's rows with the roles as typed columns, and the checks on them, nothing computed yet.
 
     Returns
     -------
-    Table ``name`` with ``row``, ``content`` (a hash of the whole row), ``label``, ``text``, each mapped role as
-    ``text_<role>`` as it was written, and ``<role>`` as its type, null where it is missing or not of that type.
+    View ``name`` with ``content`` (a hash of the whole row), ``label``, ``text``, each mapped role as ``text_<role>``
+    as it was written, and ``<role>`` as its type, null where it is missing or not of that type.
     """
     roles = mapping.roles()
-    whole = ibis.struct({f"c{place}": rows.table[f"c{place}"] for place in range(len(rows.source.columns))})
+    whole = ibis.struct({f"c{place}": column for place, column in enumerate(rows.columns.values())})
     written = rows.table.select(
-        row=rows.table.row.cast("int64"),
-        content=whole.hash(),
+        content=whole.hash() >> 1,  # the engine's hash is unsigned
         label=present(rows[mapping.item_label]) if mapping.item_label else ibis.null("string"),
         text=_text(rows, mapping),
+        **({"line": rows.table.line} if rows.source.format == "jsonl" else {}),
         **{f"text_{role}": present(rows[column]) for role, column in roles.items()},
     )
-    written = materialise(connection, f"{name}_written", written)  # else each later use would compute it again
+    written = engine.view(f"{name}_written", written)
     typed = {role: _typed(written[f"text_{role}"], role, mapping, time_format) for role in roles if role != "text"}
-    table = materialise(connection, name, written.mutate(**typed))
-    connection.drop_table(f"{name}_written")
-    return table, [check for role, column in roles.items() for check in _checks(table, role, column)]
+    table = engine.view(name, written.mutate(**typed))
+    return table, [check for role, column in roles.items() for check in _checks(table, role, column, mapping)]
 
 
 def _text(rows: Rows, mapping: Mapping) -> Any:
     if mapping.item_text:
-        return render(mapping.item_text, {name: present(rows[name]) for name in rows.source.columns})
+        return render(mapping.item_text, {name: present(column) for name, column in rows.columns.items()})
     return present(rows[mapping.text]) if mapping.text else ibis.null("string")
 
 
@@ -89,55 +97,70 @@ def _split_code(text: Any, mapping: Mapping) -> Any:
     return ibis.cases(*((text == word, code) for word, code in codes.items()), else_=None).cast("int8")
 
 
-def _checks(table: Any, role: str, column: str) -> list[Check]:
-    text, value = table[f"text_{role}"], table[role]
-    checks = [Check(f"missing {role}", column, text.isnull(), text)] if role in REQUIRED else []
+def _checks(table: Any, role: str, column: str, mapping: Mapping) -> list[Check]:
+    text, value, written = table[f"text_{role}"], table[role], _[f"text_{role}"]
+    checks = [Check(f"missing {role}", column, text.isnull(), written)] if role in REQUIRED else []
     if role == "time":
         checks += [
-            Check("unparsable time", column, value.isnull(), text),
-            Check("time out of range", column, ~value.between(EARLIEST, LATEST), text),
+            Check("unparsable time", column, value.isnull(), written),
+            Check("time out of range", column, ~value.between(EARLIEST, LATEST), written),
+            Check("time in the future", column, value > int(time.time()) + DAY, written),
+            Check("time is 1 January 1970, most likely a missing one", column, value.between(0, DAY - 1), written),
         ]
     if role == "split":
-        checks.append(Check("unknown split", column, value.isnull(), text))
-    if role in NUMBERS:
-        checks += number_checks(role, column, text, value)
-    if role == "lon":
-        checks.append(half_coordinate(column, table.text_lat, table.text_lon))
+        checks.append(Check("unknown split", column, value.isnull(), written))
+    if role == "lat":
+        checks += coordinate_checks(table, column, str(mapping.lon))
+    elif role in NUMBERS and role != "lon":
+        checks += number_checks(table, role, column)
     return checks
 
 
-def number_checks(role: str, column: str, text: Any, value: Any) -> list[Check]:
-    """Checks on a column of numbers: that they are numbers, and none too large."""
+def number_checks(table: Any, role: str, column: str) -> list[Check]:
+    """Checks on a role of a table that also has it as it was written: that it is a number, and not too large."""
+    text, value, written = table[f"text_{role}"], table[role], _[f"text_{role}"]
     name = {"lat": "latitude", "lon": "longitude", "utc_offset": "UTC offset"}.get(role, role)
     most = NUMBERS[role]
     return [
-        Check(f"{name} is not a number", column, text.notnull() & value.isnull(), text),
-        Check(f"{name} out of range", column, ~value.between(-most, most), text),
+        Check(f"{name} is not a number", column, text.notnull() & value.isnull(), written),
+        Check(f"{name} out of range", column, ~value.between(-most, most), written),
     ]
 
 
-def half_coordinate(column: str, lat: Any, lon: Any) -> Check:
-    """The check that latitude and longitude are both there, or neither."""
-    return Check("half a coordinate", column, lat.isnull() != lon.isnull(), ibis.coalesce(lat, lon))
+def coordinate_checks(table: Any, lat_column: str, lon_column: str) -> list[Check]:
+    """Checks on ``lat`` and ``lon`` of a table that also has them as they were written, ``text_lat``, ``text_lon``."""
+    lat, lon = table.lat, table.lon
+    swapped = (lat.abs() > 90) & (lat.abs() <= 180) & (lon.abs() <= 90)
+    half = table.text_lat.isnull() != table.text_lon.isnull()
+    both = _.text_lat + ", " + _.text_lon
+    return [
+        Check("latitude and longitude are swapped", lat_column, swapped, both),
+        *number_checks(table, "lat", lat_column),
+        *number_checks(table, "lon", lon_column),
+        Check("half a coordinate", lon_column, half, ibis.coalesce(_.text_lat, _.text_lon)),
+        Check("latitude and longitude are 0, most likely missing", lat_column, (lat == 0) & (lon == 0), both),
+    ]
 
 
-def event_columns(table: Any, mapping: Mapping) -> dict[str, Any]:
-    """The columns of checked events: every role with its type, the mapping's constants where the log has none."""
+def event_columns(mapping: Mapping, file: int) -> dict[str, Any]:
+    """Deferred expressions of the columns of checked events (`EVENT_TYPES`): constants where the log has none.
 
-    def role(name: str, dtype: str, otherwise: Any = None) -> Any:
-        default = ibis.literal(otherwise, type=dtype)
-        return table[name].cast(dtype).fill_null(default) if name in mapping.roles() else default
+    In a log without times all events of its ``file``-th file, from 0, happen at that second.
+    """
 
-    return {
-        "row": table.row,
-        "content": table.content,
-        **{name: role(name, "string") for name in ("user", "item", "location", "session")},
-        "time": table.time,
-        **{name: role(name, "float64") for name in ("lat", "lon")},
-        "utc_offset": role("utc_offset", "float64", mapping.utc_offset_constant or 0).round().cast("int16"),
-        "kind": role("kind", "string", mapping.kind_constant or "event"),
-        "weight": role("weight", "float32", 1.0),
-        "split": role("split", "int8"),
-        "text": table.text,
-        "label": table.label,
+    def role(name: str, otherwise: Any = None) -> Any:
+        default = ibis.literal(otherwise, type=EVENT_TYPES[name])
+        if name not in mapping.roles():
+            return default
+        value = _[name].round() if name == "utc_offset" else _[name]
+        typed = value.try_cast(EVENT_TYPES[name]) if name in NUMBERS else value.cast(EVENT_TYPES[name])
+        return typed if otherwise is None else typed.fill_null(default)
+
+    otherwise = {
+        "utc_offset": mapping.utc_offset_constant or 0,
+        "kind": mapping.kind_constant or "event",
+        "weight": 1.0,
     }
+    otherwise |= {"time": file} if mapping.timeless else {}
+    given = {"text": _.text, "label": _.label, "content": _.content}
+    return {name: given[name] if name in given else role(name, otherwise.get(name)) for name in EVENT_TYPES}

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graphrec.errors import InputError
+from graphrec.errors import GraphError, InputError
 
 
 def refuse_to_overwrite(target: Path) -> None:
@@ -43,6 +44,25 @@ def staged(target: Path) -> Iterator[Path]:
         if (folder / "old").exists() and not target.exists():
             (folder / "old").rename(target)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def check_tables(events: pa.Table, nodes: dict[str, pa.Table], relations: dict[str, pa.Table]) -> None:
+    """Raise GraphError for tables that contradict each other: such a graph is never put in place."""
+    time = events["time"].to_numpy()
+    if len(time) and (np.diff(time) < 0).any():
+        raise GraphError("graph: events in the order of time expected")
+    for kind, lowest in (("user", 0), ("item", 0), ("location", -1)):
+        _check_codes(f"{kind} codes of the events", events[kind], lowest, len(nodes[kind]))
+    for name, table in relations.items():
+        for end in ("source", "target"):
+            if pc.any(pc.is_null(table[end])).as_py():
+                raise GraphError(f"graph: relation {name!r} has an edge without a {end}")
+
+
+def _check_codes(what: str, codes: pa.ChunkedArray, lowest: int, count: int) -> None:
+    found = pc.min_max(codes).as_py()
+    if len(codes) and not lowest <= found["min"] <= found["max"] < count:
+        raise GraphError(f"graph: {what} must lie in {lowest}..{count - 1}, got {found['min']}..{found['max']}")
 
 
 def content_hash(tables: dict[str, pa.Table]) -> str:

@@ -1,39 +1,89 @@
-"""The embedded DuckDB that every builder expression runs on."""
+"""The engine that every builder expression runs on: an embedded DuckDB that keeps each step as Parquet."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import ibis
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from graphrec.errors import InputError
 
+LEAST_MEMORY = 512 * 2**20
+"""Bytes that the engine may use at least; beyond its limit it spills to disk."""
 
-def connect(workspace: Path) -> Any:
+
+@dataclass(frozen=True)
+class Engine:
+    """Where expressions run, and the folder that keeps what they give."""
+
+    backend: Any
+    """The Ibis backend."""
+    workspace: Path
+    """A folder of this build alone."""
+
+    def materialise(self, name: str, expression: Any, path: Path | None = None) -> Any:
+        """Run an expression once and keep its rows as Parquet; the table of them, called ``name``.
+
+        A step that several later ones read is computed once, its plan does not grow with theirs, and nothing of it
+        stays in memory. ``path`` says where; None: in the workspace.
+        """
+        path = path or self.workspace / f"{name}.parquet"
+        aside = path.with_name(f"{path.name}.part")
+        self.backend.to_parquet(expression, str(aside))
+        aside.replace(path)
+        return self.backend.read_parquet(str(path), table_name=name)
+
+    def view(self, name: str, expression: Any) -> Any:
+        """An expression under a name, run with each that reads it; what it computes, it computes once there."""
+        return self.backend.create_view(name, expression, overwrite=True)
+
+    def create_table(self, name: str, rows: pa.Table) -> Any:
+        """Rows from Python as a table."""
+        path = self.workspace / f"{name}.parquet"
+        pq.write_table(rows, path)
+        return self.backend.read_parquet(str(path), table_name=name)
+
+    def read_parts(self, name: str, paths: Sequence[Path]) -> Any:
+        """Parquet files one after the other, with ``file_row_number``: the place of a row in its file, from 0."""
+        files = [str(path) for path in paths]
+        return self.backend.read_parquet(files, table_name=name, file_row_number=True, union_by_name=True)
+
+    def to_pyarrow(self, expression: Any) -> pa.Table:
+        """The rows of an expression in memory."""
+        return self.backend.to_pyarrow(expression)
+
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
+        """The rows of a statement, fetched to the end: an unfinished result would keep the engine busy."""
+        rows: list[tuple[Any, ...]] = self.backend.raw_sql(statement).fetchall()
+        return rows
+
+    def allow_memory(self, input_bytes: int) -> None:
+        """Let the engine use as much memory as the input is large, within reason; it spills what needs more."""
+        most = max(LEAST_MEMORY, min(input_bytes, psutil.virtual_memory().total // 2))
+        self.run(f"SET memory_limit = '{most // 2**20}MiB'")
+
+
+def connect(workspace: Path) -> Engine:
     """An in-memory DuckDB that spills to ``workspace`` and reads times without a zone as UTC."""
-    connection = ibis.duckdb.connect(temp_directory=str(workspace / "spill"))
-    run(connection, "SET TimeZone = 'UTC'")
-    if run(connection, "SELECT current_setting('enable_progress_bar')")[0][0]:
-        run(connection, "SET enable_progress_bar = false")  # off, it cannot be set in a notebook without ipywidgets
-    return connection
+    engine = Engine(ibis.duckdb.connect(temp_directory=str(workspace / "spill")), workspace)
+    engine.run("SET TimeZone = 'UTC'")
+    engine.allow_memory(0)
+    if engine.run("SELECT current_setting('enable_progress_bar')")[0][0]:
+        engine.run("SET enable_progress_bar = false")  # off, it cannot be set in a notebook without ipywidgets
+    return engine
 
 
-def run(connection: Any, statement: str) -> list[tuple[Any, ...]]:
-    """The rows of a statement, fetched to the end: an unfinished result would keep the connection busy."""
-    rows: list[tuple[Any, ...]] = connection.raw_sql(statement).fetchall()
-    return rows
-
-
-def materialise(connection: Any, name: str, expression: Any) -> Any:
-    """Run an expression once and keep its rows: the table ``name``.
-
-    A step that several later ones read is computed once, and its plan does not grow with theirs.
-    """
-    return connection.create_table(name, expression, overwrite=True)
+def materialise(engine: Engine, name: str, expression: Any) -> Any:
+    """Run an expression once and keep its rows: the table ``name``, see `Engine.materialise`."""
+    return engine.materialise(name, expression)
 
 
 @contextmanager

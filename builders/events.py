@@ -1,15 +1,21 @@
-"""Events with dense codes: users, items and locations numbered in the order of their first events."""
+"""Events in time order, with dense codes: a number given once is never given to another."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping as Dictionary
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from builders.engine import materialise
+from builders.engine import Engine
+from builders.parts import MOST_ROWS, Part, located, read_parts
+from builders.quarantine import DUPLICATE, quarantine
+from builders.timestamps import EARLIEST
 from graphrec.errors import InputError
 
 NODE_TYPES = ("user", "item", "location")
@@ -17,59 +23,115 @@ MOST_KINDS = 127
 """Kinds are int8 codes."""
 
 
+def read_log(engine: Engine, parts: Sequence[Part]) -> Any:
+    """The usable rows of parts with ``key``, by which they are in the order of time, then of the log."""
+    rows = read_parts(engine, "log", parts)
+    return rows.mutate(key=(rows.time - EARLIEST) * MOST_ROWS + rows.place)
+
+
+def set_aside_duplicates(engine: Engine, events: Any, parts: Sequence[Part]) -> tuple[Any, pa.Table]:
+    """Keep the first of rows that are the same in every column of their files; the others go to quarantine."""
+    rows = events.group_by("content", "time").aggregate(first=events.key.min(), count=events.count())
+    same = engine.materialise("same_rows", rows.filter(rows["count"] > 1))
+    if not int(engine.to_pyarrow(same.count()).as_py()):
+        return events, quarantine([], [], [], [], [])
+    again = events.select("key", "content", "time").inner_join(same, ["content", "time"])
+    again = engine.materialise("repeated_rows", again.filter(again.key > again["first"]).select("key", "first"))
+    table = engine.to_pyarrow(again.order_by("key"))
+    file, row = located(parts, places(table["key"].to_numpy()))
+    first_file, first_row = located(parts, places(table["first"].to_numpy()))
+    elsewhere = pc.if_else(pc.equal(file, first_file), "", pc.binary_join_element_wise("", " of ", first_file, ""))
+    value = pc.binary_join_element_wise("same as row ", pa.array(first_row).cast(pa.string()), elsewhere, "")
+    reason, column = pa.array([DUPLICATE] * len(table), pa.string()), pa.nulls(len(table), pa.string())
+    return events.anti_join(again, "key"), quarantine(file, row, column, reason, value)
+
+
+def places(key: np.ndarray) -> np.ndarray:
+    """Numbers over all parts, from 1, of the rows with such keys."""
+    return key % MOST_ROWS
+
+
+def times(key: np.ndarray) -> np.ndarray:
+    """UTC seconds of the rows with such keys."""
+    return key // MOST_ROWS + EARLIEST
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """What has numbers already, and what a table lists: the numbers of the others follow."""
+
+    old: Dictionary[str, Sequence[str]] = field(default_factory=dict)
+    """Ids by code, of each node type and of ``kind``; '' for one that is forgotten."""
+    listed: Dictionary[str, Any] = field(default_factory=dict)
+    """For each node type that has a table of nodes: ``id`` and ``row``, each id once."""
+
+
 @dataclass(frozen=True)
 class Encoded:
     """A log's events in time order and the vocabularies that number their ids."""
 
     columns: pa.Table
-    """One row an event, sorted by time, ties in log order: codes ``user`` ``item`` ``location`` (-1: none) ``kind``
-    and ``visit`` (one for each session of a user, -1: none), ``time``, ``utc_offset``, ``weight``, ``file``,
-    ``split``."""
+    """One row an event, by ``key``: codes ``user`` ``item`` ``location`` (-1: none) ``kind`` and ``visit`` (one for each
+    session of a user, -1: none), ``utc_offset``, ``weight``, ``split``."""
     vocabularies: dict[str, Any]
-    """For each node type a table with ``id``, ``code``, ``first_seen`` and what its first event says: ``lat``, ``lon``,
-    ``place_lat``, ``place_lon``, ``text``, ``label``."""
+    """For each node type a table with ``id``, ``code``, ``first`` (key of its first event, null without one) and
+    ``row`` (null for one that no table lists)."""
     kinds: list[str]
     """Names of the kinds by code."""
 
 
-def encode(connection: Any, events: Any) -> Encoded:
-    """Number the ids of checked events in the order of their first events.
+def encode(engine: Engine, events: Any, numbered: Numbered) -> Encoded:
+    """Number the ids of events: those that have numbers keep them, then in the order of their first events.
 
     Parameters
     ----------
     events
-        Table with the roles as columns, ``file`` and ``row``, and the coordinates ``place_lat``, ``place_lon`` of
-        the event's location.
+        Table with ``key``, ``user``, ``item``, ``location``, ``kind``, ``session``, ``utc_offset``, ``weight``, ``split``.
     """
-    order = ibis.row_number().over(order_by=[events.time, events.file, events.row])
-    ordered = materialise(connection, "events_ordered", events.mutate(order=order))
-    keys = {**{name: [name] for name in (*NODE_TYPES, "kind")}, "visit": ["user", "session"]}
-    codes = {name: _codes(connection, ordered, name, columns) for name, columns in keys.items()}
-    coded = ordered.select("order", "time", "utc_offset", "weight", "file", "split", *NODE_TYPES, "kind", "session")
-    for name, columns in keys.items():
-        number = codes[name].select(*columns, **{f"{name}_code": codes[name].code})
-        coded = coded.left_join(number, columns).drop(*(f"{column}_right" for column in columns))
-    numbers = {name: coded[f"{name}_code"].fill_null(-1).cast("int32") for name in keys}
-    columns = coded.order_by("order").select("time", "utc_offset", "weight", "file", "split", **numbers)
-    vocabularies = {kind: _vocabulary(ordered, codes[kind], kind) for kind in NODE_TYPES}
-    return Encoded(columns.to_pyarrow(), vocabularies, _kinds(codes["kind"]))
+    names = (*NODE_TYPES, "kind")
+    codes = {name: _codes(engine, events, name, numbered) for name in names}
+    visits = events.filter(events.session.notnull()).group_by("user", "session").aggregate(first=events.key.min())
+    visits = engine.materialise("visit_codes", visits.mutate(visit=ibis.row_number().over(order_by="first")))
+    coded = events.select("key", "utc_offset", "weight", "split", *names, "session")
+    for name in names:
+        number = codes[name].select(**{name: codes[name].id, f"{name}_code": codes[name].code})
+        coded = coded.left_join(number, name).drop(f"{name}_right")
+    coded = coded.left_join(visits.select("user", "session", "visit"), ["user", "session"])
+    numbers = {name: coded[f"{name}_code"].fill_null(-1).cast("int32") for name in names}
+    numbers["visit"] = coded.visit.fill_null(-1).cast("int32")
+    columns = coded.select("key", "utc_offset", "weight", "split", **numbers).order_by("key")
+    vocabularies = {kind: codes[kind] for kind in NODE_TYPES}
+    return Encoded(engine.to_pyarrow(columns), vocabularies, _kinds(engine, codes["kind"]))
 
 
-def _codes(connection: Any, ordered: Any, name: str, columns: list[str]) -> Any:
-    """Table ``columns``, ``first`` (place of the first event with these values) and ``code`` in order of ``first``."""
-    known = ordered.filter(ordered[columns[-1]].notnull())
-    firsts = known.group_by(columns).aggregate(first=known.order.min())
-    return materialise(connection, f"{name}_codes", firsts.mutate(code=ibis.row_number().over(order_by="first")))
+def _codes(engine: Engine, events: Any, name: str, numbered: Numbered) -> Any:
+    """Table ``id``, ``code``, ``first``, ``row``, see `Encoded.vocabularies`."""
+    known = events.filter(events[name].notnull())
+    ids = known.group_by(id=known[name]).aggregate(first=known.key.min())
+    listed = numbered.listed.get(name)
+    if listed is None:
+        ids = ids.mutate(row=ibis.literal(None, type="int64"))
+    else:
+        both = ids.outer_join(listed.select("id", "row"), "id")
+        ids = both.select("first", "row", id=ibis.coalesce(both.id, both.id_right))
+    old = numbered.old.get(name)
+    if old is None:
+        ids = ids.mutate(old=ibis.literal(None, type="int64"))
+    else:
+        both = ids.outer_join(_old(engine, name, old), "id")
+        ids = both.select("first", "row", "old", id=ibis.coalesce(both.id, both.id_right))
+    code = ibis.row_number().over(order_by=[ibis.asc(ids[key], nulls_first=False) for key in ("old", "first", "row")])
+    return engine.materialise(f"{name}_codes", ids.select("id", "first", "row", code=code))
 
 
-def _vocabulary(ordered: Any, codes: Any, kind: str) -> Any:
-    told = ordered.select("order", "time", "lat", "lon", "place_lat", "place_lon", "text", "label")
-    named = codes.select("first", "code", id=codes[kind])
-    return named.inner_join(told, named["first"] == told.order).rename(first_seen="time").drop("first", "order")
+def _old(engine: Engine, name: str, ids: Sequence[str]) -> Any:
+    """Ids by code; that of a forgotten node is null, which equals no other."""
+    column = pa.array([identity or None for identity in ids], pa.string())
+    return engine.create_table(f"{name}_old", pa.table({"id": column, "old": np.arange(len(ids))}))
 
 
-def _kinds(codes: Any) -> list[str]:
-    names: list[str] = codes.order_by("code").to_pyarrow()["kind"].to_pylist()
+def _kinds(engine: Engine, codes: Any) -> list[str]:
+    names: list[str] = engine.to_pyarrow(codes.order_by("code"))["id"].to_pylist()
     if len(names) > MOST_KINDS:
         raise InputError(
             f"kind: at most {MOST_KINDS} different kinds of event expected, got {len(names):,}, such as {names[0]!r}; "
@@ -82,9 +144,10 @@ def session_codes(visit: np.ndarray, split: np.ndarray) -> np.ndarray:
     """Codes of the parts of visits that lie in one split, [n] int32 in order of appearance; -1 stays -1."""
     key = visit.astype(np.int64) * 3 + split
     known = np.flatnonzero(visit >= 0)
-    _, first, inverse = np.unique(key[known], return_index=True, return_inverse=True)
-    rank = np.empty(len(first), np.int32)
-    rank[np.argsort(first)] = np.arange(len(first))
     codes = np.full(len(visit), -1, np.int32)
-    codes[known] = rank[inverse]
+    first = np.full(int(key.max(initial=0)) + 1, len(key))
+    first[key[known][::-1]] = known[::-1]  # the first is written last
+    rank = np.empty(len(first), np.int32)
+    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
+    codes[known] = rank[key[known]]
     return codes

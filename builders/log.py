@@ -1,27 +1,28 @@
-"""A log as given: its files read, its mapping settled, the tables of nodes that come with it."""
+"""A log as given: its files found, its mapping settled, its rows checked into parts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import ibis
 import pyarrow as pa
 
 from builders.catalogue import TableMapping
 from builders.checks import event_columns, read_events
-from builders.engine import engine_errors
+from builders.engine import Engine, engine_errors
+from builders.filters import check_filters
 from builders.mapping import Mapping, guess_mapping
+from builders.parts import MOST_ROWS, Part, part_path
 from builders.presets import Preset, find_files, load_preset
-from builders.quarantine import set_aside_duplicates, sift
-from builders.rows import Rows, read
-from builders.sources import detect, expand
+from builders.quarantine import Sifted, sift
+from builders.rows import Rows, scan
+from builders.sources import Source, detect, expand
 from builders.templates import check_fields
 from builders.timestamps import detect_format
-from graphrec.errors import MappingError
+from graphrec.errors import InputError, MappingError
 from graphrec.progress import Progress
 
 
@@ -46,14 +47,13 @@ class Log:
 
 
 def open_log(
-    connection: Any,
+    engine: Engine,
     files: Sequence[str | Path],
     preset: str | None,
     mapping: Mapping | Dictionary[str, Any] | None,
-    workspace: Path,
     progress: Progress,
 ) -> Log:
-    """Read a log's files and settle its mapping: what was given, then the preset's, then what can be guessed.
+    """Find a log's files and settle its mapping: what was given, then the preset's, then what can be guessed.
 
     A required role may be left without a column here; `check_mapping` refuses that.
     """
@@ -63,15 +63,29 @@ def open_log(
         found = find_files(preset, files)
         paths, items = found.logs, (found.items, found.form.table) if found.items else None
         given = Mapping.of({**found.mapping.settings(), **given.settings()})
-    progress.start("reading", len(paths))
+    progress.start("looking at the files", len(paths))
     rows = []
-    for place, path in enumerate(paths):
-        rows.append(read(connection, detect(path, given, workspace), f"log{place}"))
-        progress.advance(note=path.name)
+    for place, (path, shown) in enumerate(zip(paths, distinct_names(paths), strict=True)):
+        source = replace(detect(path, given, engine.workspace), shown=shown)
+        rows.append(scan(engine, source, f"log{place}"))
+        progress.advance(note=shown)
     progress.finish()
+    engine.allow_memory(sum(log.source.bytes for log in rows))
     named = rows[0].source.header or rows[0].source.format != "csv" or given.columns is not None
-    guess = guess_mapping(rows[0].sample(), named)
+    guess = guess_mapping(rows[0].sample(engine), named)
     return Log(rows, given.filled(guess), load_preset(preset) if preset else None, items)
+
+
+def distinct_names(paths: Sequence[Path]) -> list[str]:
+    """Names by which people can tell files apart: without the folder, or with as much of it as that takes."""
+    shown = [path.name for path in paths]
+    depth = 1
+    while len(set(shown)) < len(shown):
+        depth += 1
+        twice = {name for name in shown if shown.count(name) > 1}
+        longer = ["/".join(path.absolute().parts[-depth:]) for path in paths]
+        shown = [more if name in twice else name for name, more in zip(shown, longer, strict=True)]
+    return shown
 
 
 def check_mapping(log: Log, has_items: bool) -> None:
@@ -84,43 +98,58 @@ def check_mapping(log: Log, has_items: bool) -> None:
             check_fields(mapping.item_text, "item_text", columns, where)
     if mapping.split_by == "column" and mapping.split is None:
         raise MappingError("split_by: column: a 'split' column expected in the mapping, got none")
+    check_filters(mapping)
 
 
 @dataclass(frozen=True)
 class Checked:
-    """A log's rows, good parted from bad."""
+    """A log's rows, good marked from bad."""
 
-    events: Any
-    """Good rows of all files: the roles as typed columns, ``file`` (its place) and ``row``."""
+    sources: list[tuple[Source, int]]
+    """The files, each with its number of rows."""
+    parts: list[Part]
+    """Their rows: the columns of `builders.checks.EVENT_TYPES`."""
     quarantine: pa.Table
-    """The others, see `builders.quarantine.QUARANTINE`."""
-    total: int
-    """Rows of all files, good and bad."""
+    """Rows that cannot be used, see `builders.quarantine.QUARANTINE`."""
+
+    @property
+    def total(self) -> int:
+        """Rows of all files, good and bad."""
+        return sum(rows for _, rows in self.sources)
 
 
-def check_log(connection: Any, log: Log, has_items: bool, progress: Progress) -> Checked:
-    """Check every row of a log; rows that cannot be used and repeated rows are set aside."""
+def check_log(
+    engine: Engine, log: Log, has_items: bool, folder: Path, progress: Progress, after: Sequence[Part] = ()
+) -> Checked:
+    """Check every row of a log into parts in the graph directory ``folder``, numbered on ``after`` those there are."""
     check_mapping(log, has_items)
     mapping = log.mapping.model_copy(update={"item_text": None, "item_label": None}) if has_items else log.mapping
-    good, bad = [], []
-    progress.start("checking", len(log.files))
-    for place, rows in enumerate(log.files):
+    found: list[Sifted] = []
+    before = sum(part.rows for part in after)
+    progress.start("reading and checking", sum(rows.source.bytes for rows in log.files))
+    for place, rows in enumerate(log.files, start=len(after)):
         with engine_errors(str(rows.source.path)):
-            found = time_format(connection, rows, mapping)
-            table, checks = read_events(connection, "typed", rows, mapping, found)
-            events, quarantine = sift(connection, f"good{place}", rows, table, event_columns(table, mapping), checks)
-        good.append(events.mutate(file=ibis.literal(place, type="int32")))
-        bad.append(quarantine)
-        progress.advance(note=rows.source.name)
-    names = [rows.source.name for rows in log.files]
-    events, again = set_aside_duplicates(connection, "events", ibis.union(*good) if len(good) > 1 else good[0], names)
-    total = sum(rows.total for rows in log.files)
+            form = time_format(engine, rows, mapping)
+            table, checks = read_events(engine, f"typed{place}", rows, mapping, form)
+            part = part_path(folder, "events", place)
+            columns = event_columns(mapping, place)
+            found.append(sift(engine, f"events{place}", rows, table, columns, checks, part, before))
+        before += found[-1].part.rows
+        progress.advance(rows.source.bytes, note=rows.source.name)
     progress.finish()
-    return Checked(events, pa.concat_tables([*bad, again]), total)
+    if before >= MOST_ROWS:
+        raise InputError(
+            f"{log.name}: at most {MOST_ROWS:,} rows expected in one graph, got {before:,}; leave some out"
+        )
+    return Checked(
+        [(rows.source, sifted.total) for rows, sifted in zip(log.files, found, strict=True)],
+        [sifted.part for sifted in found],
+        pa.concat_tables([sifted.quarantine for sifted in found]),
+    )
 
 
-def time_format(connection: Any, rows: Rows, mapping: Mapping) -> str:
+def time_format(engine: Engine, rows: Rows, mapping: Mapping) -> str:
     """The format of a file's times: as the mapping says, or as most of its first values are written."""
     if mapping.time_format != "auto" or mapping.time is None:
         return mapping.time_format
-    return detect_format(connection, rows.sample()[mapping.time]) or "iso"
+    return detect_format(engine, rows.sample(engine)[mapping.time]) or "iso"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -11,26 +12,23 @@ import numpy as np
 
 from builders.catalogue import Catalogue
 from builders.directory import content_hash
-from builders.log import Log
 from builders.quarantine import counts_by_reason
 from builders.sources import Source
 from graphrec.directory import FORMAT
 from graphrec.events import SPLITS
-from graphrec.protocol import Protocol
 
 if TYPE_CHECKING:
-    from builders.graph import Tables
+    from builders.assembly import Origin, Tables
 
 LIBRARIES = ("graphrec", "torch", "ibis-framework", "duckdb", "pyarrow", "h3", "numpy", "scipy")
 """The packages whose versions a graph remembers."""
 
 
-def describe(
-    log: Log, catalogues: dict[str, Catalogue], tables: Tables, preset: str | None, text: dict[str, Any] | None
-) -> dict[str, Any]:
+def describe(origin: Origin, tables: Tables, text: dict[str, Any] | None) -> dict[str, Any]:
     """The manifest of a graph that is about to be written."""
-    protocol = log.preset.protocol if log.preset else Protocol()
-    h3 = tables.location_method == "h3"
+    mapping = origin.mapping
+    if tables.resolution is not None:
+        mapping = mapping.model_copy(update={"h3_resolution": tables.resolution})
     return {
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -39,14 +37,18 @@ def describe(
         "counts": _counts(tables),
         "time_span": [tables.events["time"][0].as_py(), tables.events["time"][-1].as_py()],
         "kinds": tables.kinds,
-        "sources": _sources(log, catalogues),
-        "mapping": log.mapping.settings(),
-        "preset": preset,
+        "sources": list(origin.sources),
+        "mapping": mapping.settings(),
+        "tables": {
+            kind: given.model_dump(mode="json", exclude_defaults=True) for kind, given in origin.written.items()
+        },
+        "preset": origin.preset,
         "split": tables.split,
-        "protocol": protocol.model_dump(),
-        "locations": {"method": tables.location_method, "resolution": log.mapping.h3_resolution if h3 else None},
-        "text": {**text, "templates": _templates(log, catalogues)} if text else None,
+        "protocol": dict(origin.protocol),
+        "locations": {"method": tables.location_method, "resolution": tables.resolution},
+        "text": {**text, "templates": _templates(origin)} if text else None,
         "quarantined": counts_by_reason(tables.quarantine),
+        "filtered": tables.filtered,
         "hash": content_hash({"events": tables.events, **tables.nodes}),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
     }
@@ -61,15 +63,17 @@ def _counts(tables: Tables) -> dict[str, int]:
     }
 
 
-def _sources(log: Log, catalogues: dict[str, Catalogue]) -> list[dict[str, Any]]:
+def source_entries(logs: Sequence[tuple[Source, int]], catalogues: dict[str, Catalogue]) -> list[dict[str, Any]]:
+    """What the manifest says of files: logs with their rows, then tables."""
+
     def entry(source: Source, rows: int, role: str) -> dict[str, Any]:
         return {"name": source.name, "bytes": source.bytes, "sha256": source.sha256, "rows": rows, "role": role}
 
-    logs = [entry(rows.source, rows.total, "events") for rows in log.files]
-    return logs + [entry(table.source, table.count, kind) for kind, table in catalogues.items()]
+    tables = [entry(table.source, table.sifted.total, kind) for kind, table in catalogues.items()]
+    return [entry(source, rows, "events") for source, rows in logs] + tables
 
 
-def _templates(log: Log, catalogues: dict[str, Catalogue]) -> dict[str, str]:
-    found = {kind: table.mapping.text for kind, table in catalogues.items() if table.mapping.text}
-    own = log.mapping.item_text or (f"{{{log.mapping.text}}}" if log.mapping.text else None)
+def _templates(origin: Origin) -> dict[str, str]:
+    found = {kind: table.text for kind, table in origin.written.items() if table.text}
+    own = origin.mapping.item_text or (f"{{{origin.mapping.text}}}" if origin.mapping.text else None)
     return {**({"item": own} if own else {}), **found}

@@ -130,6 +130,8 @@ class Mapping(Layout):
             raise ValueError(f"split_fractions: three shares that add up to 1 expected, got {self.split_fractions}")
         if (self.lat is None) != (self.lon is None):
             raise ValueError("lat and lon: both or neither expected, got one of them")
+        if self.timeless and self.time is not None:
+            raise ValueError(f"timeless: a log without times expected, but column {self.time!r} is mapped to 'time'")
         return self
 
     @staticmethod
@@ -171,12 +173,16 @@ class Mapping(Layout):
         """The roles that have a column, with it."""
         return {role: getattr(self, role) for role in ROLES if getattr(self, role) is not None}
 
+    def required(self) -> tuple[str, ...]:
+        """The roles that this log cannot do without."""
+        return tuple(role for role in REQUIRED if role != "time" or not self.timeless)
+
     def filled(self, guess: Mapping) -> Mapping:
         """This mapping, with the guess where it says nothing.
 
         Once a role is given, only the required roles are guessed besides: who maps columns means those columns.
         """
-        wanted = REQUIRED if self.roles() else ROLES
+        wanted = self.required() if self.roles() else ROLES
         missing = {role: getattr(guess, role) for role in wanted if getattr(self, role) is None}
         free = {role: column for role, column in missing.items() if column not in self.roles().values()}
         return self.model_copy(update=free)
@@ -189,7 +195,7 @@ class Mapping(Layout):
                     f"{role}: {where} has no column {column!r}{nearest(column, columns)}; it has {', '.join(columns)}"
                 )
         open_columns = [column for column in columns if column not in self.roles().values()]
-        for role in REQUIRED:
+        for role in self.required():
             if getattr(self, role) is None:
                 raise MappingError(
                     f"{where}: no column looks like the {role}; it has {', '.join(columns)}; "

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import ibis
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from builders.catalogue import Catalogue
+from builders.engine import Engine
+from builders.parts import MOST_ROWS
+from builders.timestamps import EARLIEST
 from graphrec.errors import InputError
-from graphrec.relation import ALWAYS
+from graphrec.relation import ALWAYS, NEVER
 
 SCHEMA = pa.schema(
     [
@@ -24,50 +26,55 @@ SCHEMA = pa.schema(
     ]
 )
 """Columns of nodes/<type>.parquet."""
-LISTED = ("id", "label", "text", "lat", "lon")
+SAID = {"label": "string", "text": "string", "lat": "float64", "lon": "float64"}
+"""What logs and tables say of a node besides its id."""
+AT = pa.schema([("source", pa.int32()), ("target", pa.int32()), ("valid_from", pa.int64())])
+"""Columns of relations/at.parquet."""
 
 
-def node_table(vocabulary: Any, listed: Any | None) -> pa.Table:
+def node_table(engine: Engine, codes: Any, listed: Any | None, own: Any | None, key: str) -> pa.Table:
     """All nodes of a type in the order of their codes, columns as in `SCHEMA`.
 
     Parameters
     ----------
-    vocabulary
-        Nodes of the events: ``id``, ``code``, ``first_seen`` and what their first events say of them (`LISTED`).
+    codes
+        A vocabulary of `builders.events.encode`.
     listed
-        Nodes of a catalogue: ``row`` and `LISTED`, each id once; what it says goes first. None: no catalogue.
+        What a table says of them: ``id`` and others of `SCHEMA`, each id once; it goes first. None: no table.
+    own
+        What the log says of them: ``key`` or ``id``, and others of `SCHEMA`. None: nothing.
+    key
+        What joins that to ``codes``: ``first`` (the key of a node's first event) or ``id``.
     """
-    seen = vocabulary.select("code", "first_seen", *LISTED)
-    if listed is None:
-        return seen.order_by("code").select(*SCHEMA.names).to_pyarrow().cast(SCHEMA)
-    told = listed.select("id", row="row", **{f"told_{name}": listed[name] for name in LISTED[1:]})
-    joined = seen.left_join(told, "id")
-    known = joined.select(
-        "id",
-        **{name: ibis.coalesce(joined[f"told_{name}"], joined[name]) for name in LISTED[1:]},
-        first_seen=joined.row.notnull().ifelse(ALWAYS, joined.first_seen),
-        code=joined.code.cast("int64"),
-    )
-    alone = listed.anti_join(seen, "id").order_by("row")
-    added = alone.select(*LISTED, first_seen=ibis.literal(ALWAYS, type="int64")).to_pyarrow()
-    first = known.order_by("code").select(*SCHEMA.names).to_pyarrow()
-    return pa.concat_tables([first.cast(SCHEMA), added.select(SCHEMA.names).cast(SCHEMA)])
+    nodes = codes.mutate(**{name: ibis.literal(None, type=dtype) for name, dtype in SAID.items()})
+    for said, at in ((own, key), (listed, "id")):
+        if said is None:
+            continue
+        told = {name: f"said_{name}" for name in SAID if name in said.columns}
+        right = said.select(said_at="key" if at == "first" else "id", **{new: old for old, new in told.items()})
+        joined = nodes.left_join(right, nodes[at] == right.said_at)
+        nodes = joined.mutate(**{old: ibis.coalesce(joined[new], joined[old]) for old, new in told.items()})
+        nodes = nodes.drop("said_at", *told.values())
+    seen = (nodes["first"] // MOST_ROWS + EARLIEST).fill_null(NEVER)
+    nodes = nodes.mutate(first_seen=nodes.row.notnull().ifelse(ALWAYS, seen), id=nodes.id.fill_null(""))
+    return engine.to_pyarrow(nodes.order_by("code").select(*SCHEMA.names)).cast(SCHEMA)
 
 
-def refuse_foreign(kind: str, nodes: pa.Table, catalogue: Catalogue, events: int) -> None:
-    """Raise InputError if not one id of the events is in the catalogue: most likely the wrong column or file."""
-    known = nodes["first_seen"].slice(0, events)
-    if not events or not len(nodes) > events or pc.any(pc.equal(known, ALWAYS)).as_py():
-        return
-    raise InputError(
-        f"{catalogue.source.path}: not one {kind} of the log is in column {catalogue.mapping.id!r}; the log has ids "
-        f"such as {nodes['id'][0].as_py()!r}, the table {nodes['id'][events].as_py()!r}; say which column with "
-        f"'{kind}_id' in a mapping"
-    )
+def refuse_foreign(engine: Engine, kind: str, codes: Any, listed: Any, catalogue: Catalogue) -> None:
+    """Raise InputError if not one id of the events is in the table: most likely the wrong column or file."""
+    seen = codes.filter(codes["first"].notnull())
+    counts = seen.aggregate(seen=seen.count(), both=seen.row.count(), id=seen.id.min())
+    found = engine.to_pyarrow(counts).to_pylist()[0]
+    told = engine.to_pyarrow(listed.select("id").limit(1)).to_pylist()
+    if found["seen"] and told and not found["both"]:
+        raise InputError(
+            f"{catalogue.source.path}: not one {kind} of the log is in column {catalogue.mapping.id!r}; the log has "
+            f"ids such as {found['id']!r}, the table {told[0]['id']!r}; say which column with '{kind}_id' in a mapping"
+        )
 
 
 def at_relation(events: pa.Table, items: pa.Table, locations: pa.Table, told: pa.Table | None) -> pa.Table:
-    """Where items are: where their catalogue says, timeless, else at the location of their first event with one.
+    """Where items are: where their table says, else at every location that they had an event at, from the first on.
 
     Parameters
     ----------
@@ -76,24 +83,23 @@ def at_relation(events: pa.Table, items: pa.Table, locations: pa.Table, told: pa
     items, locations
         Node tables.
     told
-        ``id`` of items and ``location`` as their catalogue has it; None without one.
+        ``id`` of items, ``location`` as their table has it and ``since`` (null: always); None without one.
 
     Returns
     -------
-    ``source``, ``target`` int32 and ``valid_from`` int64 (null: timeless), sorted by source.
+    ``source``, ``target`` int32 and ``valid_from`` int64 (null: timeless), sorted by source, then by time.
     """
     placed = events.filter(pc.greater_equal(events["location"], 0))
-    rows = pa.table({"item": placed["item"], "row": np.arange(len(placed))})
-    first = rows.group_by("item").aggregate([("row", "min")])
-    by_event = placed.take(first["row_min"]).select(["item", "location", "time"])
-    source, target, valid = by_event["item"], by_event["location"], by_event["time"]
+    pairs = placed.group_by(["item", "location"], use_threads=False).aggregate([("time", "min")])
+    by_event = pairs.rename_columns({"item": "source", "location": "target", "time_min": "valid_from"})
+    found = by_event.select(AT.names).cast(AT)
     if told is not None:
         item = pc.index_in(told["id"], items["id"].combine_chunks())
         place = pc.index_in(told["location"], locations["id"].combine_chunks())
-        good = pc.and_(pc.is_valid(item), pc.is_valid(place))
-        item, place = item.filter(good), place.filter(good)
-        rest = pc.invert(pc.is_in(source, item.combine_chunks()))
-        source = pa.chunked_array([*item.chunks, *source.filter(rest).chunks], pa.int32())
-        target = pa.chunked_array([*place.chunks, *target.filter(rest).chunks], pa.int32())
-        valid = pa.chunked_array([pa.nulls(len(item), pa.int64()), *valid.filter(rest).chunks], pa.int64())
-    return pa.table({"source": source, "target": target, "valid_from": valid}).sort_by("source")
+        listed = pa.table([item, place, told["since"]], schema=AT)
+        listed = listed.filter(pc.and_(pc.is_valid(listed["source"]), pc.is_valid(listed["target"])))
+        rest = found.filter(pc.invert(pc.is_in(found["source"], listed["source"].combine_chunks())))
+        found = pa.concat_tables([listed, rest])
+    since = pc.fill_null(found["valid_from"], ALWAYS)
+    order = [("source", "ascending"), ("since", "ascending"), ("target", "ascending")]
+    return found.take(pc.sort_indices(found.append_column("since", since), order))

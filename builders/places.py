@@ -9,10 +9,10 @@ import h3.api.basic_int as h3
 import ibis
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from scipy.spatial import cKDTree
 
-from builders.catalogue import Catalogue
-from builders.engine import materialise
+from builders.engine import Engine
 from builders.mapping import Mapping
 
 EARTH_RADIUS = 6_371_008.8
@@ -21,81 +21,109 @@ NEAREST, NEAR_METRES = 6, 5_000.0
 """A location is near at most so many others at a time, none farther than this."""
 
 
+RESOLUTIONS = range(10, 5, -1)
+"""H3 resolutions that are tried, fine to coarse: cells of 0.015 to 36 square kilometres."""
+
+
 @dataclass(frozen=True)
 class Placed:
     """Events that have their locations."""
 
     events: Any
-    """The events with ``location`` and its coordinates ``place_lat``, ``place_lon``."""
+    """The events with ``location``."""
     method: str
     """``log`` (its own ids), ``h3`` (cells of the coordinates) or ``none``."""
-    listed: Any | None
+    resolution: int | None = None
+    """Of the H3 cells."""
+    centres: Any | None = None
+    """``id``, ``lat``, ``lon`` of the cells; None: a location is where its first event was."""
+    listed: Any | None = None
     """Locations known without an event: ``row``, ``id``, ``label``, ``text``, ``lat``, ``lon``; None: none are."""
-    items: Any | None
-    """``id`` and ``location`` of the items that their catalogue places; None: it places none."""
+    items: Any | None = None
+    """``id``, ``location``, ``since`` of the items that their table places; None: it places none."""
 
 
-def place_events(
-    connection: Any, events: Any, mapping: Mapping, items: Catalogue | None, locations: Catalogue | None
-) -> Placed:
+def place_events(engine: Engine, events: Any, mapping: Mapping, items: Any | None, locations: Any | None) -> Placed:
     """Give every event its location: the log's own id, or else the H3 cell of its coordinates.
 
-    A log without coordinates takes those of its items' catalogue.
-    """
-    if mapping.lat is None and items is not None and items.mapping.lat is not None:
-        places = items.table.select("id", item_lat="lat", item_lon="lon")
-        events = events.drop("lat", "lon").left_join(places, events.item == places.id)
-        events = events.drop("id").rename(lat="item_lat", lon="item_lon")
-    if mapping.location is not None:
-        placed = materialise(connection, "placed", events.mutate(place_lat=events.lat, place_lon=events.lon))
-        told = items.table.select("id", "location") if items is not None and items.mapping.location else None
-        return Placed(placed, "log", locations.table if locations else None, told)
-    if mapping.lat is None and (items is None or items.mapping.lat is None):
-        nowhere = ibis.literal(None, type="float64")
-        return Placed(events.mutate(place_lat=nowhere, place_lon=nowhere), "none", None, None)
-    return _place_in_cells(connection, events, mapping.h3_resolution, items)
-
-
-def _place_in_cells(connection: Any, events: Any, resolution: int, items: Catalogue | None) -> Placed:
-    coordinates = events.select("lat", "lon")
-    if items is not None:
-        coordinates = coordinates.union(items.table.select("lat", "lon"))
-    cells = cells_of(connection, "cells", coordinates, resolution)
-    by_event = cells.select("lat", "lon", location="cell", place_lat="cell_lat", place_lon="cell_lon")
-    joined = events.drop("location").left_join(by_event, ["lat", "lon"]).drop("lat_right", "lon_right")
-    placed = materialise(connection, "placed", joined)
-    if items is None or items.mapping.lat is None:
-        return Placed(placed, "h3", None, None)
-    told = items.table.select("row", "id", "lat", "lon").inner_join(cells, ["lat", "lon"])
-    first = told.group_by("cell").aggregate(row=told.row.min(), lat=told.cell_lat.min(), lon=told.cell_lon.min())
-    nothing = ibis.literal(None, type="string")
-    listed = first.select("row", id="cell", label=nothing, text=nothing, lat="lat", lon="lon")
-    return Placed(placed, "h3", listed, told.select("id", location="cell"))
-
-
-def cells_of(connection: Any, name: str, coordinates: Any, resolution: int) -> Any:
-    """The H3 cell of each distinct coordinate pair, as table ``name``.
+    A log without coordinates takes those of its table of items.
 
     Parameters
     ----------
-    coordinates
-        Expression with ``lat`` and ``lon`` in degrees; rows with nulls have no cell.
+    items, locations
+        What tables list, as `builders.catalogue.listed_nodes` gives it; None: no table.
+    """
+    placed_items = items is not None and _any(engine, items.lat)
+    if mapping.lat is None and placed_items:
+        where = items.filter(items["first"]).select(item="id", item_lat="lat", item_lon="lon")
+        events = events.drop("lat", "lon").left_join(where, "item").drop("item_right")
+        events = events.rename(lat="item_lat", lon="item_lon")
+    if mapping.location is not None:
+        told = items.filter(items.location.notnull()).select("id", "location", "since") if items is not None else None
+        listed = locations.filter(locations["first"]) if locations is not None else None
+        return Placed(events, "log", listed=listed, items=told)
+    if mapping.lat is None and not placed_items:
+        return Placed(events, "none")
+    return _place_in_cells(engine, events, mapping, items if placed_items else None)
+
+
+def _any(engine: Engine, column: Any) -> bool:
+    return bool(engine.to_pyarrow(column.count()).as_py())
+
+
+def _place_in_cells(engine: Engine, events: Any, mapping: Mapping, items: Any | None) -> Placed:
+    points = events.select("lat", "lon", events=1)
+    if items is not None:
+        points = points.union(items.select("lat", "lon", events=0))
+    points = points.filter(points.lat.notnull()).group_by("lat", "lon").aggregate(events=points.events.sum())
+    known = engine.to_pyarrow(points)
+    resolution = mapping.h3_resolution
+    if resolution is None:
+        resolution = choose_resolution(known, mapping.h3_events_per_cell)
+    cells, centres = _cells(engine, known, resolution)
+    placed = events.drop("location").left_join(cells, ["lat", "lon"]).drop("lat_right", "lon_right")
+    if items is None:
+        return Placed(placed, "h3", resolution, centres)
+    told = items.inner_join(cells.rename(cell="location"), ["lat", "lon"])
+    first = told.group_by(id="cell").aggregate(row=told.row.min())
+    nothing = ibis.literal(None, type="string")
+    listed = first.inner_join(centres, "id").mutate(label=nothing, text=nothing)
+    return Placed(placed, "h3", resolution, centres, listed, told.select("id", "since", location="cell"))
+
+
+def choose_resolution(points: pa.Table, wanted: int) -> int:
+    """The finest of `RESOLUTIONS` whose cells hold ``wanted`` events on average, else the coarsest.
+
+    Parameters
+    ----------
+    points
+        ``lat``, ``lon`` in degrees and ``events``, how many there are.
+    """
+    pairs = zip(points["lat"].to_pylist(), points["lon"].to_pylist(), strict=True)
+    total = pc.sum(points["events"]).as_py() or 0
+    cells = {h3.latlng_to_cell(lat, lon, RESOLUTIONS[0]) for lat, lon in pairs}
+    for resolution in RESOLUTIONS:
+        cells = {h3.cell_to_parent(cell, resolution) for cell in cells}
+        if total >= wanted * len(cells):
+            return resolution
+    return RESOLUTIONS[-1]
+
+
+def _cells(engine: Engine, points: pa.Table, resolution: int) -> tuple[Any, Any]:
+    """The H3 cells of distinct coordinates, ``lat`` and ``lon`` in degrees, named as written in hexadecimal.
 
     Returns
     -------
-    Table ``lat``, ``lon``, ``cell`` (the cell's id as written in hexadecimal), ``cell_lat``, ``cell_lon`` (its centre).
+    Tables ``lat``, ``lon``, ``location``, and ``id``, ``lat``, ``lon`` with the centre of each cell.
     """
-    distinct = coordinates.filter(coordinates.lat.notnull()).select("lat", "lon").distinct().to_pyarrow()
-    pairs = zip(distinct["lat"].to_pylist(), distinct["lon"].to_pylist(), strict=True)
-    cells = [h3.latlng_to_cell(lat, lon, resolution) for lat, lon in pairs]
-    centres = np.array([h3.cell_to_latlng(cell) for cell in cells], np.float64).reshape(-1, 2)
-    columns = {
-        "cell": pa.array([h3.int_to_str(cell) for cell in cells], pa.string()),
-        "cell_lat": centres[:, 0],
-        "cell_lon": centres[:, 1],
-    }
-    table = pa.table({"lat": distinct["lat"], "lon": distinct["lon"], **columns})
-    return connection.create_table(name, table, overwrite=True)
+    pairs = zip(points["lat"].to_pylist(), points["lon"].to_pylist(), strict=True)
+    cells = np.fromiter((h3.latlng_to_cell(lat, lon, resolution) for lat, lon in pairs), np.int64, len(points))
+    distinct, inverse = np.unique(cells, return_inverse=True)
+    names = pa.array([h3.int_to_str(int(cell)) for cell in distinct], pa.string())
+    centre = np.array([h3.cell_to_latlng(int(cell)) for cell in distinct], np.float64).reshape(-1, 2)
+    by_point = pa.table({"lat": points["lat"], "lon": points["lon"], "location": names.take(pa.array(inverse))})
+    by_cell = pa.table({"id": names, "lat": centre[:, 0], "lon": centre[:, 1]})
+    return engine.create_table("cells", by_point), engine.create_table("centres", by_cell)
 
 
 def near(lat: np.ndarray, lon: np.ndarray, first_seen: np.ndarray) -> pa.Table:

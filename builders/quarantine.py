@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
+from ibis import _
 
 from builders.checks import Check
-from builders.engine import materialise
-from builders.rows import Rows
+from builders.engine import Engine
+from builders.parts import Part
+from builders.rows import Rows, json_valid, rejected_lines, row_numbers
+from builders.sources import Source
 from graphrec.errors import InputError
 
 DUPLICATE = "duplicate row"
+BROKEN_LINE = "wrong number of fields"
+BLANK = "blank line"
+"""The reason that is none: such a line is not a row."""
 QUARANTINE = pa.schema(
     [
         ("file", pa.string()),
@@ -26,48 +34,84 @@ QUARANTINE = pa.schema(
 """Columns of quarantine.parquet."""
 
 
-def sift(
-    connection: Any, name: str, rows: Rows, table: Any, columns: dict[str, Any], checks: list[Check]
-) -> tuple[Any, pa.Table]:
-    """Part good rows from bad: the good ones as table ``name`` with ``columns``, the bad ones as `QUARANTINE`.
+@dataclass(frozen=True)
+class Sifted:
+    """A source's rows, good parted from bad."""
 
-    ``table`` holds the typed ``rows`` that ``columns`` and ``checks`` are expressions of. A row is set aside for the
-    first check that it fails.
+    part: Part
+    """All that could be read."""
+    read: int
+    """Rows of it."""
+    quarantine: pa.Table
+    """The bad ones and the lines that are no rows, see `QUARANTINE`."""
+    total: int
+    """Rows of the source, without blank lines."""
+
+
+def sift(
+    engine: Engine, name: str, rows: Rows, table: Any, columns: dict[str, Any], checks: list[Check], path: Path,
+    before: int = 0,
+) -> Sifted:  # fmt: skip
+    """Read a source once, to its end, into a part (see `builders.parts`); a row is set aside for its first failure.
+
+    Parameters
+    ----------
+    table
+        The rows or a view of them, which the ``checks`` are about.
+    columns
+        What is kept of it: deferred expressions.
+    path
+        Where the part is written.
+    before
+        Rows of the parts before it.
+
+    Raises InputError for a source without a row.
     """
-    failed = ibis.cases(*((check.bad, place) for place, check in enumerate(checks)), else_=-1)
-    value = ibis.cases(*((failed == place, check.value) for place, check in enumerate(checks)), else_=None)
-    bad = table.filter(failed >= 0).select("row", failed=failed, value=value).order_by("row").to_pyarrow()
-    good = materialise(connection, name, table.filter(failed < 0).select(**columns))
+    if rows.source.format == "jsonl":
+        checks = [*_line_checks(table.line), *checks]
+    failed = ibis.cases(*((check.bad, place) for place, check in enumerate(checks)), else_=None)
+    marked = engine.view(f"{name}_marked", table.mutate(failed=failed.cast("int8")))
+    value = ibis.cases(*((_.failed == place, check.value) for place, check in enumerate(checks)), else_=None)
+    number = ibis.literal(before, type="int64")
+    engine.materialise(f"{name}_kept", marked.select(**columns, failed=_.failed, value=value, before=number), path)
+    rejected = rejected_lines(engine, rows.source)
+    return _sifted(engine, rows.source, engine.read_parts(name, [path]), path, checks, rejected)
+
+
+def _line_checks(line: Any) -> list[Check]:
+    """Checks on lines of JSON."""
+    is_object = json_valid(line) & line.strip().startswith("{")
+    return [
+        Check(BLANK, None, line.strip().fill_null("") == "", _.line),
+        Check("not a JSON object", None, ~is_object, _.line),
+    ]
+
+
+def _sifted(engine: Engine, source: Source, table: Any, path: Path, checks: list[Check], rejected: pa.Table) -> Sifted:
+    failed = table.filter(table.failed.notnull()).select("file_row_number", "failed", "value")
+    bad = engine.to_pyarrow(failed.order_by("file_row_number"))
+    part = Part(path, source.name, rejected["row"].to_numpy())
+    read, broken = part.rows, len(rejected)
+    if not read + broken:
+        raise InputError(f"{source.path}: the file has a header but no row; a log with one row an event expected")
     failed_rows = quarantine(
-        rows.source.name,
-        bad["row"],
-        pc.take(pa.array([check.column for check in checks]), bad["failed"]),
-        pc.take(pa.array([check.reason for check in checks]), bad["failed"]),
+        source.name,
+        row_numbers(bad["file_row_number"].to_numpy() + 1, part.rejected),
+        pc.take(pa.array([check.column for check in checks], pa.string()), bad["failed"]),
+        pc.take(pa.array([check.reason for check in checks], pa.string()), bad["failed"]),
         bad["value"],
     )
-    rejected = rows.rejected
-    nothing = pa.nulls(len(rejected), pa.string())
-    lines = quarantine(rows.source.name, rejected["row"], nothing, rejected["reason"], rejected["value"])
-    return good, pa.concat_tables([failed_rows, lines]).sort_by("row")
+    blank = pc.equal(failed_rows["reason"], BLANK)
+    nothing, reason = pa.nulls(broken, pa.string()), pa.array([BROKEN_LINE] * broken, pa.string())
+    lines = quarantine(source.name, rejected["row"], nothing, reason, rejected["value"])
+    set_aside = pa.concat_tables([failed_rows.filter(pc.invert(blank)), lines]).sort_by("row")
+    return Sifted(part, read, set_aside, read + broken - (pc.sum(blank).as_py() or 0))
 
 
-def quarantine(file: str, row: Any, column: Any, reason: Any, value: Any) -> pa.Table:
+def quarantine(file: str | pa.Array, row: Any, column: Any, reason: Any, value: Any) -> pa.Table:
     """Rows for quarantine.parquet."""
-    return pa.table([pa.array([file] * len(row), pa.string()), row, column, reason, value], schema=QUARANTINE)
-
-
-def set_aside_duplicates(connection: Any, name: str, events: Any, files: list[str]) -> tuple[Any, pa.Table]:
-    """Keep the first of rows that are the same in every column; the others go to quarantine."""
-    same = ibis.window(group_by=["user", "item", "time", "content"], order_by=["file", "row"])
-    ranked = events.mutate(copy=ibis.row_number().over(same), first_row=events.row.first().over(same))
-    ranked = materialise(connection, f"{name}_ranked", ranked)
-    kept = materialise(connection, name, ranked.filter(ranked["copy"] == 0).drop("copy", "first_row", "content"))
-    again = ranked.filter(ranked["copy"] > 0).order_by("file", "row").select("file", "row", "first_row").to_pyarrow()
-    connection.drop_table(f"{name}_ranked")
-    value = pa.array([f"same as row {first}" for first in again["first_row"].to_pylist()], pa.string())
-    reason = pa.array([DUPLICATE] * len(again), pa.string())
-    file = pc.take(pa.array(files, pa.string()), again["file"])
-    return kept, pa.table([file, again["row"], pa.nulls(len(again), pa.string()), reason, value], schema=QUARANTINE)
+    files = pa.array([file] * len(row), pa.string()) if isinstance(file, str) else file
+    return pa.table([files, row, column, reason, value], schema=QUARANTINE)
 
 
 def counts_by_reason(rows: pa.Table) -> dict[str, int]:
@@ -76,21 +120,22 @@ def counts_by_reason(rows: pa.Table) -> dict[str, int]:
     return {entry["values"]: entry["counts"] for entry in sorted(counts, key=lambda entry: -entry["counts"])}
 
 
-def refuse_if_most_are_bad(rows: pa.Table, total: int, where: str) -> None:
-    """Raise InputError, with the commonest reason and an example, if more than half of ``total`` rows are bad.
+def refuse_too_many(rows: pa.Table, total: int, most: float, where: str) -> None:
+    """Raise InputError, with the commonest reason and an example, if more than the share ``most`` of all rows is bad.
 
     A row that only repeats another is not bad.
     """
     bad = rows.filter(pc.not_equal(rows["reason"], DUPLICATE))
-    if 2 * len(bad) <= total:
+    if len(bad) <= most * total:
         return
     reason, count = next(iter(counts_by_reason(bad).items()))
     example = first_example(bad, reason)
     column = f"{example['column']}=" if example["column"] else ""
+    allow = "" if 2 * len(bad) > total else f", or allow them with '--max-bad {100 * len(bad) / total + 0.05:.1f}%'"
     raise InputError(
-        f"{where}: {len(bad):,} of {total:,} rows cannot be used, mostly: {reason} ({count:,}), such as "
-        f"{column}{example['value']!r} in row {example['row']} of {example['file']}; correct the mapping or the log "
-        "('graphrec inspect' shows what is in it)"
+        f"{where}: {len(bad):,} of {total:,} rows cannot be used, more than {most:.1%}; mostly: {reason} ({count:,}), "
+        f"such as {column}{example['value']!r} in row {example['row']} of {example['file']}; correct the mapping or the "
+        f"log ('graphrec inspect' shows what is in it){allow}"
     )
 
 

@@ -1,4 +1,4 @@
-"""The rows of a source in the engine: every column as text, every row with its number."""
+"""The rows of a source as the engine sees them: every column as text, nothing read before it is asked for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import ibis
 import numpy as np
 import pyarrow as pa
 
-from builders.engine import engine_errors, materialise, run
+from builders.engine import Engine, engine_errors
 from builders.sources import Source
 from graphrec.errors import InputError
 
@@ -24,8 +24,8 @@ LINE_END = "\x1e"
 
 
 @ibis.udf.scalar.builtin
-def json_extract_string(document: str, path: str) -> str:
-    """A value of a JSON object as text (the engine's own function)."""
+def json_extract_string(document: str, path: list[str]) -> list[str]:
+    """Values of a JSON object as texts (the engine's own function)."""
 
 
 @ibis.udf.scalar.builtin
@@ -35,49 +35,79 @@ def json_valid(document: str) -> bool:
 
 @dataclass(frozen=True)
 class Rows:
-    """A source's rows in the engine."""
+    """A source's rows, not yet read."""
 
     source: Source
     """Where they come from."""
     table: Any
-    """Columns ``c0``, ``c1``, ... (text, null where empty) in the source's order, and ``row`` from 1."""
-    rejected: pa.Table
-    """Lines that are no rows: ``row``, ``reason``, ``value``."""
-
-    def __len__(self) -> int:
-        return int(self.table.count().to_pyarrow().as_py())
-
-    @property
-    def total(self) -> int:
-        """Lines of the file, those that are no rows included."""
-        return len(self) + len(self.rejected)
+    """Columns ``c0``, ``c1``, ... (text, null where empty) in the source's order; of JSON also ``line``."""
 
     def __getitem__(self, name: str) -> Any:
         """The expression of a column by its name in the file."""
         return self.table[f"c{self.source.columns.index(name)}"]
 
-    def sample(self) -> dict[str, list[str]]:
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The expressions of all columns by their names in the file."""
+        return {name: self.table[f"c{place}"] for place, name in enumerate(self.source.columns)}
+
+    def sample(self, engine: Engine) -> dict[str, list[str]]:
         """Values of the first rows by column, without those that are missing."""
-        head = self.table.filter(self.table.row <= SAMPLE_ROWS).to_pyarrow()
+        with engine_errors(str(self.source.path)):
+            head = engine.to_pyarrow(self.table.limit(SAMPLE_ROWS))
+            _rejects(engine, self.source)
         return {name: head[f"c{place}"].drop_null().to_pylist() for place, name in enumerate(self.source.columns)}
 
 
-def read(connection: Any, source: Source, name: str) -> Rows:
-    """Read a whole source into the table ``name``.
-
-    Raises InputError for a source without a row.
-    """
-    reader = {"csv": _read_csv, "jsonl": _read_json, "parquet": _read_parquet}[source.format]
+def scan(engine: Engine, source: Source, name: str) -> Rows:
+    """The rows of a source, to be read when an expression over them runs; ``name`` is the table's in the engine."""
+    reader = {"csv": _scan_csv, "jsonl": _scan_json, "parquet": _scan_parquet}[source.format]
     with engine_errors(str(source.path)):
-        rows = reader(connection, source, name)
-    if not rows.total:
-        raise InputError(f"{source.path}: the file has a header but no row; a log with one row an event expected")
-    return rows
+        return Rows(source, reader(engine, source, name))
 
 
-def _read_csv(connection: Any, source: Source, name: str) -> Rows:
-    scan = connection.read_csv(
+def rejected_lines(engine: Engine, source: Source) -> pa.Table:
+    """Lines that the scan which has just ended could not cut into fields: ``row`` from 1, rising, and ``value``.
+
+    Raises InputError where a quote that is not closed has swallowed lines that the engine no longer tells.
+    """
+    errors = _rejects(engine, source)
+    if errors is None:
+        return pa.table({"row": pa.array([], pa.int64()), "value": pa.array([], pa.string())})
+    _refuse_lost_lines(source, errors)
+    lines = {}  # a line with several errors counts once; one that spans several is taken apart
+    for line, text in zip(errors["line"].to_pylist(), errors["csv_line"].to_pylist(), strict=True):
+        lines.update(dict(enumerate(text.strip("\r\n").splitlines(), start=line - source.header)))
+    table = pa.table({"row": pa.array(lines.keys(), pa.int64()), "value": pa.array(lines.values(), pa.string())})
+    return table.sort_by("row")
+
+
+def row_numbers(place: np.ndarray, rejected: np.ndarray) -> np.ndarray:
+    """Row in the file, from 1, of the rows at ``place`` among those that could be read, from 1.
+
+    Parameters
+    ----------
+    rejected
+        Rows that could not be read, rising.
+    """
+    read_before = rejected - np.arange(len(rejected))  # the place that the next row read has
+    return place + np.searchsorted(read_before, place, side="right")
+
+
+def _rejects(engine: Engine, source: Source) -> pa.Table | None:
+    """What the engine noted of lines that it could not read, taken from it; None where it notes nothing."""
+    if source.format != "csv":
+        return None
+    errors = engine.to_pyarrow(engine.backend.table("reject_errors").order_by("line"))
+    engine.run("DROP TABLE reject_errors")
+    engine.run("DROP TABLE reject_scans")
+    return errors
+
+
+def _scan_csv(engine: Engine, source: Source, name: str) -> Any:
+    return engine.backend.read_csv(
         str(source.readable),
+        table_name=name,
         auto_detect=False,
         delim=source.delimiter,
         quote=source.quote,
@@ -87,21 +117,9 @@ def _read_csv(connection: Any, source: Source, name: str) -> Rows:
         columns={f"c{place}": "VARCHAR" for place in range(len(source.columns))},
         store_rejects=True,
     )
-    table = materialise(connection, name, scan)
-    errors = connection.table("reject_errors").order_by("line").to_pyarrow()
-    run(connection, "DROP TABLE reject_errors")
-    run(connection, "DROP TABLE reject_scans")
-    _refuse_lost_lines(source, errors)
-    lines = {}  # a line with several errors counts once; one that spans several is taken apart
-    for line, text in zip(errors["line"].to_pylist(), errors["csv_line"].to_pylist(), strict=True):
-        lines.update(dict(enumerate(text.splitlines(), start=line - source.header)))
-    row = np.fromiter(lines, np.int64, len(lines))
-    rejected = _rejected(row, "wrong number of fields", pa.array(list(lines.values()), pa.string()))
-    return Rows(source, _numbered(connection, table, row, name), rejected)
 
 
 def _refuse_lost_lines(source: Source, errors: pa.Table) -> None:
-    """Raise InputError where a quote that is not closed has swallowed lines that the engine no longer tells."""
     for error in errors.to_pylist():
         text = error["csv_line"]
         lost = error["error_type"] == UNCLOSED and "\n" in text.rstrip("\n")
@@ -113,9 +131,10 @@ def _refuse_lost_lines(source: Source, errors: pa.Table) -> None:
             )
 
 
-def _read_json(connection: Any, source: Source, name: str) -> Rows:
-    scan = connection.read_csv(
+def _scan_json(engine: Engine, source: Source, name: str) -> Any:
+    lines = engine.backend.read_csv(
         str(source.readable),
+        table_name=f"{name}_lines",
         auto_detect=False,
         delim=LINE_END,
         quote="",
@@ -125,43 +144,24 @@ def _read_json(connection: Any, source: Source, name: str) -> Rows:
         columns={"line": "VARCHAR"},
         max_line_size=1 << 26,
     )
-    lines = _numbered(
-        connection, materialise(connection, f"{name}_lines", scan), np.empty(0, np.int64), f"{name}_lines"
+    is_object = json_valid(lines.line) & lines.line.strip().startswith("{")
+    paths = ibis.array([_json_path(key) for key in source.columns])
+    fields = engine.view(
+        f"{name}_fields", lines.mutate(fields=json_extract_string(is_object.ifelse(lines.line, None), paths))
     )
-    lines = lines.filter(lines.line.strip() != "")
-    good = json_valid(lines.line) & lines.line.strip().startswith("{")
-    bad = lines.filter(~good).select("row", "line").order_by("row").to_pyarrow()
-    keys = {f"c{place}": json_extract_string(lines.line, _json_path(key)) for place, key in enumerate(source.columns)}
-    table = materialise(connection, name, lines.filter(good).select("row", **keys))
-    return Rows(source, table, _rejected(bad["row"].to_numpy(), "not a JSON object", bad["line"]))
+    keys = {f"c{place}": fields.fields[place] for place in range(len(source.columns))}
+    return engine.view(name, fields.select("line", **keys))
 
 
-def _read_parquet(connection: Any, source: Source, name: str) -> Rows:
-    scan = connection.read_parquet(str(source.readable))
-    text = {f"c{place}": scan[place].cast("string") for place in range(len(source.columns))}
-    table = materialise(connection, name, scan.select(**text))
-    nothing = np.empty(0, np.int64)
-    return Rows(source, _numbered(connection, table, nothing, name), _rejected(nothing, "", pa.array([], pa.string())))
+def _scan_parquet(engine: Engine, source: Source, name: str) -> Any:
+    table = engine.backend.read_parquet(str(source.readable), table_name=f"{name}_file")
+    text = {f"c{place}": table[place].cast("string") for place in range(len(source.columns))}
+    return engine.view(name, table.select(**text))
 
 
 def _compression(source: Source) -> str:
-    return "gzip" if source.compression == "gzip" and source.readable == source.path else "none"
+    return source.compression if source.readable == source.path else "none"
 
 
 def _json_path(key: str) -> str:
     return '$."' + key.replace('"', '\\"') + '"'
-
-
-def _rejected(row: np.ndarray, reason: str, value: pa.Array | pa.ChunkedArray) -> pa.Table:
-    reasons = pa.array([reason] * len(row), pa.string())
-    return pa.table({"row": pa.array(row, pa.int64()), "reason": reasons, "value": value.cast(pa.string())})
-
-
-def _numbered(connection: Any, table: Any, rejected: np.ndarray, name: str) -> Any:
-    """The table with ``row``: the place among all rows of the file, counting those that were rejected."""
-    if not len(rejected):
-        return table.mutate(row=table.rowid() + 1)
-    count = int(table.count().to_pyarrow().as_py())
-    row = np.setdiff1d(np.arange(1, count + int(rejected.max()) + 1), rejected)[:count]
-    rows = connection.create_table(f"{name}_rows", pa.table({"place": np.arange(count), "row": row}), overwrite=True)
-    return table.mutate(place=table.rowid()).inner_join(rows, "place").drop("place")
