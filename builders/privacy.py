@@ -83,7 +83,7 @@ class Privacy(BaseModel):
         """
         risk = {name: found.to_json() for name, found in (("before", before), ("after", after)) if found}
         return {
-            **self.model_dump(exclude_none=True),
+            **self.model_dump(exclude_defaults=True),
             **({"key": Key.from_environment().fingerprint} if self.pseudonyms else {}),
             **({"dropped": dropped} if self.places else {}),
             **({"risk": risk} if risk else {}),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os.path import normpath
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,9 @@ from cli.console import (
     table,
 )
 
+if TYPE_CHECKING:
+    from graphrec.reidentification import Risk
+
 
 def info(
     path: Annotated[Path, typer.Argument(metavar="GRAPH_OR_RUN", help="A graph or run directory.")],
@@ -37,7 +40,9 @@ def info(
     is_run = (path / "config.yaml").is_file()
     manifest = _read_run(path) if is_run else _read_graph(path)
     if as_json:
-        print_json({"path": str(path), "type": "run" if is_run else "graph", **manifest})
+        risks = {} if is_run else {when: risk.to_json() for when, risk in _risks(path, manifest).items()}
+        added = {"risk": risks} if risks else {}
+        print_json({"path": str(path), "type": "run" if is_run else "graph", **manifest, **added})
         return
     try:
         (_show_run if is_run else _show_graph)(path, manifest)
@@ -81,6 +86,8 @@ def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
                 "mapping": _flat(manifest.get("mapping")),
                 "protocol": _flat(manifest.get("protocol")),
                 "quarantined": _flat(manifest.get("quarantined")) or "none",
+                "privacy": _flat({k: v for k, v in (manifest.get("privacy") or {}).items() if k != "risk"}) or "none",
+                **_risk_facts(path, manifest),
                 "hash": manifest.get("hash"),
                 "created": manifest.get("created"),
             },
@@ -89,6 +96,22 @@ def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
     sources = [(source["name"], source["rows"], size(source["bytes"])) for source in manifest.get("sources", [])]
     console.print("", table("sources", ("file", "rows", "size"), sources))
     next_step(f"graphrec train {path} --out {path.parent / 'run'}")
+
+
+def _risks(path: Path, manifest: Mapping[str, Any]) -> dict[str, Risk]:
+    """The risk of the log as it came, where the manifest knows it, and that of the graph."""
+    from graphrec.reidentification import Risk, risk_of
+
+    found = {when: Risk.of(counts) for when, counts in ((manifest.get("privacy") or {}).get("risk") or {}).items()}
+    if "after" not in found and (path / "events.parquet").is_file():
+        found["after"] = risk_of(path)
+    return found
+
+
+def _risk_facts(path: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
+    names = {"before": "risk before", "after": "risk"}
+    risks = _risks(path, manifest)
+    return {names[when]: str(risks[when]) for when in names if when in risks}
 
 
 def _split(counts: Mapping[str, int], split: Mapping[str, Any]) -> str:

@@ -56,8 +56,11 @@ class Risk:
 
     @staticmethod
     def of(values: Mapping[str, Any]) -> Risk:
-        """The counts out of a manifest."""
-        return Risk(**{name: int(values[name]) for name in Risk.__dataclass_fields__})
+        """The counts out of a manifest; GraphError if they are not there."""
+        try:
+            return Risk(**{name: int(values[name]) for name in Risk.__dataclass_fields__})
+        except (KeyError, TypeError, ValueError) as error:
+            raise GraphError(f"manifest.json: the risk as counts of users expected ({error!r}); build again") from error
 
 
 def measure(
@@ -96,10 +99,10 @@ def hours_of_week(time: NDArray[np.integer[Any]], utc_offset: NDArray[np.integer
 
 def _dense(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """The values, or codes of them where they are too large to be put together with others in 64 bits."""
-    values = np.asarray(values, np.int64)
     if values.min() >= 0 and values.max() < 2**27:  # 2^27 users times 2^27 cells times 168 hours is below 2^63
-        return values
-    return np.asarray(np.unique(values, return_inverse=True)[1], np.int64)
+        return values.astype(np.int64)
+    codes: NDArray[np.int64] = np.unique(values, return_inverse=True)[1].astype(np.int64)
+    return codes
 
 
 def _top(user: NDArray[np.int64], pair: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
