@@ -33,7 +33,7 @@ class TableMapping(Layout):
     label: str | None = None
     """A short name for people."""
     text: str | None = None
-    """Template of what the text encoder reads."""
+    """Template of what the text encoder reads; empty: nothing, even where there are words."""
     lat: str | None = None
     """Latitude in degrees."""
     lon: str | None = None
@@ -96,7 +96,7 @@ def _complete(engine: Engine, kind: str, rows: Rows, given: TableMapping, mappin
             raise MappingError(
                 f"{kind}_{key}: {where} has no column {column!r}{nearest(column, names)}; it has {', '.join(names)}"
             )
-    if found.text is not None:
+    if found.text:
         check_fields(found.text, f"{kind}_text", names, where)
     if found.id is None:
         raise MappingError(
@@ -104,7 +104,7 @@ def _complete(engine: Engine, kind: str, rows: Rows, given: TableMapping, mappin
             f"say which in a mapping, such as '{kind}_id: {names[0]}'"
         )
     alone = (found.lat is None) != (found.lon is None)
-    text = found.text or default_template(rows.sample(engine), found.id)
+    text = default_template(rows.sample(engine), found.id) if found.text is None else found.text
     return found.model_copy(update={"text": text, **({"lat": None, "lon": None} if alone else {})})
 
 

@@ -18,11 +18,14 @@ _TYPED = re.compile(r"(?<=.):(token|float)(_seq)?\s*$")
 
 def parse(lines: Sequence[str], delimiter: str, quote: str) -> list[list[str]]:
     """The fields of each line; lines without any are left out."""
-    if len(delimiter) > 1:
-        return [line.split(delimiter) for line in lines if line]
-    if quote:
-        return [fields for fields in csv.reader(lines, delimiter=delimiter, quotechar=quote) if fields]
-    return [fields for fields in csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE) if fields]
+    if len(delimiter) == 1:
+        plain = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+        read = csv.reader(lines, delimiter=delimiter, quotechar=quote) if quote else plain
+        try:
+            return [fields for fields in read if fields]
+        except csv.Error:  # a field longer than Python reads
+            pass
+    return [line.split(delimiter) for line in lines if line]
 
 
 def detect_delimiter(lines: Sequence[str], quote: str) -> str:

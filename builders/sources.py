@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from builders.compression import chunks, compression_of, open_bytes, refuse_tar, unpack
 from builders.dialect import column_names, detect_delimiter, detect_header, parse
@@ -46,6 +46,20 @@ class Layout(BaseModel):
     """What fields are quoted with; empty for none."""
     lists: bool = False
     """Each line is a list: a user, then the items of that user; read as a table of pairs."""
+
+    @field_validator("delimiter")
+    @classmethod
+    def _short(cls, delimiter: str | None) -> str | None:
+        if delimiter is not None and (not 1 <= len(delimiter) <= 4 or set(delimiter) & set("\r\n\0")):
+            raise ValueError("one to four characters that do not end a line expected")
+        return delimiter
+
+    @field_validator("quote")
+    @classmethod
+    def _one_character(cls, quote: str) -> str:
+        if len(quote) > 1 or not quote.isascii() or quote in ("\r", "\n", "\0"):
+            raise ValueError("one character that does not end a line, or none, expected")
+        return quote
 
 
 @dataclass(frozen=True)

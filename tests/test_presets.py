@@ -71,7 +71,7 @@ def test_the_files_of_a_split_are_known_by_name_whatever_their_order(tmp_path: P
     found = find_files("nyc-getnext", files)
     assert [path.name for path in found.logs] == ["NYC_train.csv", "NYC_val.csv", "NYC_test.csv"]
     assert found.items == tmp_path / "venues.csv"
-    with pytest.raises(GraphrecError, match=r"NYC_train.csv\*.* expected, got NYC_test.csv"):
+    with pytest.raises(GraphrecError, match=r"NYC_train.csv, .* expected, got NYC_test.csv"):
         find_files("nyc-getnext", files[:1])
 
 

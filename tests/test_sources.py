@@ -10,35 +10,56 @@ import lzma
 import tarfile
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+import ibis
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ibis import _
 
+from builders.checks import Check
 from builders.encoding import detect_encoding
 from builders.engine import connect
 from builders.lists import write_pairs
 from builders.literals import as_json
-from builders.rows import Rows, read
-from builders.sources import Layout, detect, expand
+from builders.quarantine import sift
+from builders.rows import row_numbers, scan
+from builders.sources import Layout, Source, detect, expand
 from graphrec.errors import GraphrecError, InputError
 
 ROWS = [("anna", "café", "2024-01-01"), ("ben", "bar", "2024-01-02"), ("cleo", "a, b", "2024-01-03")]
 
 
-def open_rows(path: Path, tmp_path: Path, **layout: object) -> Rows:
+@dataclass(frozen=True)
+class Read:
+    """A file as the engine read it."""
+
+    source: Source
+    values: list[tuple[str | None, ...]]
+    rows: list[int]
+    bad: dict[int, str]
+
+
+def read(path: Path, tmp_path: Path, **layout: object) -> Read:
     scratch = tmp_path / "scratch"
     scratch.mkdir(exist_ok=True)
-    return read(connect(scratch), detect(path, Layout.model_validate(layout), scratch), "raw")
-
-
-def values(rows: Rows) -> list[tuple[str, ...]]:
-    table = rows.table.order_by("row").to_pyarrow()
-    return list(zip(*(table[f"c{place}"].to_pylist() for place in range(len(rows.source.columns))), strict=True))
+    engine, source = connect(scratch), detect(path, Layout.model_validate(layout), scratch)
+    rows = scan(engine, source, "raw")
+    names = [f"c{place}" for place in range(len(source.columns))]
+    never = Check("never", None, ibis.literal(value=False), ibis.literal(""))
+    sifted = sift(engine, "all", rows, rows.table, {name: _[name] for name in names}, [never], scratch / "part")
+    table = pq.read_table(sifted.part.path)
+    place = np.flatnonzero(table["failed"].is_null().to_numpy()) + 1
+    good = table.filter(table["failed"].is_null())
+    values = list(zip(*(good[name].to_pylist() for name in names), strict=True))
+    bad = dict(zip(sifted.quarantine["row"].to_pylist(), sifted.quarantine["value"].to_pylist(), strict=True))
+    return Read(source, values, row_numbers(place, sifted.part.rejected).tolist(), bad)
 
 
 def delimited(delimiter: str) -> str:
@@ -80,8 +101,8 @@ TEXTS = {
 @pytest.mark.parametrize("name", TEXTS)
 def test_text_is_read_as_it_was_written(name: str, packed: str, tmp_path: Path) -> None:
     content, form, encoding = TEXTS[name]
-    rows = open_rows(write(tmp_path / f"log{packed}", content), tmp_path)
-    assert values(rows) == ROWS
+    rows = read(write(tmp_path / f"log{packed}", content), tmp_path)
+    assert rows.values == ROWS
     assert (rows.source.format, rows.source.encoding) == (form, encoding)
     assert rows.source.columns == ("user", "item", "time")
 
@@ -91,26 +112,22 @@ def test_parquet_is_read_as_text(packed: str, tmp_path: Path) -> None:
     plain = tmp_path / "log.parquet"
     pq.write_table(pa.table({"user": [1, None], "item": ["a", "b"], "time": [1.5, 2.0]}), plain)
     path = write(tmp_path / "log.parquet.gz", plain.read_bytes()) if packed else plain
-    assert values(open_rows(path, tmp_path)) == [("1", "a", "1.5"), (None, "b", "2.0")]
+    assert read(path, tmp_path).values == [("1", "a", "1.5"), (None, "b", "2.0")]
 
 
 def test_a_first_line_of_values_is_no_header(tmp_path: Path) -> None:
     path = write(tmp_path / "u.data", b"196\t242\t3\t881250949\n186\t302\t3\t891717742\n")
-    rows = open_rows(path, tmp_path)
+    rows = read(path, tmp_path)
     assert not rows.source.header
     assert rows.source.columns == ("column1", "column2", "column3", "column4")
-    assert len(rows) == 2
+    assert len(rows.values) == 2
 
 
 def test_broken_lines_keep_the_numbers_of_the_others(tmp_path: Path) -> None:
     path = write(tmp_path / "log.csv", b"a,b\n1,x\n2\n3,y\n4,z,more\n5,w\n")
-    rows = open_rows(path, tmp_path)
-    table = rows.table.order_by("row").to_pyarrow()
-    assert list(zip(table["row"].to_pylist(), table["c0"].to_pylist(), strict=True)) == [(1, "1"), (3, "3"), (5, "5")]
-    assert rows.rejected.to_pylist() == [
-        {"row": 2, "reason": "wrong number of fields", "value": "2"},
-        {"row": 4, "reason": "wrong number of fields", "value": "4,z,more"},
-    ]
+    rows = read(path, tmp_path)
+    assert list(zip(rows.rows, rows.values, strict=True)) == [(1, ("1", "x")), (3, ("3", "y")), (5, ("5", "w"))]
+    assert rows.bad == {2: "2", 4: "4,z,more"}
 
 
 def test_a_quote_that_is_never_closed_loses_no_row_in_silence(tmp_path: Path) -> None:
@@ -118,24 +135,24 @@ def test_a_quote_that_is_never_closed_loses_no_row_in_silence(tmp_path: Path) ->
     lines[1_000] = '"1000,x'
     path = write(tmp_path / "log.csv", ("a,b\n" + "\n".join(lines) + "\n").encode())
     with pytest.raises(GraphrecError, match=r"a quote in row 1001 is never closed.*quote: "):
-        open_rows(path, tmp_path)
-    rows = open_rows(path, tmp_path, quote="")
-    assert values(rows)[1_000] == ('"1000', "x")
-    assert len(rows) == 3_000
+        read(path, tmp_path)
+    rows = read(path, tmp_path, quote="")
+    assert rows.values[1_000] == ('"1000', "x")
+    assert len(rows.values) == 3_000
 
 
 def test_a_line_with_an_open_quote_at_the_end_is_set_aside(tmp_path: Path) -> None:
-    rows = open_rows(write(tmp_path / "log.csv", b'a,b\n1,x\n2,"y\n'), tmp_path)
-    assert values(rows) == [("1", "x")]
-    assert rows.rejected["value"].to_pylist() == ['2,"y']
+    rows = read(write(tmp_path / "log.csv", b'a,b\n1,x\n2,"y\n'), tmp_path)
+    assert rows.values == [("1", "x")]
+    assert rows.bad == {2: '2,"y'}
 
 
 def test_json_lines_that_are_no_objects_are_set_aside(tmp_path: Path) -> None:
     path = write(tmp_path / "log.jsonl", b'{"user": 1, "item": "a"}\nnot json\n\n[1]\n{"user": 2, "more key": true}\n')
-    rows = open_rows(path, tmp_path)
+    rows = read(path, tmp_path)
     assert rows.source.columns == ("user", "item", "more key")
-    assert values(rows) == [("1", "a", None), ("2", None, "true")]
-    assert rows.rejected["row"].to_pylist() == [2, 4]
+    assert rows.values == [("1", "a", None), ("2", None, "true")]
+    assert rows.bad == {2: "not json", 4: "[1]"}
 
 
 LITERALS = (
@@ -152,15 +169,15 @@ LITERALS = (
 
 @pytest.mark.parametrize("packed", PACKERS)
 def test_python_literals_are_read_as_json_and_never_run(packed: str, tmp_path: Path) -> None:
-    rows = open_rows(write(tmp_path / f"steam_reviews.json{packed}", LITERALS.encode()), tmp_path)
+    rows = read(write(tmp_path / f"steam_reviews.json{packed}", LITERALS.encode()), tmp_path)
     assert rows.source.columns == ("user", "hours", "early", "tags", "note")
-    assert values(rows) == [
+    assert rows.values == [
         ("café ☕", "0.5", "false", '["a","it\'s"]', None),
         ("\\d", "2", None, None, None),
         ("json", "3", None, None, None),
     ]
-    assert rows.rejected["row"].to_pylist() == [2, 5, 6, 7]
-    assert rows.rejected["value"].to_pylist()[1] == "{'user': __import__('os').getcwd()}"
+    assert list(rows.bad) == [2, 5, 6, 7]
+    assert rows.bad[5] == "{'user': __import__('os').getcwd()}"
 
 
 @pytest.mark.parametrize("line", ["-" * 99_999 + "1", "1+" * 99_999 + "1", "[" * 99_999, "not " * 99_999 + "1"])
@@ -170,27 +187,27 @@ def test_literals_that_overtax_python_stay_as_they_are(line: str) -> None:
 
 def test_json_with_one_odd_line_is_left_as_it_is(tmp_path: Path) -> None:
     path = write(tmp_path / "log.jsonl", b'{"user": 1}\n{\'user\': 2}\n{"user": 3}\n')
-    rows = open_rows(path, tmp_path)
+    rows = read(path, tmp_path)
     assert rows.source.readable == path
-    assert (values(rows), rows.rejected["row"].to_pylist()) == ([("1",), ("3",)], [2])
+    assert (rows.values, rows.bad) == ([("1",), ("3",)], {2: "{'user': 2}"})
 
 
 @pytest.mark.parametrize("packed", PACKERS)
 def test_lists_are_read_as_pairs(packed: str, tmp_path: Path) -> None:
     path = write(tmp_path / f"train.txt{packed}", b"0 5 6 \n\n1\n2 5\t7\r\n  3  8")
-    rows = open_rows(path, tmp_path, lists=True)
+    rows = read(path, tmp_path, lists=True)
     assert rows.source.columns == ("user", "item")
-    assert values(rows) == [("0", "5"), ("0", "6"), ("2", "5"), ("2", "7"), ("3", "8")]
+    assert rows.values == [("0", "5"), ("0", "6"), ("2", "5"), ("2", "7"), ("3", "8")]
 
 
 def test_lists_may_have_a_delimiter_and_names(tmp_path: Path) -> None:
     path = write(tmp_path / "train.csv", b"u 1,a,b\nu 2,c\n")
-    rows = open_rows(path, tmp_path, lists=True, delimiter=",", columns=("who", "what"))
-    assert values(rows) == [("u 1", "a"), ("u 1", "b"), ("u 2", "c")]
+    rows = read(path, tmp_path, lists=True, delimiter=",", columns=("who", "what"))
+    assert rows.values == [("u 1", "a"), ("u 1", "b"), ("u 2", "c")]
     with pytest.raises(GraphrecError, match="no line with two ids"):
-        open_rows(path, tmp_path, lists=True, delimiter=";")
+        read(path, tmp_path, lists=True, delimiter=";")
     with pytest.raises(GraphrecError, match=r"names of two columns.*got columns: who"):
-        open_rows(path, tmp_path, lists=True, columns=("who",))
+        read(path, tmp_path, lists=True, columns=("who",))
 
 
 @given(
@@ -210,16 +227,16 @@ def test_lists_are_read_whole_wherever_the_pieces_are_cut(lists: list[list[int]]
 
 def test_the_types_of_recboles_fields_are_no_part_of_their_names(tmp_path: Path) -> None:
     path = write(tmp_path / "ml.inter", b"user_id:token\titem_id:token\trating:float\tgenre:token_seq\n1\t2\t3\ta b\n")
-    rows = open_rows(path, tmp_path)
+    rows = read(path, tmp_path)
     assert rows.source.columns == ("user_id", "item_id", "rating", "genre")
-    assert values(rows) == [("1", "2", "3", "a b")]
+    assert rows.values == [("1", "2", "3", "a b")]
     other = write(tmp_path / "other.tsv", b"user_id:token\tname\n1\t2\n")
-    assert open_rows(other, tmp_path).source.columns == ("user_id:token", "name")  # not the whole header
+    assert read(other, tmp_path).source.columns == ("user_id:token", "name")  # not the whole header
 
 
 def test_columns_may_differ_by_case_only(tmp_path: Path) -> None:
-    rows = open_rows(write(tmp_path / "log.csv", b"id,ID,row\n1,2,3\n"), tmp_path)
-    assert values(rows) == [("1", "2", "3")]
+    rows = read(write(tmp_path / "log.csv", b"id,ID,row\n1,2,3\n"), tmp_path)
+    assert rows.values == [("1", "2", "3")]
 
 
 def test_globs_and_paths_are_taken_in_order_and_once(tmp_path: Path) -> None:
@@ -266,7 +283,7 @@ def test_what_cannot_be_read_is_refused_in_one_line(name: str, tmp_path: Path) -
     content, words = BROKEN[name]
     header = {"header": True} if name == "twice.csv" else {}
     with pytest.raises(GraphrecError, match=words) as caught:
-        open_rows(write(tmp_path / name, content), tmp_path, **header)
+        read(write(tmp_path / name, content), tmp_path, **header)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -284,7 +301,7 @@ def test_a_cut_off_file_is_refused(packed: str, tmp_path: Path) -> None:
 def test_packed_files_put_together_are_one(packed: str, tmp_path: Path) -> None:
     path = tmp_path / f"log.csv{packed}"
     path.write_bytes(PACKERS[packed](b"user,item\n1,a\n") + PACKERS[packed](b"2,b\n"))
-    assert values(open_rows(path, tmp_path)) == [("1", "a"), ("2", "b")]
+    assert read(path, tmp_path).values == [("1", "a"), ("2", "b")]
 
 
 @pytest.mark.parametrize("packed", PACKERS)
@@ -310,12 +327,12 @@ def test_utf8_is_found_wherever_the_pieces_are_cut(text: str, size: int, broken:
 def test_an_encoding_that_was_named_wrongly_says_where(tmp_path: Path) -> None:
     path = write(tmp_path / "log.csv", "user,item\nanna,bar\nben,café\n".encode("latin-1"))
     with pytest.raises(GraphrecError, match=r"byte 0xe9 in line 3 is not UTF-8.*encoding: latin-1"):
-        open_rows(path, tmp_path, encoding="utf-8")
+        read(path, tmp_path, encoding="utf-8")
     for name in ("klingon", "hex", "undefined", ""):
         with pytest.raises(GraphrecError, match=f"encoding '{name}' is unknown"):
-            open_rows(path, tmp_path, encoding=name)
+            read(path, tmp_path, encoding=name)
     with pytest.raises(GraphrecError, match="byte 0xe9 in line 3 is not ascii"):
-        open_rows(path, tmp_path, encoding="ascii")
+        read(path, tmp_path, encoding="ascii")
 
 
 @pytest.mark.parametrize(("given", "words"), [("*.csv", "no file matches"), ("log.csv", "there is no such file")])
