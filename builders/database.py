@@ -66,7 +66,7 @@ def fetch_table(given: str, query: str | None, workspace: Path) -> Fetched:
     MissingPackage
         PostgreSQL without the extra ``[postgres]``.
     """
-    with _open(given) as (session, shown):
+    with _open(given, workspace) as (session, shown):
         with _refusals(given, shown):
             label, statement = _statement(session, query, shown)
             name = f"{shown}/{label}"
@@ -83,7 +83,7 @@ def _digest(*parts: str) -> str:
 
 
 @contextmanager
-def _open(given: str) -> Iterator[tuple[DatabaseSession, str]]:
+def _open(given: str, workspace: Path) -> Iterator[tuple[DatabaseSession, str]]:
     """The database, and what it may be called where others read it."""
     if given.startswith(POSTGRES):
         shown = _without_user(given)
@@ -99,7 +99,7 @@ def _open(given: str) -> Iterator[tuple[DatabaseSession, str]]:
             )
             raise InputError(f"{path}: {wanted}")
         with _refusals(given, str(path)):
-            session = (open_sqlite if kind == "sqlite" else open_duckdb)(path)
+            session = open_sqlite(path) if kind == "sqlite" else open_duckdb(path, workspace)
     with closing(session.connection):
         yield session, shown
 

@@ -130,9 +130,9 @@ def _stream_sqlite(cursor: sqlite3.Cursor, statement: str) -> Iterator[pa.Record
         yield pa.record_batch(columns, names=[f"c{place}" for place in range(width)])
 
 
-def open_duckdb(path: Path) -> DatabaseSession:
-    """A DuckDB file, attached read only to a DuckDB of its own, its times written in UTC."""
-    connection = duckdb.connect(config={"memory_limit": DUCKDB_MEMORY})
+def open_duckdb(path: Path, workspace: Path) -> DatabaseSession:
+    """A DuckDB file, attached read only to a DuckDB of its own that spills to ``workspace``, its times in UTC."""
+    connection = duckdb.connect(config={"memory_limit": DUCKDB_MEMORY, "temp_directory": str(workspace / "spill")})
     connection.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS given (READ_ONLY)")
     prepare = "USE given; SET TimeZone = 'UTC'"  # a cursor is a connection of its own there
     return DatabaseSession(connection, DUCKDB_TABLES, "main", "{0}::VARCHAR", _stream_duckdb, prepare)
