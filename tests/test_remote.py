@@ -19,7 +19,7 @@ import pytest
 
 from builders import remote
 from builders.remote import fetch, is_remote
-from graphrec.errors import GraphrecError, InputError, MissingPackage
+from graphrec.errors import GraphrecError, MissingPackage
 
 LOG = b"user,item,time\nanna,bar,2024-01-01\n" * 1000
 
