@@ -21,7 +21,7 @@ from builders.events import set_aside_duplicates, times
 from builders.filters import filter_events
 from builders.manifest import describe
 from builders.mapping import Mapping
-from builders.nodes import at_relation, node_table
+from builders.nodes import at_relation, node_table, refuse_foreign
 from builders.parts import Part
 from builders.places import Placed, near, place_events
 from builders.split import split_events
@@ -111,6 +111,9 @@ def _tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
     if placed.listed is not None:
         first["location"] = placed.listed
     encoded = encode(engine, placed.events, Numbered(origin.old, first))
+    for kind, parts in origin.tables.items():
+        codes, column = encoded.vocabularies[kind], origin.written[kind].id
+        refuse_foreign(engine, kind, codes, listed[kind], parts[-1].source, column)
     done()
     nodes = _nodes(engine, encoded, placed, first)
     done()
@@ -162,7 +165,7 @@ def _events(columns: pa.Table, origin: Origin) -> tuple[pa.Table, dict[str, Any]
         column=columns["split"].to_numpy(),
         names=[part.source for part in origin.parts],
     )
-    session = session_codes(columns["visit"].to_numpy(), split)
+    session = session_codes(columns["user"].to_numpy(), columns["session"].to_numpy(), split)
     given = {name: columns[name] for name in ("user", "item", "location")}
     typed = {"utc_offset": pa.int16(), "kind": pa.int8(), "weight": pa.float32()}
     rest = {name: columns[name].cast(dtype) for name, dtype in typed.items()}

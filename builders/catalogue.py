@@ -166,8 +166,12 @@ def listed_nodes(engine: Engine, kind: str, parts: Sequence[Part]) -> tuple[Any,
     rows = read_parts(engine, f"{kind}_parts", parts).rename(row="place")
     by_id = ibis.window(group_by="id", order_by="row")
     by_place = ibis.window(group_by=["id", "location", "lat", "lon", "since"], order_by="row")
-    ranked = rows.mutate(first=ibis.row_number().over(by_id) == 0, again=ibis.row_number().over(by_place) > 0)
-    table = engine.materialise(f"{kind}_listed", ranked)
+    named = rows.mutate(name=ibis.coalesce(rows.label, "") + "\n" + ibis.coalesce(rows.text, ""))
+    ranked = named.mutate(
+        first=ibis.row_number().over(by_id) == 0,
+        again=(ibis.row_number().over(by_place) > 0) | (named.name != named.name.first().over(by_id)),
+    )
+    table = engine.materialise(f"{kind}_listed", ranked.drop("name"))
     again = engine.to_pyarrow(table.filter(table.again).select("row", "id").order_by("row"))
     count = len(again)
     file, row = located(parts, again["row"].to_numpy())

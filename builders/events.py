@@ -17,8 +17,11 @@ from builders.parts import MOST_ROWS, Part, located, read_parts
 from builders.quarantine import DUPLICATE, quarantine
 from builders.timestamps import EARLIEST
 from graphrec.errors import InputError
+from graphrec.events import SPLITS
 
 NODE_TYPES = ("user", "item", "location")
+CODED = (*NODE_TYPES, "kind", "session")
+"""The columns of events that become codes."""
 MOST_KINDS = 127
 """Kinds are int8 codes."""
 
@@ -71,8 +74,8 @@ class Encoded:
     """A log's events in time order and the vocabularies that number their ids."""
 
     columns: pa.Table
-    """One row an event, by ``key``: codes ``user`` ``item`` ``location`` (-1: none) ``kind`` and ``visit`` (one for each
-    session of a user, -1: none), ``utc_offset``, ``weight``, ``split``."""
+    """One row an event, by ``key``: codes ``user`` ``item`` ``location`` ``kind`` ``session`` (-1: none; users may share
+    one), ``utc_offset``, ``weight``, ``split``."""
     vocabularies: dict[str, Any]
     """For each node type a table with ``id``, ``code``, ``first`` (key of its first event, null without one) and
     ``row`` (null for one that no table lists)."""
@@ -88,17 +91,12 @@ def encode(engine: Engine, events: Any, numbered: Numbered) -> Encoded:
     events
         Table with ``key``, ``user``, ``item``, ``location``, ``kind``, ``session``, ``utc_offset``, ``weight``, ``split``.
     """
-    names = (*NODE_TYPES, "kind")
-    codes = {name: _codes(engine, events, name, numbered) for name in names}
-    visits = events.filter(events.session.notnull()).group_by("user", "session").aggregate(first=events.key.min())
-    visits = engine.materialise("visit_codes", visits.mutate(visit=ibis.row_number().over(order_by="first")))
-    coded = events.select("key", "utc_offset", "weight", "split", *names, "session")
-    for name in names:
+    codes = {name: _codes(engine, events, name, numbered) for name in CODED}
+    coded = events.select("key", "utc_offset", "weight", "split", *CODED)
+    for name in CODED:
         number = codes[name].select(**{name: codes[name].id, f"{name}_code": codes[name].code})
         coded = coded.left_join(number, name).drop(f"{name}_right")
-    coded = coded.left_join(visits.select("user", "session", "visit"), ["user", "session"])
-    numbers = {name: coded[f"{name}_code"].fill_null(-1).cast("int32") for name in names}
-    numbers["visit"] = coded.visit.fill_null(-1).cast("int32")
+    numbers = {name: coded[f"{name}_code"].fill_null(-1).cast("int32") for name in CODED}
     columns = coded.select("key", "utc_offset", "weight", "split", **numbers).order_by("key")
     vocabularies = {kind: codes[kind] for kind in NODE_TYPES}
     return Encoded(engine.to_pyarrow(columns), vocabularies, _kinds(engine, codes["kind"]))
@@ -140,14 +138,15 @@ def _kinds(engine: Engine, codes: Any) -> list[str]:
     return names
 
 
-def session_codes(visit: np.ndarray, split: np.ndarray) -> np.ndarray:
-    """Codes of the parts of visits that lie in one split, [n] int32 in order of appearance; -1 stays -1."""
-    key = visit.astype(np.int64) * 3 + split
-    known = np.flatnonzero(visit >= 0)
-    codes = np.full(len(visit), -1, np.int32)
-    first = np.full(int(key.max(initial=0)) + 1, len(key))
-    first[key[known][::-1]] = known[::-1]  # the first is written last
-    rank = np.empty(len(first), np.int32)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
-    codes[known] = rank[key[known]]
+def session_codes(user: np.ndarray, session: np.ndarray, split: np.ndarray) -> np.ndarray:
+    """Codes of the sessions of each user, cut where the split changes, [n] int32 in order of appearance; -1 stays -1."""
+    rows = np.flatnonzero(session >= 0)
+    key = (user[rows].astype(np.int64) * (int(session.max(initial=0)) + 1) + session[rows]) * len(SPLITS) + split[rows]
+    order = np.argsort(key, kind="stable")  # of each session the first event first
+    begins = np.diff(key[order], prepend=-1) != 0
+    firsts = order[begins]
+    rank = np.empty(len(firsts), np.int32)
+    rank[np.argsort(firsts)] = np.arange(len(firsts), dtype=np.int32)
+    codes = np.full(len(session), -1, np.int32)
+    codes[rows[order]] = rank[np.cumsum(begins) - 1]
     return codes

@@ -8,7 +8,6 @@ import ibis
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from builders.catalogue import Catalogue
 from builders.engine import Engine
 from builders.parts import MOST_ROWS
 from builders.timestamps import EARLIEST
@@ -60,7 +59,7 @@ def node_table(engine: Engine, codes: Any, listed: Any | None, own: Any | None, 
     return engine.to_pyarrow(nodes.order_by("code").select(*SCHEMA.names)).cast(SCHEMA)
 
 
-def refuse_foreign(engine: Engine, kind: str, codes: Any, listed: Any, catalogue: Catalogue) -> None:
+def refuse_foreign(engine: Engine, kind: str, codes: Any, listed: Any, file: str, column: str | None) -> None:
     """Raise InputError if not one id of the events is in the table: most likely the wrong column or file."""
     seen = codes.filter(codes["first"].notnull())
     counts = seen.aggregate(seen=seen.count(), both=seen.row.count(), id=seen.id.min())
@@ -68,7 +67,7 @@ def refuse_foreign(engine: Engine, kind: str, codes: Any, listed: Any, catalogue
     told = engine.to_pyarrow(listed.select("id").limit(1)).to_pylist()
     if found["seen"] and told and not found["both"]:
         raise InputError(
-            f"{catalogue.source.path}: not one {kind} of the log is in column {catalogue.mapping.id!r}; the log has "
+            f"{file}: not one {kind} of the log is in column {column!r}; the log has "
             f"ids such as {found['id']!r}, the table {told[0]['id']!r}; say which column with '{kind}_id' in a mapping"
         )
 

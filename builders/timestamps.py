@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import ibis
@@ -37,17 +38,25 @@ def try_strptime(text: str, pattern: str) -> dt.Timestamp(timezone="UTC"):  # ty
     """A time in a written form, null where the text has another (the engine's own function)."""
 
 
+@ibis.udf.scalar.builtin
+def epoch_us(moment: dt.Timestamp(timezone="UTC")) -> int:  # type: ignore[valid-type]
+    """Microseconds since 1970-01-01 UTC (the engine's own function)."""
+
+
 def to_seconds(text: Any, time_format: str) -> Any:
     """The expression of a text column as int64 UTC seconds, rounded down; null where it is not a time.
 
     ``time_format`` is ``iso``, one of `EPOCHS`, or a pattern such as ``%d/%m/%Y %H:%M``; a time without a zone is UTC.
     """
     if time_format in EPOCHS:
-        seconds = text.strip().try_cast("float64") / EPOCHS[time_format]
+        seconds = text.try_cast("float64") / EPOCHS[time_format]
         return seconds.between(EARLIEST, LATEST).ifelse(seconds.floor(), None).cast("int64")
-    if time_format == "iso":
-        return text.strip().try_cast(dt.Timestamp(timezone="UTC")).truncate("s").epoch_seconds().cast("int64")
-    return try_strptime(text.strip(), time_format).truncate("s").epoch_seconds().cast("int64")
+    read = _iso if time_format == "iso" else partial(try_strptime, pattern=time_format)
+    return (epoch_us(ibis.coalesce(read(text), read(text.strip()))) / 1_000_000).floor().cast("int64")
+
+
+def _iso(text: Any) -> Any:
+    return text.try_cast(dt.Timestamp(timezone="UTC"))
 
 
 def detect_format(connection: Any, sample: Sequence[str]) -> str | None:

@@ -8,6 +8,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import h3.api.basic_int as h3
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,7 +18,7 @@ import pytest
 from builders.events import session_codes
 from builders.graph import build_graph
 from builders.mapping import Mapping
-from builders.places import NEAREST, near
+from builders.places import NEAREST, RESOLUTIONS, choose_resolution, near
 from builders.split import split_events
 from graphrec.errors import GraphrecError
 from graphrec.graph import TemporalGraph
@@ -32,6 +33,7 @@ cleo,zoo,2024-01-05,,
 anna,bar,2024-01-03,40.70,-73.90
 """
 """Rows out of order, two of one second, one without a place."""
+FINE = {"h3_resolution": 8}
 DAY = 86_400
 FIRST = 1_704_067_200  # 2024-01-01
 
@@ -71,7 +73,7 @@ def test_a_node_of_the_log_is_known_from_its_first_event(tmp_path: Path) -> None
 
 
 def test_the_manifest_counts_what_is_there(tmp_path: Path) -> None:
-    manifest = build(tmp_path, LOG + "dora,bar,never,40.7,-73.9\n").manifest
+    manifest = build(tmp_path, LOG + "dora,bar,never,40.7,-73.9\n", max_bad=0.2, mapping=FINE).manifest
     assert manifest["counts"] == {
         "events": 5, "user": 3, "item": 3, "location": 2, "train": 4, "val": 0, "test": 1,
     }  # fmt: skip
@@ -84,7 +86,7 @@ def test_the_manifest_counts_what_is_there(tmp_path: Path) -> None:
 
 
 def test_cells_are_places_with_a_centre(tmp_path: Path) -> None:
-    graph = build(tmp_path)
+    graph = build(tmp_path, mapping=FINE)
     centres = graph.nodes["location"].coordinates
     assert centres is not None
     assert np.abs(centres.numpy() - [[40.70, -73.90], [40.75, -73.99]]).max() < 0.01
@@ -227,7 +229,26 @@ def test_files_that_are_no_splits_are_refused() -> None:
 
 
 def test_a_session_lies_in_one_split() -> None:
-    assert session_codes(np.array([4, 4, -1, 0, 4]), np.array([0, 0, 0, 1, 2])).tolist() == [0, 0, -1, 1, 2]
+    user, session, split = (
+        np.array(column) for column in ([0, 0, 3, 1, 0, 1], [4, 4, -1, 4, 4, 0], [0, 0, 0, 0, 2, 0])
+    )
+    assert session_codes(user, session, split).tolist() == [0, 0, -1, 1, 2, 3]
+    assert session_codes(user[:0], session[:0], split[:0]).tolist() == []
+
+
+def test_cells_are_as_fine_as_they_stay_full(tmp_path: Path) -> None:
+    spread = [(40.7 + 0.01 * (place % 10), -73.9 + 0.01 * (place // 10), 100) for place in range(100)]
+    lat, lon, events = (list(column) for column in zip(*spread, strict=True))
+    points = pa.table({"lat": lat, "lon": lon, "events": events})
+    cells = {
+        resolution: len({h3.latlng_to_cell(*pair, resolution) for pair in zip(lat, lon, strict=True)})
+        for resolution in RESOLUTIONS
+    }
+    for wanted in (1, 100, 200, 1000, 10_000):
+        full = [resolution for resolution, count in cells.items() if 10_000 >= wanted * count]
+        assert choose_resolution(points, wanted) == max(full, default=min(RESOLUTIONS))
+    with_parents = build(tmp_path, mapping={"h3_events_per_cell": 3}).manifest
+    assert with_parents["mapping"]["h3_resolution"] == with_parents["locations"]["resolution"] == min(RESOLUTIONS)
 
 
 def test_near_equals_a_slow_reference() -> None:
@@ -303,7 +324,7 @@ def test_a_table_that_does_not_fit_is_refused(name: str, tmp_path: Path) -> None
 
 
 def test_rows_of_a_table_are_set_aside_too(tmp_path: Path) -> None:
-    items = table(tmp_path, "items.csv", "id,name,lat,lon\ntea,Tea,99,0\nbar,Bar,1,1\nbar,Other,2,2\n,None,3,3\n")
+    items = table(tmp_path, "items.csv", "id,name,lat,lon\ntea,Tea,99,100\nbar,Bar,1,1\nbar,Other,2,2\n,None,3,3\n")
     graph = build(tmp_path, items=items)
     assert graph.manifest["quarantined"] == {
         "latitude out of range": 1, "missing id": 1, "id is listed twice": 1,

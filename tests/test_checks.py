@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.engine import connect
+from builders.events import read_log, set_aside_duplicates
 from builders.log import check_log, open_log
-from builders.quarantine import counts_by_reason, refuse_if_most_are_bad
+from builders.quarantine import counts_by_reason, refuse_too_many
 from builders.templates import render
 from builders.timestamps import detect_format, to_seconds
 from graphrec.errors import InputError
@@ -75,12 +77,21 @@ def test_iso_and_epoch_agree(moment: int, connection: Any) -> None:
     assert seconds(connection, [written], "iso") == seconds(connection, [str(moment)], "epoch_s") == [moment]
 
 
-def check(tmp_path: Path, lines: list[str], header: str = "user,item,time,lat,lon,weight") -> Any:
+@dataclass(frozen=True)
+class Looked:
+    events: pa.Table
+    quarantine: pa.Table
+    total: int
+
+
+def check(tmp_path: Path, lines: list[str], header: str = "user,item,time,lat,lon,weight") -> Looked:
     path = tmp_path / "log.csv"
     path.write_text("\n".join([header, *lines]) + "\n")
-    connection = connect(tmp_path)
-    log = open_log(connection, [path], None, None, tmp_path, Silent())
-    return check_log(connection, log, False, Silent())
+    engine = connect(tmp_path)
+    (tmp_path / "log").mkdir()
+    checked = check_log(engine, open_log(engine, [path], None, None, Silent()), False, tmp_path, Silent())
+    events, again = set_aside_duplicates(engine, read_log(engine, checked.parts), checked.parts)
+    return Looked(engine.to_pyarrow(events), pa.concat_tables([checked.quarantine, again]), checked.total)
 
 
 GOOD = [f"u{i},i{i},2024-01-0{i},40.7,-73.9,1" for i in range(1, 10)]
@@ -91,7 +102,15 @@ BAD = {
     "u1,i1,soon,40,-73,1": ("time", "unparsable time", "soon"),
     "u1,i1,1492-10-12,40,-73,1": ("time", "time out of range", "1492-10-12"),
     "u1,i1,2024-01-01,north,-73,1": ("lat", "latitude is not a number", "north"),
-    "u1,i1,2024-01-01,91,-73,1": ("lat", "latitude out of range", "91"),
+    "u1,i1,2024-01-01,91,-173,1": ("lat", "latitude out of range", "91"),
+    "u1,i1,2024-01-01,-173,40,1": ("lat", "latitude and longitude seem to be swapped", "-173, 40"),
+    "u1,i1,2024-01-01,0,0.0,1": ("lat", "latitude and longitude are 0, most likely missing", "0, 0.0"),
+    "u1,i1,1970-01-01 00:00:07,40,-73,1": (
+        "time",
+        "time is 1 January 1970, most likely a missing one",
+        "1970-01-01 00:00:07",
+    ),
+    "u1,i1,2190-01-01,40,-73,1": ("time", "time in the future", "2190-01-01"),
     "u1,i1,2024-01-01,40,-181,1": ("lon", "longitude out of range", "-181"),
     "u1,i1,2024-01-01,40,,1": ("lon", "half a coordinate", "40"),
     "u1,i1,2024-01-01,inf,-73,1": ("lat", "latitude out of range", "inf"),
@@ -108,7 +127,7 @@ def test_a_bad_row_is_set_aside_with_its_reason(line: str, tmp_path: Path) -> No
     checked = check(tmp_path, [*GOOD[:4], line, *GOOD[4:]])
     expected = {"file": "log.csv", "row": 5, "column": column, "reason": reason, "value": value}
     assert checked.quarantine.to_pylist() == [expected]
-    assert checked.events.count().to_pyarrow().as_py() == len(GOOD)
+    assert len(checked.events) == len(GOOD)
     assert checked.total == len(GOOD) + 1
 
 
@@ -116,7 +135,7 @@ def test_no_row_is_lost(tmp_path: Path) -> None:
     checked = check(tmp_path, [*GOOD, *BAD])
     assert len(checked.quarantine) == len(BAD)
     assert sum(counts_by_reason(checked.quarantine).values()) == len(BAD)
-    assert checked.events.count().to_pyarrow().as_py() == checked.total - len(BAD) == len(GOOD)
+    assert len(checked.events) == checked.total - len(BAD) == len(GOOD)
 
 
 def test_coordinates_may_be_missing_together(tmp_path: Path) -> None:
@@ -125,15 +144,15 @@ def test_coordinates_may_be_missing_together(tmp_path: Path) -> None:
 
 def test_a_log_of_mostly_bad_rows_is_refused_with_an_example(tmp_path: Path) -> None:
     checked = check(tmp_path, [*GOOD[:2], *(f"u{i},i,2024-01-01,40,{i}00,1" for i in range(3, 7)), ",,,,,"])
-    words = r"5 of 7 rows cannot be used, mostly: longitude out of range \(4\), such as lon='300' in row 3 of log.csv"
+    words = r"5 of 7 rows cannot be used, more than 50.0%; mostly: longitude out of range \(4\), such as lon='300' in row 3 of log.csv"
     with pytest.raises(InputError, match=words) as caught:
-        refuse_if_most_are_bad(checked.quarantine, checked.total, "log.csv")
+        refuse_too_many(checked.quarantine, checked.total, 0.5, "log.csv")
     assert "\n" not in str(caught.value)
 
 
 def test_a_log_given_twice_is_not_refused(tmp_path: Path) -> None:
     checked = check(tmp_path, GOOD * 3)
-    refuse_if_most_are_bad(checked.quarantine, checked.total, "log.csv")
+    refuse_too_many(checked.quarantine, checked.total, 0.5, "log.csv")
     assert counts_by_reason(checked.quarantine) == {"duplicate row": 2 * len(GOOD)}
 
 
