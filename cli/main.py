@@ -15,6 +15,7 @@ import typer
 from cli.build import build
 from cli.console import console, print_error
 from cli.doctor import doctor
+from cli.forget import forget
 from cli.info import info
 from cli.inspect import inspect
 from cli.simulate import simulate
@@ -52,6 +53,7 @@ app.command()(simulate)
 app.command()(inspect)
 app.command()(build)
 app.command()(info)
+app.command()(forget)
 for _name in ("train", "evaluate", "recommend"):  # three plain lines once their files are there
     if find_spec(f"cli.{_name}"):
         app.command(_name)(getattr(import_module(f"cli.{_name}"), _name))

@@ -1,0 +1,190 @@
+"""Where an id still stands: a search through every file of some folders."""
+
+from __future__ import annotations
+
+import json
+import mmap
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+LEAST = 6
+"""Characters of the shortest id that is looked for everywhere: a shorter one stands in many places by chance."""
+IDS = ("id", "user", "item", "location", "source_id", "target_id", "entity")
+"""Columns that hold ids and nothing else."""
+LETTER = b"[A-Za-z0-9_]"
+"""What an id must not be surrounded by: it would be a part of a longer word."""
+
+People = Callable[[Path], Collection[str]]
+"""The columns of a Parquet file that hold ids of users."""
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A place where an id was found."""
+
+    file: Path
+    """The file."""
+    where: str
+    """``column text``, ``JSON``, ``bytes`` or ``name``."""
+    count: int
+    """How often."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search has found."""
+
+    files: int
+    """How many files were searched."""
+    bytes: int
+    """How large they are."""
+    everywhere: bool
+    """Whether all texts and bytes were searched, or only the columns that hold ids of users."""
+    traces: tuple[Trace, ...]
+    """Where an id was found."""
+
+    @property
+    def found(self) -> int:
+        """How often the ids were found."""
+        return sum(trace.count for trace in self.traces)
+
+    def __str__(self) -> str:
+        where = "" if self.everywhere else ", in the columns that hold ids of users"
+        return f"searched {self.files:,} files of {self.bytes:,} bytes{where}: found {self.found:,}"
+
+
+def search(folders: Mapping[Path, Path], names: Sequence[str], people: People) -> Search:
+    """Search every file of some folders for ids of users.
+
+    An id stands where a column of users' ids holds it. One of at least `LEAST` characters is also looked for as a word
+    in every text of Parquet and JSON files, in the names and in the raw bytes of all files. There it does not count
+    as a part of another node's id; if an item or a place has the very same id, nobody can tell the two apart, and only
+    the columns of users' ids are searched.
+
+    Parameters
+    ----------
+    folders
+        Each with the path that it is told by.
+    names
+        The ids.
+    people
+        Which columns of a file hold ids of users.
+    """
+    files = {path: told / path.relative_to(folder) for folder, told in folders.items() for path in _files(folder)}
+    traces, everywhere = [], True
+    for name in names:
+        others = set().union(*(_others(path, name, people(path)) for path in files))
+        wide = len(name) >= LEAST and name not in others
+        everywhere &= wide
+        for path, told in files.items():
+            found = _in_ids(path, name, people(path))
+            found |= _anywhere(path, Word.of(name, others), people(path)) if wide else {}
+            traces += [Trace(told, where, count) for where, count in found.items() if count]
+    return Search(len(files), sum(path.stat().st_size for path in files), everywhere, tuple(traces))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word to look for, and longer ones that it is a part of."""
+
+    text: bytes
+    """The word in UTF-8."""
+    longer: tuple[tuple[bytes, int], ...]
+    """Each with how many bytes of it stand before the word."""
+
+    @staticmethod
+    def of(name: str, others: Collection[str] = ()) -> Word:
+        """The word, and those of ``others`` that hold it."""
+        text = _bytes(name)
+        hits = ((_bytes(other), hit.start()) for other in others for hit in re.finditer(re.escape(text), _bytes(other)))
+        return Word(text, tuple(hits))
+
+    def count(self, content: bytes | mmap.mmap) -> int:
+        """How often the word stands in the content, outside the longer ones."""
+        pattern = b"(?<!%b)%b(?!%b)" % (LETTER, re.escape(self.text), LETTER)
+        return sum(not self._in_longer(content, hit.start()) for hit in re.finditer(pattern, content))
+
+    def _in_longer(self, content: bytes | mmap.mmap, at: int) -> bool:
+        starts = ((word, at - before) for word, before in self.longer)
+        return any(start >= 0 and content[start : start + len(word)] == word for word, start in starts)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _others(path: Path, name: str, people: Collection[str]) -> set[str]:
+    """Ids of other nodes in a Parquet file that hold the name."""
+    values = _values(path, name, lambda column: column in IDS)
+    return {value for column, value in values if value != name or column not in people}
+
+
+def _in_ids(path: Path, name: str, people: Collection[str]) -> dict[str, int]:
+    """How often each column of users' ids holds the name."""
+    values = _values(path, name, lambda column: column in people)
+    return dict(Counter(f"column {column}" for column, value in values if value == name))
+
+
+def _anywhere(path: Path, word: Word, people: Collection[str]) -> dict[str, int]:
+    """How often a file holds the word outside the columns of users' ids."""
+    found = Counter({"name": word.count(_bytes(path.name)), "bytes": _in_bytes(path, word)})
+    if path.suffix == ".json":
+        found["JSON"] = sum(word.count(_bytes(text)) for text in _texts(_parsed(path)))
+    name = word.text.decode("utf-8", "surrogatepass")
+    for column, value in _values(path, name, lambda column: column not in people):
+        found[f"column {column}"] += word.count(_bytes(value))
+    return found
+
+
+def _in_bytes(path: Path, word: Word) -> int:
+    if not path.stat().st_size:
+        return 0
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return word.count(content)
+
+
+def _parsed(path: Path) -> Any:
+    """What a JSON file says; nothing if it is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError:
+        return None
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield key
+            yield from _texts(part)
+
+
+def _values(path: Path, name: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
+    """The columns of texts of a Parquet file, each with its values that hold the name, one after the other."""
+    if path.suffix != ".parquet":
+        return
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        columns = [c for c in schema.names if wanted(c) and schema.field(c).type in (pa.string(), pa.large_string())]
+        for batch in file.iter_batches(columns=columns) if columns else ():
+            for column in columns:
+                values = batch[column]
+                for value in values.filter(pc.match_substring(values, name)).to_pylist():
+                    yield column, value

@@ -1,0 +1,69 @@
+"""``graphrec forget``: take a person out of a graph and its runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.console import console, facts, number, print_json, table
+
+if TYPE_CHECKING:
+    from builders.forgetting import Forgotten
+
+
+def forget(
+    graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="A graph directory.")],
+    user: Annotated[str, typer.Option(help="Id of the person as the log writes it, also under pseudonyms.")],
+    run: Annotated[
+        list[Path] | None, typer.Option(help="A run on the graph that is to forget too; can be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+) -> None:
+    """Take a person out of a graph, of runs on it and of the cache, and prove it by a search for the id.
+
+    It cannot be undone. Exit code 1 where the id is still found.
+
+    Example: graphrec forget city/graph --user u0001 --run city/run
+    """
+    from builders.forgetting import forget as forget_user
+    from graphrec.errors import GraphrecError
+
+    done = forget_user(graph, user, run or ())
+    if as_json:
+        print_json({**asdict(done), "runs": list(map(str, done.runs)), "search": _search(done)})
+    else:
+        _show(graph, done)
+    if done.search.found:
+        first = done.search.traces[0]
+        raise GraphrecError(
+            f"{first.file}: the id is still found ({first.where}), in {number(done.search.found)} places in all; "
+            "take it out of what the graph is made of, and build again"
+        )
+
+
+def _search(done: Forgotten) -> dict[str, object]:
+    traces = [{"file": str(trace.file), "where": trace.where, "count": trace.count} for trace in done.search.traces]
+    return {**asdict(done.search), "found": done.search.found, "traces": traces}
+
+
+def _show(graph: Path, done: Forgotten) -> None:
+    rest = [f"{number(count)} {kind}{'s' if count > 1 else ''}" for kind, count in done.nodes.items()]
+    console.print(
+        facts(
+            f"forgotten in {graph}",
+            {
+                "rows of the log": done.rows,
+                "nodes": ", ".join(rest) or "none",
+                "quarantined rows": done.quarantined,
+                "vectors in the cache": done.texts,
+                "runs": ", ".join(map(str, done.runs)) or "none",
+                "proof": str(done.search),
+            },
+        )
+    )
+    if done.search.traces:
+        rows = [(str(trace.file), trace.where, trace.count) for trace in done.search.traces]
+        console.print("", table("still found", ("file", "where", "times"), rows))
