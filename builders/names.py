@@ -39,14 +39,16 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "text": (
         "text", "category", "category_name", "poi_catname", "cat", "cat_name", "genre", "genres", "title", "item_name",
     ),
-    "label": ("label", "title", "name", "item_name", "product_name", "venue_name", "username", "user_name"),
+    "label": (
+        "label", "title", "name", "item_name", "product_name", "movie_title", "venue_name", "username", "user_name",
+    ),
     "id": ("id", "identifier", "key", "code"),
 }  # fmt: skip
 """What logs call a role, the likelier first; compared without case, blanks and underscores."""
 READABLE = (
-    "title", "name", "label", "item_name", "product_name", "brand", "category", "categories", "category_name",
-    "genre", "genres", "type", "cuisine", "tags", "keywords", "description", "summary", "text", "bio", "about",
-    "profile", "interests", "occupation", "address", "neighbourhood", "neighborhood", "locality", "city", "features",
+    "title", "name", "label", "item_name", "product_name", "movie_title", "brand", "category", "categories",
+    "category_name", "genre", "genres", "class", "type", "cuisine", "tags", "keywords", "description", "summary",
+    "text", "bio", "about", "profile", "interests", "occupation", "address", "neighbourhood", "neighborhood", "locality", "city", "features",
 )  # fmt: skip
 """Columns of a table that say in words what a node is, in the order in which they read well."""
 
