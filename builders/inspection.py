@@ -9,12 +9,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from builders.contents import kind_of
-from builders.engine import connect, engine_errors
+from builders.engine import Engine, connect, engine_errors
+from builders.events import read_log, set_aside_duplicates
 from builders.log import Log, check_log, open_log, time_format
-from builders.mapping import REQUIRED, Mapping
+from builders.mapping import Mapping
 from builders.quarantine import counts_by_reason, first_example
-from builders.rows import Rows
+from builders.rows import rejected_lines
+from builders.sources import Source
 from graphrec.progress import Progress, Silent
 
 EXAMPLES = 3
@@ -30,7 +34,7 @@ class File:
     format: str
     """``csv``, ``jsonl`` or ``parquet``."""
     compression: str
-    """``gzip`` or ``none``."""
+    """``gzip``, ``zstd`` or ``none``."""
     encoding: str | None
     """How characters are written; None for Parquet."""
     delimiter: str | None
@@ -122,49 +126,62 @@ def inspect_log(
     InputError
         If a file cannot be read at all; MappingError if the mapping names a column that is not there.
     """
+    progress = progress or Silent()
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch:
-        connection = connect(Path(scratch))
-        log = open_log(connection, files, preset, mapping, Path(scratch), progress or Silent())
-        missing = tuple(role for role in REQUIRED if getattr(log.mapping, role) is None)
-        facts = _nothing() if missing else _look(connection, log, progress or Silent())
+        engine = connect(Path(scratch))
+        log = open_log(engine, files, preset, mapping, progress)
+        missing = tuple(role for role in log.mapping.required() if getattr(log.mapping, role) is None)
+        counts, facts = (_count(engine, log), _nothing()) if missing else _look(engine, log, progress)
         return Inspection(
-            files=tuple(_file(rows) for rows in log.files),
-            columns=_columns(log),
+            files=tuple(_file(rows.source, count) for rows, count in zip(log.files, counts, strict=True)),
+            columns=_columns(engine, log),
             mapping=log.mapping,
             missing_roles=missing,
-            rows=sum(rows.total for rows in log.files),
+            rows=sum(counts),
             **facts,
         )
+
+
+def _count(engine: Engine, log: Log) -> list[int]:
+    """Rows of each file, good and bad."""
+    counts = []
+    for rows in log.files:
+        with engine_errors(str(rows.source.path)):
+            whole = engine.to_pyarrow(rows.table.count()).as_py()
+            counts.append(whole + len(rejected_lines(engine, rows.source)))
+    return counts
 
 
 def _nothing() -> dict[str, Any]:
     return {"time_format": None, "events": None, "users": None, "items": None, "time_span": None, "trouble": ()}
 
 
-def _look(connection: Any, log: Log, progress: Progress) -> dict[str, Any]:
-    checked = check_log(connection, log, log.items is not None, progress)
-    events = checked.events
+def _look(engine: Engine, log: Log, progress: Progress) -> tuple[list[int], dict[str, Any]]:
+    (engine.workspace / "log").mkdir()
+    checked = check_log(engine, log, log.items is not None, engine.workspace, progress)
     with engine_errors(log.name):
-        counts = events.aggregate(
-            events=events.count(),
-            users=events.user.nunique(),
-            items=events.item.nunique(),
-            first=events.time.min(),
-            last=events.time.max(),
-        ).to_pyarrow().to_pylist()[0]  # fmt: skip
+        events, again = set_aside_duplicates(engine, read_log(engine, checked.parts), checked.parts)
+        counts = engine.to_pyarrow(
+            events.aggregate(
+                events=events.count(),
+                users=events.user.nunique(),
+                items=events.item.nunique(),
+                first=events.time.min(),
+                last=events.time.max(),
+            )
+        ).to_pylist()[0]
     span = (counts.pop("first"), counts.pop("last"))
-    bad = checked.quarantine
+    bad = pa.concat_tables([checked.quarantine, again])
     trouble = [Trouble(count=count, **first_example(bad, reason)) for reason, count in counts_by_reason(bad).items()]
-    return {
+    return [rows for _, rows in checked.sources], {
         **counts,
-        "time_format": time_format(connection, log.files[0], log.mapping),
+        "time_format": time_format(engine, log.files[0], log.mapping),
         "time_span": span if counts["events"] else None,
         "trouble": tuple(trouble),
     }
 
 
-def _file(rows: Rows) -> File:
-    source = rows.source
+def _file(source: Source, rows: int) -> File:
     return File(
         name=source.name,
         format=source.format,
@@ -172,14 +189,14 @@ def _file(rows: Rows) -> File:
         encoding=source.encoding,
         delimiter=source.delimiter,
         header=source.header,
-        rows=rows.total,
+        rows=rows,
         bytes=source.bytes,
     )
 
 
-def _columns(log: Log) -> tuple[Column, ...]:
+def _columns(engine: Engine, log: Log) -> tuple[Column, ...]:
     role_of = {column: role for role, column in log.mapping.roles().items()}
-    sample = log.files[0].sample()
+    sample = log.files[0].sample(engine)
     return tuple(
         Column(name, kind_of(values), tuple(dict.fromkeys(values))[:EXAMPLES], role_of.get(name))
         for name, values in sample.items()
