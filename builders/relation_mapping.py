@@ -40,6 +40,11 @@ class RelationMapping(Layout):
     links: str | None = None
     """File of item ids and the ids that they have in ``file``, as RecBole's ``.link``: such nodes become the items."""
 
+    @property
+    def people(self) -> list[str]:
+        """The columns of a log part of this relation that hold ids of users."""
+        return [f"{end}_id" for end in ("source", "target") if getattr(self, end) == "user"]
+
     @model_validator(mode="before")
     @classmethod
     def _default_types(cls, values: Any) -> Any:
