@@ -19,9 +19,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from builders.directory import staged
+from builders.node_columns import of_part, of_users
 from builders.pseudonyms import Key
 from builders.quarantine import counts_by_reason
-from builders.removal import Removed, names_anywhere, says, still_named, take_out, types_of
+from builders.removal import Removed, names_anywhere, says, still_named, take_out
 from builders.text import _digest, cache_folder
 from builders.tombstones import bury, copy_with_tombstones
 from builders.traces import Search, search
@@ -212,7 +213,7 @@ def people(path: Path, manifest: Mapping[str, Any]) -> set[str]:
     """The columns of a file of a graph directory that hold ids of users."""
     if path.parent.name == "nodes":
         return {"id"} if path.stem == "user" else set()
-    return {column for column, kind in types_of(path, manifest).items() if kind == "user"}
+    return of_users(of_part(path, manifest))
 
 
 def _forgotten(graph: TemporalGraph, kind: str) -> int:

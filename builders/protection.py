@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from builders.engine import Engine
+from builders.node_columns import TYPES, of_users
 from builders.privacy import DAY, Privacy
 from builders.pseudonyms import Key
 from builders.quarantine import DUPLICATE
@@ -32,7 +33,12 @@ KEPT_OF_BAD_ROWS = ("failed", "before")
 
 
 def protect_part(
-    engine: Engine, raw: Path, out: Path, privacy: Privacy, role: str = "events", text_was_asked: bool = False
+    engine: Engine,
+    raw: Path,
+    out: Path,
+    privacy: Privacy,
+    types: Mapping[str, str] = TYPES["events"],
+    text_was_asked: bool = False,
 ) -> None:
     """Hide what the options say in a log part: the same rows in the same order, with the same columns.
 
@@ -42,8 +48,8 @@ def protect_part(
         The part as it was read, in a folder that does not outlive the build.
     out
         Where the hidden one goes.
-    role
-        ``events``, or the type of the nodes that it lists.
+    types
+        Which of its columns hold ids of nodes, and of which type, see `builders.node_columns`.
     text_was_asked
         Whether the mapping itself names the columns of the users' texts (``user_text``); else they are hidden too.
 
@@ -53,29 +59,35 @@ def protect_part(
     usable = table.failed.isnull()
     columns = [name for name in table.columns if name not in (*KEPT_OF_BAD_ROWS, "file_row_number")]
     table = table.mutate(**{name: usable.ifelse(table[name], None) for name in columns})
-    hidden = protect(engine, table, privacy, role)
-    if role == "user" and privacy.pseudonyms:
-        hidden = hidden.mutate(label=ibis.null("string"))
-        hidden = hidden if text_was_asked else hidden.mutate(text=ibis.null("string"))
+    hidden = protect(engine, table, privacy, types)
+    if types.get("id") == "user" and privacy.pseudonyms:
+        names = ("label",) if text_was_asked else ("label", "text")
+        hidden = hidden.mutate(**{name: ibis.null("string") for name in names})
     ordered = hidden.order_by("file_row_number").drop("file_row_number")
     engine.materialise(f"hidden_{uuid.uuid4().hex}", ordered, out)
 
 
-def protect(engine: Engine, table: Any, privacy: Privacy, role: str = "events") -> Any:
+def protect(engine: Engine, table: Any, privacy: Privacy, types: Mapping[str, str] = TYPES["events"]) -> Any:
     """The expression of the same rows, in any order, with what the options say hidden:
 
-    - pseudonyms: ``user`` (of a table of users: ``id``) is a pseudonym of 32 hexadecimal digits; ``session`` and
-      ``content`` are salted with a secret of the user, so that nobody without the key can try out a guess of a row;
+    - pseudonyms: an id of a user is a pseudonym of 32 hexadecimal digits; ``session`` and ``content`` of a user's
+      events are salted with a secret of the user, so that nobody without the key can try out a guess of a row;
     - coordinates: ``lat``, ``lon`` are the centre of their cell, whatever they are of;
-    - time: rounded down in UTC, so that what came first never comes last; from a day on ``utc_offset`` is 0, since a
-      day is a UTC day. Weeks start on Monday.
+    - time: that of events and of ties between users is rounded down in UTC, so that what came first never comes last;
+      from a day on ``utc_offset`` is 0, since a day is a UTC day. Weeks start on Monday.
     """
-    column = {"events": "user", "user": "id"}.get(role)
-    if privacy.pseudonyms and column:
+    users = sorted(of_users(types))
+    for column in users if privacy.pseudonyms else ():
         table = _under_pseudonyms(engine, table, column)
-    if privacy.coordinates is not None:
+    if privacy.coordinates is not None and "lat" in table.columns:
         table = _at_centres(engine, table, privacy.coordinates)
-    return _at_times(table, privacy.seconds) if privacy.seconds and role == "events" else table
+    times = [name for name in ("time", "valid_from") if users and name in table.columns]
+    if privacy.seconds:
+        table = table.mutate(**{name: _rounded(table[name], privacy.seconds) for name in times})
+    if privacy.seconds and privacy.seconds >= DAY and "utc_offset" in table.columns:
+        zero = table.utc_offset.notnull().ifelse(0, None).cast(table.utc_offset.type())
+        table = table.mutate(utc_offset=zero)
+    return table
 
 
 def _under_pseudonyms(engine: Engine, table: Any, column: str) -> Any:
@@ -86,9 +98,9 @@ def _under_pseudonyms(engine: Engine, table: Any, column: str) -> Any:
     known = _table(engine, {name: pa.array(values, pa.string()) for name, values in columns.items()})
     joined = table.left_join(known, table[column] == known.real)
     hidden = {column: joined.pseudonym}
-    if "session" in table.columns:
+    if column == "user" and "session" in table.columns:
         hidden["session"] = (joined.salt + joined.session).hexdigest("sha256").left(32)
-    if "content" in table.columns:
+    if column == "user" and "content" in table.columns:
         salted = (joined.salt + joined.content.cast("string")).hexdigest("sha256")
         number = salted.hash() >> 1  # the engine's hash is unsigned
         hidden["content"] = joined.salt.notnull().ifelse(number, None)
@@ -105,13 +117,10 @@ def _at_centres(engine: Engine, table: Any, resolution: int) -> Any:
     return joined.mutate(lat=joined.centre_lat, lon=joined.centre_lon).select(*table.columns)
 
 
-def _at_times(events: Any, seconds: int) -> Any:
-    since = (events.time - MONDAY) % seconds
+def _rounded(time: Any, seconds: int) -> Any:
+    since = (time - MONDAY) % seconds
     since = (since < 0).ifelse(since + seconds, since)  # an engine's remainder has the sign of the time
-    hidden = events.mutate(time=(events.time - since).cast("int64"))
-    if seconds < DAY:
-        return hidden
-    return hidden.mutate(utc_offset=events.utc_offset.notnull().ifelse(0, None).cast(events.utc_offset.type()))
+    return (time - since).cast("int64")
 
 
 def _cells(lat: Any, lon: Any, resolution: int) -> np.ndarray:

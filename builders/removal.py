@@ -12,20 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from builders.relation_mapping import RelationMapping
+from builders.node_columns import of_part, of_users
 from builders.traces import Word
 
 TAKEN_OUT = -1
 """Stands in the column ``failed`` of a part for a row that was taken out."""
 KEPT = ("failed", "before")
 """What a part still says of such a row: that it was there."""
-TYPES = {
-    "events": {"user": "user", "item": "item", "location": "location"},
-    "user": {"id": "user"},
-    "item": {"id": "item", "location": "location"},
-    "location": {"id": "location"},
-}
-"""Which columns of the parts of a role hold ids of nodes, and of which type."""
 
 
 @dataclass
@@ -36,18 +29,6 @@ class Removed:
     """Rows."""
     named: dict[str, set[str]] = field(default_factory=dict)
     """Ids in them, by type of node."""
-
-
-def types_of(part: Path, manifest: Mapping[str, Any]) -> Mapping[str, str]:
-    """Which columns of a log part hold ids of nodes, and of which type."""
-    role = part.stem.rpartition("-")[0]
-    if role in TYPES:
-        return TYPES[role]
-    for name, given in (manifest.get("mapping", {}).get("relations") or {}).items():
-        if role.endswith(name):
-            mapping = RelationMapping.model_validate(given)
-            return {"source_id": mapping.source, "target_id": mapping.target, "item": "item"}
-    return {}
 
 
 def take_out(log: Path, out: Path, user: str, names: Sequence[str], manifest: Mapping[str, Any]) -> Removed:
@@ -67,7 +48,7 @@ def take_out(log: Path, out: Path, user: str, names: Sequence[str], manifest: Ma
     out.mkdir(parents=True)
     removed = Removed()
     for path in sorted(log.iterdir()):
-        types = types_of(path, manifest)
+        types = of_part(path, manifest)
         if path.suffix == ".parquet" and _names(path, user, names, types):
             _rewrite(path, out / path.name, user, names, types, removed)
         else:
@@ -77,13 +58,12 @@ def take_out(log: Path, out: Path, user: str, names: Sequence[str], manifest: Ma
 
 def names_anywhere(log: Path, user: str, names: Sequence[str], manifest: Mapping[str, Any]) -> bool:
     """Whether a log part has a row to take out."""
-    return any(_names(path, user, names, types_of(path, manifest)) for path in sorted(log.glob("*.parquet")))
+    return any(_names(path, user, names, of_part(path, manifest)) for path in sorted(log.glob("*.parquet")))
 
 
 def _names(path: Path, user: str, names: Sequence[str], types: Mapping[str, str]) -> bool:
     with pq.ParquetFile(path) as file:
-        wanted = {*(column for column, kind in types.items() if kind == "user"), "value"}
-        columns = [column for column in file.schema_arrow.names if column in wanted]
+        columns = [column for column in file.schema_arrow.names if column in {*of_users(types), "value"}]
         batches = file.iter_batches(columns=columns) if columns else ()
         return any(pc.any(_mask(batch, user, names, types)).as_py() for batch in batches)
 
@@ -91,8 +71,8 @@ def _names(path: Path, user: str, names: Sequence[str], types: Mapping[str, str]
 def _mask(batch: pa.RecordBatch, user: str, names: Sequence[str], types: Mapping[str, str]) -> pa.Array:
     """Which rows are the user's, or tell of the user why they could not be used."""
     mask = pa.repeat(False, len(batch))
-    for column, kind in types.items():
-        if kind == "user" and column in batch.schema.names:
+    for column in of_users(types):
+        if column in batch.schema.names:
             mask = pc.or_(mask, pc.fill_null(pc.equal(batch[column], user), False))
     if "value" in batch.schema.names:
         for name in names:
@@ -141,7 +121,7 @@ def still_named(log: Path, named: Mapping[str, set[str]], manifest: Mapping[str,
     found: dict[str, set[str]] = {kind: set() for kind in named}
     for path in sorted(log.glob("*.parquet")):
         with pq.ParquetFile(path) as file:
-            types = {c: kind for c, kind in types_of(path, manifest).items() if c in file.schema_arrow.names}
+            types = {c: kind for c, kind in of_part(path, manifest).items() if c in file.schema_arrow.names}
             wanted = {c: pa.array(sorted(named[kind]), pa.string()) for c, kind in types.items() if named.get(kind)}
             for batch in file.iter_batches(columns=[*wanted, "failed"]) if wanted else ():
                 usable = batch.filter(pc.is_null(batch["failed"]))

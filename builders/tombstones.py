@@ -59,7 +59,8 @@ def _bury_vectors(path: Path, old: Path, count: int, codes: Sequence[int]) -> No
         _zero(path, codes)
     elif before.is_file():  # the only text was that of the dead, but runs have learned to read texts
         path.parent.mkdir(exist_ok=True)
-        save_file({"vectors": np.zeros((count, load_file(before)["vectors"].shape[1]), np.float16)}, path)
+        kept = load_file(before)["vectors"]
+        save_file({"vectors": np.concatenate((kept, np.zeros((count - len(kept), kept.shape[1]), kept.dtype)))}, path)
 
 
 def _blank(nodes: pa.Table, codes: Sequence[int]) -> pa.Table:

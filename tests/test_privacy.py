@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builders.engine import Engine, connect
+from builders.node_columns import TYPES, of_relation
 from builders.privacy import Privacy
 from builders.protection import (
     WITHHELD,
@@ -31,6 +32,7 @@ from builders.protection import (
 )
 from builders.pseudonyms import VARIABLE, Key
 from builders.quarantine import DUPLICATE, QUARANTINE
+from builders.relation_mapping import RelationMapping
 from graphrec.errors import ConfigError, GraphError, InputError
 from graphrec.reidentification import Risk, hours_of_week, measure, risk_of
 
@@ -40,13 +42,13 @@ EVENT = {
     "utc_offset": 60, "kind": "visit", "weight": 1.0, "session": "anna-7", "split": None, "text": None,
     "label": None, "content": 7, "failed": None, "value": None, "before": 0,
 }  # fmt: skip
-TYPES: dict[str, Any] = {
+ARROW: dict[str, Any] = {
     **dict.fromkeys(("user", "item", "location", "kind", "session", "text", "label", "value"), pa.string()),
     **dict.fromkeys(("time", "content", "before"), pa.int64()), **dict.fromkeys(("lat", "lon"), pa.float64()),
     "utc_offset": pa.int16(), "weight": pa.float32(), "split": pa.int8(), "failed": pa.int8(),
 }  # fmt: skip
-SCHEMA = pa.schema([(name, TYPES[name]) for name in EVENT])
-LISTED = pa.schema([*((name, TYPES.get(name, pa.string())) for name in ("id", "label", "text", "lat", "lon")),
+SCHEMA = pa.schema([(name, ARROW[name]) for name in EVENT])
+LISTED = pa.schema([*((name, ARROW.get(name, pa.string())) for name in ("id", "label", "text", "lat", "lon")),
                     ("failed", pa.int8()), ("value", pa.string()), ("before", pa.int64())])  # fmt: skip
 QUICK = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -229,13 +231,28 @@ def test_users_of_a_table_lose_what_names_them(engine: Engine, key: Key) -> None
     pq.write_table(pa.Table.from_pylist([row], LISTED), raw)
     options = Privacy.parse("pseudonyms,coordinates=5")
     for asked, text in ((False, None), (True, row["text"])):
-        protect_part(engine, raw, out, options, role="user", text_was_asked=asked)
+        protect_part(engine, raw, out, options, TYPES["user"], text_was_asked=asked)
         (found,) = pq.read_table(out).to_pylist()
         assert (found["id"], found["label"], found["text"]) == (key.pseudonym("anna"), None, text)
         assert found["lat"] != row["lat"]
-    protect_part(engine, raw, out, options, role="item")
+    protect_part(engine, raw, out, options, TYPES["item"])
     (found,) = pq.read_table(out).to_pylist()
     assert (found["id"], found["label"], found["lat"] == row["lat"]) == ("anna", "Anna K.", False)
+
+
+def test_ties_of_users_go_by_pseudonyms_and_coarse_times_too(engine: Engine, key: Key) -> None:
+    rows = [{"source_id": "anna", "target_id": "bo", "relation": None, "valid_from": 90_061, "before": 0},
+            {"source_id": "bo", "target_id": "anna", "relation": None, "valid_from": None, "before": 0}]  # fmt: skip
+    texts = [(name, pa.string()) for name in ("source_id", "target_id", "relation", "value")]
+    schema = pa.schema([*texts, ("valid_from", pa.int64()), ("failed", pa.int8()), ("before", pa.int64())])
+    raw, out = engine.workspace / "raw.parquet", engine.workspace / "out.parquet"
+    pq.write_table(pa.Table.from_pylist(rows, schema), raw)
+    ties, triples = (RelationMapping(file="f", target=kind) for kind in ("user", "brand"))
+    for mapping, second in ((ties, key.pseudonym("bo")), (triples, "bo")):
+        protect_part(engine, raw, out, Privacy.parse("pseudonyms,time=1d,coordinates=5"), of_relation(mapping))
+        first, other = pq.read_table(out).to_pylist()
+        assert (first["source_id"], first["target_id"]) == (key.pseudonym("anna"), second)
+        assert (first["valid_from"], other["valid_from"]) == (86_400, None)
 
 
 VISITS = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["x", "y", "z", None])), max_size=30)
