@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
-from builders import given_vectors
-from builders.given_vectors import GivenVectors, Mode, VectorsOption, combine, parse_vectors_option, read_given_vectors
+from builders import vector_files
+from builders.given_vectors import combine, parse_vectors_option
+from builders.vector_files import GivenVectors, Mode, VectorsOption, read_given_vectors
 from graphrec.errors import ConfigError, InputError
 
 IDS = ["a", "b", "c"]
@@ -160,7 +161,7 @@ def test_chunks_and_a_file_give_what_memory_gives(
             combine(nodes, text, opened(path))
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(given_vectors, "BYTES_AT_ONCE", 8 * 3 * data.draw(st.integers(1, 5)))
+        patch.setattr(vector_files, "BYTES_AT_ONCE", 8 * 3 * data.draw(st.integers(1, 5)))
         vectors, _ = combine(nodes, text, opened(path), folder / "item.safetensors")
     np.testing.assert_allclose(vectors, expected, atol=2e-3)
     np.testing.assert_array_equal(load_file(folder / "item.safetensors")["vectors"], vectors)
