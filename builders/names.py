@@ -48,7 +48,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 READABLE = (
     "title", "name", "label", "item_name", "product_name", "movie_title", "brand", "category", "categories",
     "category_name", "genre", "genres", "class", "type", "cuisine", "tags", "keywords", "description", "summary",
-    "text", "bio", "about", "profile", "interests", "occupation", "address", "neighbourhood", "neighborhood", "locality", "city", "features",
+    "text", "bio", "about",
+    "profile", "interests", "occupation", "address", "neighbourhood", "neighborhood", "locality", "city", "features",
 )  # fmt: skip
 """Columns of a table that say in words what a node is, in the order in which they read well."""
 
