@@ -21,10 +21,11 @@ class RelationMapping(Layout):
 
     file: str
     """Path, relative to the mapping's folder or to the working folder."""
-    source: str = "user"
-    """Type of the nodes that the edges lead from: user, item, location, or one that only relations name."""
-    target: str = "user"
-    """Type of the nodes that the edges lead to."""
+    source: str
+    """Type of the nodes that the edges lead from: user, item, location, or one that only relations name. Where it is
+    not said, it follows from what is; so it has no default that a saved mapping could leave out."""
+    target: str
+    """Type of the nodes that the edges lead to; likewise."""
     source_id: str | None = None
     """Column with the source's id; None: the first that is neither ``relation`` nor ``valid_from``."""
     target_id: str | None = None
@@ -39,11 +40,6 @@ class RelationMapping(Layout):
     """Whether each edge leads back as well: a friendship, but not a follower."""
     links: str | None = None
     """File of item ids and the ids that they have in ``file``, as RecBole's ``.link``: such nodes become the items."""
-
-    @property
-    def people(self) -> list[str]:
-        """The columns of a log part of this relation that hold ids of users."""
-        return [f"{end}_id" for end in ("source", "target") if getattr(self, end) == "user"]
 
     @model_validator(mode="before")
     @classmethod

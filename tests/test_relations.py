@@ -230,6 +230,13 @@ def test_types_that_are_not_said_follow_from_what_is() -> None:
     assert types == [("user", "user"), ("item", "entity"), ("entity", "entity"), ("user", "entity")]
 
 
+@pytest.mark.parametrize("relation", [None, "predicate"])
+@pytest.mark.parametrize("source", ["user", "item", "entity"])
+def test_a_saved_mapping_keeps_its_types(relation: str | None, source: str) -> None:
+    mapping = RelationMapping(file="x", source=source, target="user").model_copy(update={"relation": relation})
+    assert RelationMapping.model_validate(mapping.model_dump(exclude_defaults=True)) == mapping
+
+
 # --- edges ---------------------------------------------------------------------------------------------------------
 
 TIES = RelationMapping(file="ties.csv")
