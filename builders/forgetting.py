@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -21,7 +20,6 @@ from safetensors.numpy import save_file
 from builders.directory import staged
 from builders.node_columns import of_part, of_users
 from builders.pseudonyms import Key
-from builders.quarantine import counts_by_reason
 from builders.removal import Removed, names_anywhere, says, still_named, take_out
 from builders.text import _digest, cache_folder
 from builders.tombstones import bury, copy_with_tombstones
@@ -30,7 +28,8 @@ from graphrec.directory import read_manifest
 from graphrec.errors import GraphError, InputError
 from graphrec.graph import TemporalGraph
 from graphrec.relation import ALWAYS
-from graphrec.unlearning import unlearn
+from graphrec.run import read_json
+from graphrec.unlearning import FORGOTTEN, unlearn
 
 
 class Rebuild(Protocol):
@@ -53,7 +52,7 @@ class Forgotten:
     nodes: dict[str, int]
     """Nodes by type: the user, and what nobody else had to do with."""
     quarantined: int
-    """Rows of the quarantine."""
+    """Values in the quarantine."""
     texts: int
     """Vectors in the cache of texts that the graph no longer holds."""
     runs: tuple[Path, ...]
@@ -82,8 +81,10 @@ def forget(graph: str | Path, user: str, runs: Sequence[str | Path] = (), rebuil
         If the graph holds no such user and no run is given, or nobody else; GraphError or RunError if a directory is
         not what it should be.
     """
-    root, paths = Path(graph), [Path(run) for run in runs]
+    root, paths = Path(graph), list(dict.fromkeys(map(Path, runs)))
     manifest = read_manifest(root)
+    for path in paths:
+        read_json(path / "manifest.json")
     names = _names(root, manifest, user)
     _check(root)
     before = TemporalGraph.open(root)
@@ -147,7 +148,7 @@ def _says(folder: Path, names: Sequence[str]) -> np.ndarray:
 def _write_without(
     root: Path, scratch: Path, home: Path, graph: TemporalGraph, names: Sequence[str], rebuild: Rebuild
 ) -> tuple[int, int]:
-    """Write the graph without the user into ``home``; how many rows of the log and of the quarantine it lost."""
+    """Write the graph without the user into ``home``; how many rows of the log and values of the quarantine it lost."""
     removed = take_out(root / "log", home / "log", names[0], names, graph.manifest)
     _refuse_nobody(root, home / "log")
     dead = _nameless(graph, names[0], removed, home / "log")
@@ -155,7 +156,6 @@ def _write_without(
     quarantined = _clear_quarantine(scratch / "old", names)
     rebuild(home / "log", scratch / "old", home)
     bury(home, dead, scratch / "old")
-    _clear_quarantine(home, names)
     return removed.rows, quarantined
 
 
@@ -189,19 +189,13 @@ def _cells_of(graph: TemporalGraph, user: int) -> list[int]:
 
 
 def _clear_quarantine(folder: Path, names: Sequence[str]) -> int:
-    """Take the rows that tell of the user out of a graph's quarantine; how many there were."""
+    """Take what tells of the user out of a graph's quarantine, but not the rows, which others are counted by."""
     told = _says(folder, names)
-    if not told.any():
-        return 0
-    path = folder / "quarantine.parquet"
-    rows = pq.read_table(path).filter(pa.array(~told))
-    path.unlink()
-    if len(rows):
-        pq.write_table(rows, path)
-    manifest = read_manifest(folder)
-    manifest["quarantined"] = counts_by_reason(rows)
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    (folder / "manifest.json").write_text(text, encoding="utf-8")
+    if told.any():
+        path = folder / "quarantine.parquet"
+        rows = pq.read_table(path)
+        value = pc.if_else(pa.array(told), pa.scalar(FORGOTTEN), rows["value"])
+        pq.write_table(rows.set_column(rows.schema.get_field_index("value"), "value", value), path)
     return int(told.sum())
 
 

@@ -27,10 +27,9 @@ def of_part(part: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
     role = part.stem.rpartition("-")[0]
     if role in TYPES:
         return TYPES[role]
-    for name, given in ((manifest.get("mapping") or {}).get("relations") or {}).items():
-        if role.endswith(name):
-            return of_relation(RelationMapping.model_validate(given))
-    return {}
+    declared = (manifest.get("mapping") or {}).get("relations") or {}
+    given = declared.get(role.partition("-")[2])  # after relation- or links-
+    return of_relation(RelationMapping.model_validate(given)) if given else {}
 
 
 def of_users(types: Mapping[str, str]) -> set[str]:

@@ -57,7 +57,7 @@ def _show(graph: Path, done: Forgotten) -> None:
             {
                 "rows of the log": done.rows,
                 "nodes": ", ".join(rest) or "none",
-                "quarantined rows": done.quarantined,
+                "quarantined values": done.quarantined,
                 "vectors in the cache": done.texts,
                 "runs": ", ".join(map(str, done.runs)) or "none",
                 "proof": str(done.search),

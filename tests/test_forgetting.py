@@ -153,8 +153,7 @@ def test_what_is_left_is_what_would_be_there_without_them(graph: Path, tmp_path:
     assert done.rows == mine + 1  # in the table of users
     assert done.nodes == {"user": 1, "item": 1, "location": 1}
     values = pq.read_table(graph / "quarantine.parquet")["value"].to_pylist()
-    assert (values, done.quarantined) == (["soon", "later"], 1)  # the line that named her is gone
-    assert json.loads((graph / "manifest.json").read_text())["quarantined"] == {"unparsable time": 2}
+    assert (values, done.quarantined) == (["soon", FORGOTTEN, "later"], 1)  # the line that named her
 
 
 def test_a_search_finds_nothing_where_it_found_a_lot(graph: Path) -> None:
@@ -340,6 +339,12 @@ def test_a_run_can_be_brought_later(graph: Path, run: Path) -> None:
     kept = content(run)
     forget(graph, ANNA, [run], rebuild=rebuild)
     assert content(run) == kept
+
+
+def test_a_run_that_is_not_there_is_refused(graph: Path) -> None:
+    with pytest.raises(RunError, match="a finished run expected"):
+        forget(graph, ANNA, [graph.parent / "no" / "run"], rebuild=rebuild)
+    assert [path.name for path in graph.parent.iterdir()] == ["graph"]
 
 
 def test_a_run_of_another_graph_stops_everything(graph: Path, city_run: Path, tmp_path: Path) -> None:

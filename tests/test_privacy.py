@@ -212,8 +212,7 @@ def test_coordinates_become_the_centre_of_their_cell(engine: Engine) -> None:
     step=st.sampled_from(["1min", "15min", "1h", "6h", "1d", "3d", "1w"]),
     offset=st.integers(-900, 900),
 )
-def test_times_are_rounded_down_in_their_order(tmp_path: Path, times: list[int], step: str, offset: int) -> None:
-    engine = connect(tmp_path)
+def test_times_are_rounded_down_in_their_order(engine: Engine, times: list[int], step: str, offset: int) -> None:
     found = hidden(engine, [{"time": time, "utc_offset": offset} for time in times], f"time={step}")
     seconds = Privacy(time=step).seconds
     assert seconds is not None
@@ -261,9 +260,8 @@ VISITS = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(["x", "y"
 @QUICK
 @given(visits=VISITS, least=st.integers(2, 4))
 def test_places_without_a_crowd_are_dropped_and_counted(
-    tmp_path: Path, visits: list[tuple[str, str | None]], least: int
+    engine: Engine, visits: list[tuple[str, str | None]], least: int
 ) -> None:
-    engine = connect(tmp_path)
     crowd = {place: len({user for user, other in visits if other == place}) for _, place in visits}
     expected = [(user, place) for user, place in visits if place is None or crowd[place] >= least]
     rows = {"user": [user for user, _ in visits], "place": [place for _, place in visits]}
