@@ -47,9 +47,8 @@ def edges(
 ) -> DeclaredEdges:
     """Find the edges of declared relations among the nodes of a graph.
 
-    An edge is known from its own time on, but not before the node that it leads to. A node that only relations name
-    is known from the first of its edges on, and not before the other end of that: what an event brings into the graph
-    brings nothing else there before the event.
+    An edge is known from its own time on, but not before either of its ends; a node that only relations name is known
+    from the first of its edges on. So what an event brings into the graph brings nothing else there before the event.
 
     Parameters
     ----------
@@ -138,8 +137,7 @@ def _new_nodes(rows: pa.Table, nodes: Nodes, old: Dictionary[str, pa.Array]) -> 
     """Tables of the nodes that only relations name."""
     order = np.arange(2 * len(rows)).reshape(2, -1).T.ravel()  # a row's source, then its target
     kinds, ids = (_column([rows[f"source_{what}"], rows[f"target_{what}"]]).take(order) for what in ("type", "id"))
-    own = rows["valid_from"].fill_null(ALWAYS).to_numpy()
-    since = [np.maximum(own, _known_since(rows, other, nodes)) for other in ("target", "source")]
+    since = [np.maximum(_own(rows), _known_since(rows, other, nodes)) for other in ("target", "source")]
     earliest = np.concatenate(since)[order]
     found = {}
     for kind in dict.fromkeys([*old, *pc.unique(kinds).to_pylist()]):
@@ -147,7 +145,8 @@ def _new_nodes(rows: pa.Table, nodes: Nodes, old: Dictionary[str, pa.Array]) -> 
             continue
         mine = pc.equal(kinds, kind)
         named = ids.filter(mine)
-        known = pc.unique(_column([old.get(kind, pa.array([], pa.string())), named]))
+        had = old.get(kind, pa.array([], pa.string()))
+        known = _column([had, pc.unique(named.filter(pc.invert(pc.is_in(named, had))))])
         first_seen = np.full(len(known), NEVER)
         np.minimum.at(first_seen, pc.index_in(named, known).to_numpy(), earliest[mine.to_numpy(zero_copy_only=False)])
         columns = {"id": known, "first_seen": pa.array(first_seen)}
@@ -160,6 +159,12 @@ def _column(parts: list[pa.ChunkedArray | pa.Array]) -> pa.Array:
     """Columns one after the other as one array."""
     chunks = [chunk for part in parts for chunk in (part.chunks if isinstance(part, pa.ChunkedArray) else [part])]
     return pa.concat_arrays([chunk.cast(pa.string()) for chunk in chunks])
+
+
+def _own(rows: pa.Table) -> np.ndarray:
+    """From when each row says that its edge is known, int64."""
+    own: np.ndarray = rows["valid_from"].fill_null(ALWAYS).to_numpy()
+    return own
 
 
 def _known_since(rows: pa.Table, end: str, nodes: Nodes) -> np.ndarray:
@@ -187,7 +192,7 @@ def _relations(rows: pa.Table, nodes: Nodes) -> dict[str, pa.Table]:
     names = rows["name"].combine_chunks().dictionary_encode()
     group = names.indices.to_numpy()
     source, target = _codes(rows, "source", nodes), _codes(rows, "target", nodes)
-    valid = np.maximum(rows["valid_from"].fill_null(ALWAYS).to_numpy(), _known_since(rows, "target", nodes))
+    valid = np.maximum.reduce([_own(rows), *(_known_since(rows, end, nodes) for end in ("source", "target"))])
     columns = np.stack([group, source, target, valid])
     columns = columns[:, np.lexsort((valid, target, source, group))]
     again = (columns[:3, 1:] == columns[:3, :-1]).all(0)

@@ -249,10 +249,13 @@ def test_an_edge_that_is_told_twice_holds_from_its_earliest_time() -> None:
     assert by_ids(edges({"t": table}, {"t": TIES}, tables, {}), tables) == {"t": [("a", "b", 20), ("b", "a", 9)]}
 
 
-def test_an_edge_is_not_known_before_the_node_it_leads_to() -> None:
-    table = rows(("user", "a", "user", "b"), ("user", "b", "user", "a", 70))
+def test_an_edge_is_not_known_before_its_ends() -> None:
+    table = rows(("user", "a", "user", "b"), ("user", "b", "user", "a", 170))
     tables = nodes(user={"a": ALWAYS, "b": 100})
-    assert by_ids(edges({"t": table}, {"t": TIES}, tables, {}), tables) == {"t": [("a", "b", 100), ("b", "a", 70)]}
+    table = pa.concat_tables([table, rows(("user", "b", "user", "b"))])
+    assert by_ids(edges({"t": table}, {"t": TIES}, tables, {}), tables) == {
+        "t": [("a", "b", 100), ("b", "b", 100), ("b", "a", 170)]
+    }
 
 
 def test_a_declared_node_is_known_from_its_first_edge_whose_other_end_is_known() -> None:
@@ -305,11 +308,11 @@ def test_no_relations_and_no_rows_are_fine() -> None:
 
 def test_old_codes_stay_and_a_node_without_a_row_is_never_known() -> None:
     table = rows(("item", "i", "brand", "new"), ("item", "i", "brand", "old"))
-    old = {"brand": pa.array(["gone", "old"])}
+    old = {"brand": pa.array(["", "gone", "", "old"])}  # '' is what forgotten nodes are called
     added = edges({"b": table}, {"b": BRANDS}, nodes(item=["i"]), old)
-    assert added.nodes["brand"].select(["id", "first_seen"]).to_pylist() == [
-        {"id": "gone", "first_seen": NEVER}, {"id": "old", "first_seen": ALWAYS}, {"id": "new", "first_seen": ALWAYS}
-    ]  # fmt: skip
+    assert added.nodes["brand"]["id"].to_pylist() == ["", "gone", "", "old", "new"]
+    assert added.nodes["brand"]["first_seen"].to_pylist() == [NEVER, NEVER, NEVER, ALWAYS, ALWAYS]
+    assert by_ids(added, nodes(item=["i"])) == {"b": [("i", "old", None), ("i", "new", None)]}
 
 
 TYPES = st.sampled_from(["user", "item", "brand"])
@@ -337,7 +340,9 @@ def slowly(triples: list[tuple[Any, ...]], users: dict[str, int], items: dict[st
     best: dict[tuple[str, str, str], int] = {}
     for row in kept + [(*row[2:4], *row[:2], *row[4:]) for row in kept if both_ways]:
         key = (f"t:{row[5]}:{row[0]}->{row[2]}", row[1], row[3])
-        best[key] = min(best.get(key, NEVER), max(ALWAYS if row[4] is None else row[4], first[row[2:4]]))
+        best[key] = min(
+            best.get(key, NEVER), max(ALWAYS if row[4] is None else row[4], first[row[:2]], first[row[2:4]])
+        )
     return best, brands, len(triples) - len(kept)
 
 
@@ -400,7 +405,6 @@ def seen_before(time: int, triples: list[tuple[Any, ...]], users: dict[str, int]
     ties = {(name, a, b, t) for name, found in ways.items() for a, b, t in found if t is None or t < time}
     since = {kind: dict(zip(table["id"].to_pylist(), table["first_seen"].to_pylist(), strict=True))
              for kind, table in {**tables, **added.nodes}.items()}  # fmt: skip
-    ties = {tie for tie in ties if since[added.ends[tie[0]][0]][tie[1]] < time}
     return ties, {brand for brand, first in since.get("brand", {}).items() if first < time}
 
 
