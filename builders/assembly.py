@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,49 +12,36 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from builders.catalogue import TableMapping, listed_nodes
+from builders.catalogue import listed_nodes
 from builders.directory import check_tables
+from builders.edges import DeclaredEdges, edges
 from builders.engine import Engine, engine_errors
-from builders.events import NODE_TYPES, Encoded, Numbered, encode, places, read_log, session_codes
-from builders.events import set_aside_duplicates, times
+from builders.events import (
+    NODE_TYPES,
+    Encoded,
+    Numbered,
+    encode,
+    places,
+    read_log,
+    session_codes,
+    set_aside_duplicates,
+    times,
+)
 from builders.filters import filter_events
 from builders.manifest import describe
-from builders.mapping import Mapping
 from builders.nodes import at_relation, node_table, refuse_foreign
-from builders.parts import Part
+from builders.origin import Origin
 from builders.places import Placed, near, place_events
+from builders.protection import drop_rare_places
+from builders.relations import relation_rows
 from builders.split import split_events
-from builders.vectors import write_vectors
+from builders.vectors import NOTHING, Asked, write_vectors
 from graphrec.progress import Progress
 
+ENDS = {"at": ["item", "location"], "near": ["location", "location"]}
+"""Types of the nodes that the relations of every graph lead from and to."""
 STEPS = ("repeated rows", "filters", "places", "numbers", "nodes", "relations")
 """What an assembly does before it encodes text."""
-
-
-@dataclass(frozen=True)
-class Origin:
-    """What a graph is made of."""
-
-    name: str
-    """The log in an error message."""
-    mapping: Mapping
-    """Which column plays which role; where nothing is left to guess."""
-    preset: str | None
-    """The preset that was named."""
-    protocol: Dictionary[str, Any]
-    """How the log wants to be evaluated."""
-    sources: Sequence[Dictionary[str, Any]]
-    """What the manifest says of the files."""
-    parts: Sequence[Part]
-    """The checked events."""
-    tables: Dictionary[str, Sequence[Part]]
-    """The checked tables of nodes, by type."""
-    written: Dictionary[str, TableMapping]
-    """How those tables are written."""
-    quarantine: pa.Table
-    """Rows that could not be used."""
-    old: Dictionary[str, Sequence[str]] = field(default_factory=dict)
-    """Ids that have numbers already, see `builders.events.Numbered`."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +54,8 @@ class Tables:
     """Columns of nodes/<type>.parquet, by type."""
     relations: dict[str, pa.Table]
     """Columns of relations/<name>.parquet, by name."""
+    ends: dict[str, list[str]]
+    """Types of the nodes that each relation leads from and to."""
     quarantine: pa.Table
     """Rows that could not be used."""
     filtered: dict[str, int]
@@ -80,20 +68,25 @@ class Tables:
     """``log``, ``h3`` or ``none``."""
     resolution: int | None
     """Of the H3 cells."""
+    rare: int
+    """Events at places with too few users, left out for privacy."""
 
 
-def assemble(engine: Engine, folder: Path, origin: Origin, text_model: str, progress: Progress) -> dict[str, Any]:
+def assemble(
+    engine: Engine, folder: Path, origin: Origin, progress: Progress, asked: Asked = NOTHING
+) -> dict[str, Any]:
     """Make a graph directory of the log parts in ``folder``; the manifest that was written."""
     with engine_errors(origin.name):
-        tables = _tables(engine, origin, progress)
-    check_tables(tables.events, tables.nodes, tables.relations)
-    text = write_vectors(folder / "vectors", tables.nodes, text_model, progress)
-    manifest = describe(origin, tables, text)
-    _write(folder, tables, manifest)
+        found = tables(engine, origin, progress)
+    check_tables(found.events, found.nodes, found.relations)
+    text, given = write_vectors(folder / "vectors", found.nodes, origin.text_model, progress, asked)
+    manifest = describe(origin, found, text, given)
+    _write(folder, found, manifest)
     return manifest
 
 
-def _tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
+def tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
+    """Everything of a graph but its text vectors, from the log parts of its origin."""
     steps = iter(STEPS)
     progress.start("building the graph", len(STEPS))
 
@@ -101,19 +94,23 @@ def _tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
         progress.advance(note=next(steps))
 
     listed, twice = _listed(engine, origin)
-    events, again = set_aside_duplicates(engine, read_log(engine, origin.parts), origin.parts)
+    events, again = set_aside_duplicates(engine, read_log(engine, origin.events), origin.events)
     done()
     events, filtered = filter_events(engine, events, origin.mapping)
     done()
     placed = place_events(engine, events, origin.mapping, listed.get("item"), listed.get("location"))
+    events, rare = placed.events, 0
+    if origin.mapping.privacy.places:
+        place = placed.events.location if placed.method != "none" else placed.events.item
+        events, rare = drop_rare_places(engine, placed.events.mutate(place=place), origin.mapping.privacy.places)
     done()
     first = {kind: table.filter(table["first"]) for kind, table in listed.items()}
     if placed.listed is not None:
         first["location"] = placed.listed
-    encoded = encode(engine, placed.events, Numbered(origin.old, first))
-    for kind, parts in origin.tables.items():
-        codes, column = encoded.vocabularies[kind], origin.written[kind].id
-        refuse_foreign(engine, kind, codes, listed[kind], parts[-1].source, column)
+    encoded = encode(engine, events, Numbered(origin.old, first))
+    for kind, table in listed.items():
+        source, column = origin.parts[kind][-1].source, origin.written[kind].id
+        refuse_foreign(engine, kind, encoded.vocabularies[kind], table, source, column)
     done()
     nodes = _nodes(engine, encoded, placed, first)
     done()
@@ -124,17 +121,40 @@ def _tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
         "at": at_relation(columns, nodes["item"], nodes["location"], told),
         "near": near(lat, lon, nodes["location"]["first_seen"].to_numpy()),
     }
+    declared = _declared(engine, origin, nodes)
     done()
     progress.finish()
-    quarantine = pa.concat_tables([origin.quarantine, again, *twice])
     return Tables(
-        columns, nodes, relations, quarantine, filtered, split, encoded.kinds, placed.method, placed.resolution
+        events=columns,
+        nodes={**nodes, **declared.nodes},
+        relations={**relations, **declared.relations},
+        ends={**ENDS, **declared.ends},
+        quarantine=pa.concat_tables([origin.quarantine, again, *twice, declared.unknown]),
+        filtered=filtered,
+        split=split,
+        kinds=encoded.kinds,
+        location_method=placed.method,
+        resolution=placed.resolution,
+        rare=rare,
     )
+
+
+def _declared(engine: Engine, origin: Origin, nodes: dict[str, pa.Table]) -> DeclaredEdges:
+    """What the relations that the mapping declares add."""
+    given = origin.mapping.relations
+    rows = {
+        name: relation_rows(
+            engine, name, mapping, origin.parts[f"relation-{name}"], origin.parts.get(f"links-{name}", ())
+        )
+        for name, mapping in given.items()
+    }
+    own = {kind: pa.array(ids, pa.string()) for kind, ids in origin.old.items() if kind not in (*NODE_TYPES, "kind")}
+    return edges(rows, given, nodes, own)
 
 
 def _listed(engine: Engine, origin: Origin) -> tuple[dict[str, Any], list[pa.Table]]:
     """What tables say of nodes, by type, and the rows of them that are set aside."""
-    found = {kind: listed_nodes(engine, kind, parts) for kind, parts in origin.tables.items()}
+    found = {kind: listed_nodes(engine, kind, origin.parts[kind]) for kind in origin.written}
     return {kind: table for kind, (table, _) in found.items()}, [bad for _, bad in found.values()]
 
 
@@ -156,14 +176,14 @@ def _events(columns: pa.Table, origin: Origin) -> tuple[pa.Table, dict[str, Any]
     """Columns of events.parquet and what the manifest says of the split."""
     key = columns["key"].to_numpy()
     time = times(key)
-    before = np.cumsum([0, *(part.rows for part in origin.parts)])
+    before = np.cumsum([0, *(part.rows for part in origin.events)])
     split, about = split_events(
         origin.mapping,
         time=time,
         user=columns["user"].to_numpy(),
         file=np.searchsorted(before, places(key), side="left") - 1,
         column=columns["split"].to_numpy(),
-        names=[part.source for part in origin.parts],
+        names=[part.source for part in origin.events],
     )
     session = session_codes(columns["user"].to_numpy(), columns["session"].to_numpy(), split)
     given = {name: columns[name] for name in ("user", "item", "location")}

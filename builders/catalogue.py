@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from builders.sources import Layout, Source, detect
 from builders.templates import check_fields, render
 from builders.timestamps import detect_format, to_seconds
 from graphrec.errors import MappingError
+
+LISTED_TWICE = "id is listed twice"
 
 
 class TableMapping(Layout):
@@ -65,13 +67,14 @@ def table_mapping(kind: str, mapping: Mapping, preset: TableMapping | None) -> T
 
 
 def read_catalogue(
-    engine: Engine, kind: str, path: Path, given: TableMapping, mapping: Mapping, part: Path, before: int = 0
-) -> Catalogue:
+    engine: Engine, kind: str, path: Path, given: TableMapping, mapping: Mapping, part: Path, before: int = 0,
+    shown: str = "",
+) -> Catalogue:  # fmt: skip
     """Read a table of nodes into a part; its rows that cannot be used are set aside.
 
     Raises MappingError when no column looks like the id or a column that was named is not there.
     """
-    rows = scan(engine, detect(path, given, engine.workspace), f"{kind}_rows")
+    rows = scan(engine, replace(detect(path, given, engine.workspace), shown=shown), f"{kind}_rows")
     columns = _complete(engine, kind, rows, given, mapping)
     with engine_errors(str(path)):
         table, checks = _read(engine, f"{kind}_typed", rows, columns)
@@ -175,6 +178,6 @@ def listed_nodes(engine: Engine, kind: str, parts: Sequence[Part]) -> tuple[Any,
     again = engine.to_pyarrow(table.filter(table.again).select("row", "id").order_by("row"))
     count = len(again)
     file, row = located(parts, again["row"].to_numpy())
-    reason = pa.array(["id is listed twice"] * count, pa.string())
+    reason = pa.array([LISTED_TWICE] * count, pa.string())
     bad = quarantine(file, row, pa.nulls(count, pa.string()), reason, again["id"])
     return table.filter(~table.again).drop("again"), bad

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
+import glob
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -29,21 +33,62 @@ def refuse_to_overwrite(target: Path) -> None:
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """A folder beside ``target`` that takes its place when all has gone well, and is gone when not."""
+    """A folder beside ``target`` that takes its place at one stroke when all has gone well, and is gone when not.
+
+    What a killed process has left behind there is cleared away. Raises InputError while another one is writing.
+    """
     target = target.absolute()
     target.parent.mkdir(parents=True, exist_ok=True)
+    _clear(target)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    lock = _locked(folder)
     try:
         new = folder / "new"
         new.mkdir()
         yield new
-        if target.exists():
-            target.rename(folder / "old")
-        new.rename(target)
+        _put_in_place(new, target)
     finally:
-        if (folder / "old").exists() and not target.exists():
-            (folder / "old").rename(target)
         shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+
+
+def _clear(target: Path) -> None:
+    for folder in target.parent.glob(f".{glob.escape(target.name)}.????????"):
+        lock = _locked(folder) if folder.is_dir() else None
+        if lock is None:
+            raise InputError(f"{target}: another build or append is writing it; wait until that is done")
+        if (folder / "new.old").is_dir() and not target.exists():
+            (folder / "new.old").rename(target)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _locked(folder: Path) -> int | None:
+    """A lock on a folder that lasts as long as this process and it is open; None if another process has it."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _put_in_place(new: Path, target: Path) -> None:
+    """Rename ``new`` to ``target``; what is there goes to where ``new`` was, at no moment is there nothing."""
+    if not target.exists():
+        new.rename(target)
+    elif not _exchange(new, target):  # a file system that cannot exchange: a moment without a graph
+        target.rename(new.with_name("new.old"))
+        new.rename(target)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two folders at one stroke; whether this system can (Linux does: renameat2 with RENAME_EXCHANGE)."""
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
 def check_tables(events: pa.Table, nodes: dict[str, pa.Table], relations: dict[str, pa.Table]) -> None:

@@ -8,18 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import pyarrow.parquet as pq
 
-from builders.assembly import Origin, assemble
-from builders.catalogue import Catalogue, TableMapping, read_catalogue, table_mapping
+from builders.assembly import assemble
+from builders.catalogue import TableMapping
 from builders.directory import refuse_to_overwrite, staged
-from builders.engine import Engine, connect
-from builders.log import Checked, Log, check_log, open_log
-from builders.manifest import source_entries
+from builders.engine import connect
+from builders.log import Log, open_log
 from builders.mapping import Mapping
-from builders.parts import part_path
-from builders.quarantine import refuse_too_many
-from graphrec.errors import MappingError
+from builders.origin import Given, Origin, extend
+from builders.vector_files import VectorsOption
+from builders.vectors import Asked
 from graphrec.progress import Progress, Silent
 from graphrec.protocol import Protocol
 
@@ -37,7 +36,9 @@ def build_graph(
     preset: str | None = None,
     mapping: Mapping | Dictionary[str, Any] | None = None,
     text_model: str = "minilm",
+    vectors: Sequence[VectorsOption] = (),
     max_bad: float = MAX_BAD,
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Build a graph directory from log files; see docs/graph-directory.md for what is in it.
@@ -45,7 +46,8 @@ def build_graph(
     Parameters
     ----------
     files
-        CSV, TSV, JSON lines or Parquet files, packed or not, as paths or globs; with a preset also a folder.
+        CSV, TSV, JSON lines or Parquet files, packed or not, as paths, globs or addresses, or a database; with a
+        preset also a folder. See docs/sources.md.
     out
         The directory to write. A graph that is there already is replaced once the new one is whole.
     items, users, locations
@@ -56,8 +58,12 @@ def build_graph(
         Which column plays which role; what it leaves open is guessed.
     text_model
         What turns text into vectors: ``minilm``, a Hugging Face name, a folder, or ``none``.
+    vectors
+        Files of vectors, beside or instead of those of text; see docs/relations.md.
     max_bad
         The share of rows that may be unusable; with more, nothing is built.
+    processes
+        How many encode texts beside each other.
     progress
         Hears how far the work is.
 
@@ -76,44 +82,30 @@ def build_graph(
         engine = connect(Path(scratch))
         (folder / "log").mkdir()
         log = open_log(engine, files, preset, mapping, progress)
-        catalogues = _read_catalogues(engine, log, {"item": items, "user": users, "location": locations}, folder)
-        checked = check_log(engine, log, "item" in catalogues, folder, progress)
-        refuse_too_many(checked.quarantine, checked.total, max_bad, log.name)
-        return assemble(engine, folder, _origin(log, catalogues, checked, preset), text_model, progress)
+        tables = _tables(log, {"item": items, "user": users, "location": locations})
+        origin = Origin(
+            name=log.name,
+            mapping=log.mapping,
+            preset=preset,
+            protocol=(log.preset.protocol if log.preset else Protocol()).model_dump(),
+            text_model=text_model,
+        )
+        origin = extend(engine, folder, origin, Given(log, tables, max_bad), progress)
+        order = {kind: _order(origin, kind) for kind in {option.kind for option in vectors} & tables.keys()}
+        return assemble(engine, folder, origin, progress, Asked(vectors, order, processes=processes))
 
 
-def _origin(log: Log, catalogues: dict[str, Catalogue], checked: Checked, preset: str | None) -> Origin:
-    return Origin(
-        name=log.name,
-        mapping=log.mapping,
-        preset=preset,
-        protocol=(log.preset.protocol if log.preset else Protocol()).model_dump(),
-        sources=source_entries(checked.sources, catalogues),
-        parts=checked.parts,
-        tables={kind: [catalogue.sifted.part] for kind, catalogue in catalogues.items()},
-        written={kind: catalogue.mapping for kind, catalogue in catalogues.items()},
-        quarantine=pa.concat_tables([checked.quarantine, *(table.sifted.quarantine for table in catalogues.values())]),
-    )
-
-
-def _read_catalogues(
-    engine: Engine, log: Log, given: Dictionary[str, str | Path | None], folder: Path
-) -> dict[str, Catalogue]:
-    chosen: dict[str, tuple[Path, TableMapping | None]] = {}
-    if log.items is not None:
-        chosen["item"] = log.items
+def _tables(log: Log, given: Dictionary[str, str | Path | None]) -> dict[str, tuple[Path, TableMapping | None]]:
+    """The tables of nodes: those that were given, then those that the preset found beside the log."""
+    chosen: dict[str, tuple[Path, TableMapping | None]] = dict(log.tables)
     for kind, path in given.items():
         if path is not None:
-            beside = log.items is not None and kind == "item" and Path(path).name == log.items[0].name
-            chosen[kind] = Path(path), log.items[1] if beside and log.items else None
-    if "location" in chosen and log.mapping.location is None:
-        raise MappingError(
-            f"{chosen['location'][0]}: a table of locations needs a column of the log with their ids; "
-            f"map it, such as 'location: {log.files[0].source.columns[0]}'"
-        )
-    return {
-        kind: read_catalogue(
-            engine, kind, path, table_mapping(kind, log.mapping, preset), log.mapping, part_path(folder, kind, 0)
-        )
-        for kind, (path, preset) in chosen.items()
-    }
+            known = log.tables.get(kind)
+            chosen[kind] = Path(path), known[1] if known and known[0].name == Path(path).name else None
+    return chosen
+
+
+def _order(origin: Origin, kind: str) -> list[str | None]:
+    """Ids of a table of nodes in its order."""
+    ids: list[str | None] = pq.read_table(origin.parts[kind][0].path, columns=["id"])["id"].to_pylist()
+    return ids

@@ -158,9 +158,10 @@ def _nothing() -> dict[str, Any]:
 
 def _look(engine: Engine, log: Log, progress: Progress) -> tuple[list[int], dict[str, Any]]:
     (engine.workspace / "log").mkdir()
-    checked = check_log(engine, log, log.items is not None, engine.workspace, progress)
+    checked = check_log(engine, log, "item" in log.tables, engine.workspace, progress)
+    parts = [sifted.part for _, sifted in checked]
     with engine_errors(log.name):
-        events, again = set_aside_duplicates(engine, read_log(engine, checked.parts), checked.parts)
+        events, again = set_aside_duplicates(engine, read_log(engine, parts), parts)
         counts = engine.to_pyarrow(
             events.aggregate(
                 events=events.count(),
@@ -171,9 +172,9 @@ def _look(engine: Engine, log: Log, progress: Progress) -> tuple[list[int], dict
             )
         ).to_pylist()[0]
     span = (counts.pop("first"), counts.pop("last"))
-    bad = pa.concat_tables([checked.quarantine, again])
+    bad = pa.concat_tables([*(sifted.quarantine for _, sifted in checked), again])
     trouble = [Trouble(count=count, **first_example(bad, reason)) for reason, count in counts_by_reason(bad).items()]
-    return [rows for _, rows in checked.sources], {
+    return [sifted.total for _, sifted in checked], {
         **counts,
         "time_format": time_format(engine, log.files[0], log.mapping),
         "time_span": span if counts["events"] else None,

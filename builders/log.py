@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from builders.catalogue import TableMapping
 from builders.checks import event_columns, read_events
+from builders.database import fetch_table, is_database
 from builders.engine import Engine, engine_errors
 from builders.filters import check_filters
 from builders.mapping import Mapping, guess_mapping
-from builders.parts import MOST_ROWS, Part, part_path
+from builders.parts import MOST_ROWS, part_path
 from builders.presets import Preset, find_files, load_preset
+from builders.protection import neutral_name
 from builders.quarantine import Sifted, sift
+from builders.remote import fetch, is_remote
 from builders.rows import Rows, scan
 from builders.sources import Source, detect, expand
 from builders.templates import check_fields
@@ -36,8 +37,8 @@ class Log:
     """Which column plays which role, given and guessed."""
     preset: Preset | None
     """The preset that was named."""
-    items: tuple[Path, TableMapping] | None
-    """A table of items that the preset found beside the log."""
+    tables: Dictionary[str, tuple[Path, TableMapping]] = field(default_factory=dict)
+    """Tables of nodes that the preset found beside the log, by type."""
 
     @property
     def name(self) -> str:
@@ -52,37 +53,64 @@ def open_log(
     preset: str | None,
     mapping: Mapping | Dictionary[str, Any] | None,
     progress: Progress,
+    taken: Collection[str] = (),
 ) -> Log:
     """Find a log's files and settle its mapping: what was given, then the preset's, then what can be guessed.
 
-    A required role may be left without a column here; `check_mapping` refuses that.
+    A required role may be left without a column here; `check_mapping` refuses that. Names in ``taken`` are those of
+    other files.
     """
     given = mapping if isinstance(mapping, Mapping) else Mapping.of(mapping or {})
-    paths, items = expand(files), None
+    local, named = _bring(engine, files, given.query, progress)
+    paths, tables = expand(local), {}
     if preset is not None:
-        found = find_files(preset, files)
-        paths, items = found.logs, (found.items, found.form.table) if found.items else None
-        given = Mapping.of({**found.mapping.settings(), **given.settings()})
+        found = find_files(preset, local)
+        paths, tables = found.logs, found.tables
+        relations = {name: settings for name, (_, settings) in found.relations.items()}
+        given = Mapping.of({**found.mapping.settings(), "relations": relations, **given.settings()})
+    names = distinct_names(paths, taken) if paths else []
     progress.start("looking at the files", len(paths))
     rows = []
-    for place, (path, shown) in enumerate(zip(paths, distinct_names(paths), strict=True)):
-        source = replace(detect(path, given, engine.workspace), shown=shown)
-        rows.append(scan(engine, source, f"log{place}"))
+    for place, (path, shown) in enumerate(zip(paths, names, strict=True)):
+        shown = neutral_name(len(taken) + place, shown) if given.privacy.pseudonyms else named.get(path, shown)
+        rows.append(scan(engine, replace(detect(path, given, engine.workspace), shown=shown), f"log{place}"))
         progress.advance(note=shown)
     progress.finish()
     engine.allow_memory(sum(log.source.bytes for log in rows))
-    named = rows[0].source.header or rows[0].source.format != "csv" or given.columns is not None
-    guess = guess_mapping(rows[0].sample(engine), named)
-    return Log(rows, given.filled(guess), load_preset(preset) if preset else None, items)
+    has_names = rows[0].source.header or rows[0].source.format != "csv" or given.columns is not None
+    guess = guess_mapping(rows[0].sample(engine), has_names)
+    return Log(rows, given.filled(guess), load_preset(preset) if preset else None, tables)
 
 
-def distinct_names(paths: Sequence[Path]) -> list[str]:
-    """Names by which people can tell files apart: without the folder, or with as much of it as that takes."""
+def _bring(
+    engine: Engine, files: Sequence[str | Path], query: str | None, progress: Progress
+) -> tuple[list[str | Path], dict[Path, str]]:
+    """The files, with those of databases and other machines brought here, and what such ones are called."""
+    local: list[str | Path] = []
+    named: dict[Path, str] = {}
+    for given in map(str, files):
+        if is_database(given):
+            table = fetch_table(given, query, engine.workspace)
+            named[table.path] = table.name
+            local.append(table.path)
+        elif is_remote(given):
+            copies = fetch(given, engine.workspace, progress)
+            named |= {copy.path: copy.name for copy in copies}
+            local += [copy.path for copy in copies]
+        else:
+            local.append(given)
+    if query is not None and not any(map(is_database, map(str, files))):
+        raise InputError(f"query: a database such as postgresql://host/shop expected, got {', '.join(map(str, files))}")
+    return local, named
+
+
+def distinct_names(paths: Sequence[Path], taken: Collection[str] = ()) -> list[str]:
+    """Names by which people can tell files apart, also from those ``taken``: with as much of the folder as it takes."""
     shown = [path.name for path in paths]
-    depth = 1
-    while len(set(shown)) < len(shown):
-        depth += 1
-        twice = {name for name in shown if shown.count(name) > 1}
+    for depth in range(2, max(len(path.absolute().parts) for path in paths) + 1):
+        twice = {name for name in shown if shown.count(name) > 1 or name in taken}
+        if not twice:
+            break
         longer = ["/".join(path.absolute().parts[-depth:]) for path in paths]
         shown = [more if name in twice else name for name, more in zip(shown, longer, strict=True)]
     return shown
@@ -101,51 +129,31 @@ def check_mapping(log: Log, has_items: bool) -> None:
     check_filters(mapping)
 
 
-@dataclass(frozen=True)
-class Checked:
-    """A log's rows, good marked from bad."""
-
-    sources: list[tuple[Source, int]]
-    """The files, each with its number of rows."""
-    parts: list[Part]
-    """Their rows: the columns of `builders.checks.EVENT_TYPES`."""
-    quarantine: pa.Table
-    """Rows that cannot be used, see `builders.quarantine.QUARANTINE`."""
-
-    @property
-    def total(self) -> int:
-        """Rows of all files, good and bad."""
-        return sum(rows for _, rows in self.sources)
-
-
 def check_log(
-    engine: Engine, log: Log, has_items: bool, folder: Path, progress: Progress, after: Sequence[Part] = ()
-) -> Checked:
-    """Check every row of a log into parts in the graph directory ``folder``, numbered on ``after`` those there are."""
+    engine: Engine, log: Log, has_items: bool, folder: Path, progress: Progress, number: int = 0, before: int = 0
+) -> list[tuple[Source, Sifted]]:
+    """Check every row of a log into parts in the graph directory ``folder``.
+
+    ``number`` is that of the first part, ``before`` how many rows the parts before it have.
+    """
     check_mapping(log, has_items)
     mapping = log.mapping.model_copy(update={"item_text": None, "item_label": None}) if has_items else log.mapping
-    found: list[Sifted] = []
-    before = sum(part.rows for part in after)
+    found: list[tuple[Source, Sifted]] = []
     progress.start("reading and checking", sum(rows.source.bytes for rows in log.files))
-    for place, rows in enumerate(log.files, start=len(after)):
+    for place, rows in enumerate(log.files, start=number):
         with engine_errors(str(rows.source.path)):
             form = time_format(engine, rows, mapping)
             table, checks = read_events(engine, f"typed{place}", rows, mapping, form)
             part = part_path(folder, "events", place)
             columns = event_columns(mapping, place)
-            found.append(sift(engine, f"events{place}", rows, table, columns, checks, part, before))
-        before += found[-1].part.rows
+            sifted = sift(engine, f"events{place}", rows, table, columns, checks, part, before)
+        before += sifted.part.rows
+        found.append((rows.source, sifted))
         progress.advance(rows.source.bytes, note=rows.source.name)
     progress.finish()
     if before >= MOST_ROWS:
-        raise InputError(
-            f"{log.name}: at most {MOST_ROWS:,} rows expected in one graph, got {before:,}; leave some out"
-        )
-    return Checked(
-        [(rows.source, sifted.total) for rows, sifted in zip(log.files, found, strict=True)],
-        [sifted.part for sifted in found],
-        pa.concat_tables([sifted.quarantine for sifted in found]),
-    )
+        raise InputError(f"{log.name}: at most {MOST_ROWS:,} rows expected in a graph, got {before:,}; leave some out")
+    return found
 
 
 def time_format(engine: Engine, rows: Rows, mapping: Mapping) -> str:

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from builders.catalogue import Catalogue
 from builders.directory import content_hash
 from builders.quarantine import counts_by_reason
-from builders.sources import Source
 from graphrec.directory import FORMAT
 from graphrec.events import SPLITS
+from graphrec.reidentification import risk_of_events
 
 if TYPE_CHECKING:
-    from builders.assembly import Origin, Tables
+    from builders.assembly import Tables
+    from builders.origin import Origin
 
 LIBRARIES = ("graphrec", "torch", "ibis-framework", "duckdb", "pyarrow", "h3", "numpy", "scipy")
 """The packages whose versions a graph remembers."""
 
 
-def describe(origin: Origin, tables: Tables, text: dict[str, Any] | None) -> dict[str, Any]:
+def describe(origin: Origin, tables: Tables, text: dict[str, Any] | None, vectors: dict[str, Any]) -> dict[str, Any]:
     """The manifest of a graph that is about to be written."""
     mapping = origin.mapping
     if tables.resolution is not None:
@@ -33,7 +32,7 @@ def describe(origin: Origin, tables: Tables, text: dict[str, Any] | None) -> dic
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "node_types": list(tables.nodes),
-        "relations": {"at": ["item", "location"], "near": ["location", "location"]},
+        "relations": tables.ends,
         "counts": _counts(tables),
         "time_span": [tables.events["time"][0].as_py(), tables.events["time"][-1].as_py()],
         "kinds": tables.kinds,
@@ -46,7 +45,10 @@ def describe(origin: Origin, tables: Tables, text: dict[str, Any] | None) -> dic
         "split": tables.split,
         "protocol": dict(origin.protocol),
         "locations": {"method": tables.location_method, "resolution": tables.resolution},
+        "text_model": origin.text_model,
         "text": {**text, "templates": _templates(origin)} if text else None,
+        "vectors": vectors,
+        "privacy": _privacy(origin, tables),
         "quarantined": counts_by_reason(tables.quarantine),
         "filtered": tables.filtered,
         "hash": content_hash({"events": tables.events, **tables.nodes}),
@@ -63,14 +65,13 @@ def _counts(tables: Tables) -> dict[str, int]:
     }
 
 
-def source_entries(logs: Sequence[tuple[Source, int]], catalogues: dict[str, Catalogue]) -> list[dict[str, Any]]:
-    """What the manifest says of files: logs with their rows, then tables."""
-
-    def entry(source: Source, rows: int, role: str) -> dict[str, Any]:
-        return {"name": source.name, "bytes": source.bytes, "sha256": source.sha256, "rows": rows, "role": role}
-
-    tables = [entry(table.source, table.sifted.total, kind) for kind, table in catalogues.items()]
-    return [entry(source, rows, "events") for source, rows in logs] + tables
+def _privacy(origin: Origin, tables: Tables) -> dict[str, Any] | None:
+    """What is hidden of people, and the risk before and after; None where nothing is."""
+    privacy = origin.mapping.privacy
+    if not privacy:
+        return None
+    columns = {name: tables.events[name].to_numpy() for name in ("user", "item", "location", "time", "utc_offset")}
+    return privacy.describe(tables.rare, origin.risk, risk_of_events(**columns))
 
 
 def _templates(origin: Origin) -> dict[str, str]:

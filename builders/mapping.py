@@ -13,6 +13,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from builders.contents import fits, guess_by_contents
 from builders.names import find, nearest
+from builders.privacy import Privacy
+from builders.relation_mapping import RelationMapping, check_relation_name
 from builders.sources import Layout
 from builders.timestamps import EPOCHS
 from graphrec.errors import InputError, MappingError
@@ -95,6 +97,11 @@ class Mapping(Layout):
     item_core: int = Field(default=1, ge=1)
     """Fewest events of an item."""
 
+    privacy: Privacy = Privacy()
+    """What is hidden of people before anything is written; see docs/privacy.md."""
+    relations: dict[str, RelationMapping] = Field(default_factory=dict)
+    """Social ties, knowledge graph triples and the like, by name; see docs/relations.md."""
+
     h3_resolution: int | None = Field(default=None, ge=0, le=15)
     """Size of the H3 cells that become locations where the log names none; None: by `h3_events_per_cell`."""
     h3_events_per_cell: int = Field(default=50, ge=1)
@@ -123,6 +130,13 @@ class Mapping(Layout):
         if time_format not in ("auto", "iso", *EPOCHS) and "%" not in time_format:
             raise ValueError(f"auto, iso, {', '.join(EPOCHS)} or a pattern such as %d/%m/%Y %H:%M expected")
         return time_format
+
+    @field_validator("relations")
+    @classmethod
+    def _known_names(cls, relations: dict[str, RelationMapping]) -> dict[str, RelationMapping]:
+        for name in relations:
+            check_relation_name(name)
+        return relations
 
     @model_validator(mode="after")
     def _check(self) -> Mapping:
@@ -158,7 +172,9 @@ class Mapping(Layout):
             raise MappingError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
         if not isinstance(values, dict):
             raise MappingError(f"{path}: a flat YAML such as 'user: user_id' expected, got {type(values).__name__}")
-        return Mapping.of(values, str(path))
+        mapping = Mapping.of(values, str(path))
+        relations = {name: _beside(Path(path).parent, given) for name, given in mapping.relations.items()}
+        return mapping.model_copy(update={"relations": relations})
 
     def save(self, path: str | Path) -> None:
         """Write what was set as a flat YAML file."""
@@ -201,6 +217,13 @@ class Mapping(Layout):
                     f"{where}: no column looks like the {role}; it has {', '.join(columns)}; "
                     f"say which in a mapping, such as '{role}: {[*open_columns, columns[0]][0]}'"
                 )
+
+
+def _beside(folder: Path, relation: RelationMapping) -> RelationMapping:
+    """A relation whose files are looked for in the mapping's folder first."""
+    files = {key: getattr(relation, key) for key in ("file", "links")}
+    found = {key: str(folder / file) for key, file in files.items() if file and (folder / file).exists()}
+    return relation.model_copy(update=found)
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -140,11 +140,12 @@ def detect(path: Path, layout: Layout, workspace: Path) -> Source:
         raise InputError(f"{path}: the file is empty; a log with one row an event expected")
     refuse_tar(path, head)
     if head.startswith(PARQUET):
-        return _parquet(replace(source, sha256=_sha256(path)), workspace)
+        return _parquet(replace(source, sha256=sha256_of(path)), workspace)
     return _text(source, layout, workspace)
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Hash of a file as it lies on disk."""
     with open_bytes(path, "none") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
@@ -190,7 +191,7 @@ def _read_through(source: Source, wanted: str | None) -> Source:
     path, digest = source.path, hashlib.sha256()
     if source.compression != "none":
         encoding = detect_encoding(path, source.compression, wanted, chunks(path, source.compression))
-        return replace(source, encoding=encoding, sha256=_sha256(path))
+        return replace(source, encoding=encoding, sha256=sha256_of(path))
     pieces = _hashed(path, digest)
     encoding = detect_encoding(path, "none", wanted, pieces)
     deque(pieces, maxlen=0)  # the rest, where the answer was clear before the end

@@ -2,35 +2,139 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
+from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from builders.given_vectors import combine
+from builders.vector_files import VectorsOption, read_given_vectors
+from graphrec.errors import ConfigError, InputError
 from graphrec.progress import Progress
+
+if TYPE_CHECKING:
+    from builders.encoder import TextEncoder
 
 NO_MODEL = "none"
 """The name that stands for building without text vectors."""
 
 
-def write_vectors(folder: Path, nodes: dict[str, pa.Table], model: str, progress: Progress) -> dict[str, Any] | None:
-    """Encode the texts of every node type that has some.
+@dataclass(frozen=True)
+class Vectors:
+    """A graph whose texts have vectors already."""
+
+    root: Path
+    """Its directory."""
+    about: dict[str, Any] | None
+    """What its manifest says of the model; None without one."""
+
+    def of(self, kind: str, texts: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rows of ``texts`` that have vectors, and these [rows, dimension] float16; None where the graph has none."""
+        path = self.root / "vectors" / f"{kind}.safetensors"
+        if not path.is_file():
+            return None
+        written = pq.read_table(self.root / "nodes" / f"{kind}.parquet", columns=["text"])["text"].to_pylist()
+        row_of = {text: row for row, text in enumerate(written) if text}
+        rows = [row for row, text in enumerate(texts) if text in row_of]
+        with safe_open(path, "np") as file:
+            vectors = file.get_tensor("vectors")
+        return np.array(rows, np.int64), vectors[[row_of[texts[row] or ""] for row in rows]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What else there is to take vectors from besides the model."""
+
+    given: Sequence[VectorsOption] = ()
+    """Files of vectors, beside or instead of text."""
+    order: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    """Ids of a type's table in its order: the rows of a file of vectors without ids."""
+    old: Vectors | None = None
+    """A graph whose vectors are kept."""
+    processes: int = 1
+    """How many encode texts beside each other."""
+
+
+NOTHING = Asked()
+
+
+def write_vectors(
+    folder: Path, nodes: Mapping[str, pa.Table], model: str, progress: Progress, asked: Asked = NOTHING
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Write the vectors of every node type that has some: of its texts, and those that were given.
 
     Returns
     -------
-    What the manifest says of the model; None when there is no model or no text.
+    What the manifest says of the text model (None: there is no model or no text), and of the given vectors by type.
     """
+    given = {option.kind: option for option in asked.given}
+    if unknown := given.keys() - nodes.keys():
+        raise InputError(f"--vectors: a node type among {', '.join(nodes)} expected, got {unknown.pop()!r}")
     texts = {kind: table["text"].to_pylist() for kind, table in nodes.items() if table["text"].null_count < len(table)}
-    if model == NO_MODEL or not texts:
-        return None
+    instead = {kind for kind, option in given.items() if option.mode == "instead"}
+    wanted = {} if model == NO_MODEL else {kind: column for kind, column in texts.items() if kind not in instead}
+    about, told = asked.old.about if asked.old else None, {}
+    if wanted or given:
+        folder.mkdir()
+    encoder = None
+    for kind in (kind for kind in nodes if kind in wanted or kind in given):
+        vectors = None
+        if kind in wanted:
+            vectors, encoder = _text_vectors(kind, wanted[kind], model, encoder, progress, asked)
+            about = about or (_about(encoder) if encoder else None)
+        path = folder / f"{kind}.safetensors"
+        if kind in given:
+            order = asked.order.get(kind)
+            found = read_given_vectors(given[kind], pa.array(order, pa.string()) if order is not None else None)
+            told[kind] = combine(nodes[kind]["id"].combine_chunks(), vectors, found, path)[1]
+        else:
+            save_file({"vectors": vectors}, path)
+    return about if wanted else None, told
+
+
+def _text_vectors(
+    kind: str,
+    texts: Sequence[str | None],
+    model: str,
+    encoder: TextEncoder | None,
+    progress: Progress,
+    asked: Asked,
+) -> tuple[np.ndarray, TextEncoder | None]:
+    """Vectors [n, dimension] float16 of texts, old ones as they were, and the model if one has been loaded."""
+    known = asked.old.of(kind, texts) if asked.old else None
+    had = set(known[0].tolist()) if known is not None else set()
+    missing = [None if row in had else text for row, text in enumerate(texts)]
+    if known is not None and not any(missing):
+        vectors = np.zeros((len(texts), known[1].shape[1]), np.float16)
+    else:
+        from builders.text import encode_texts
+
+        encoder = encoder or _encoder(model, asked.old.about if asked.old else None)
+        vectors = encode_texts(missing, encoder, progress=progress, processes=asked.processes)
+    if known is not None:
+        vectors[known[0]] = known[1][:, : vectors.shape[1]]
+    return vectors, encoder
+
+
+def _encoder(model: str, about: dict[str, Any] | None) -> TextEncoder:
     from builders.encoder import load_encoder
-    from builders.text import encode_texts
 
     encoder = load_encoder(model)
-    folder.mkdir()
-    for kind, column in texts.items():
-        save_file({"vectors": encode_texts(column, encoder, progress=progress)}, folder / f"{kind}.safetensors")
+    if about is not None and encoder.sha256 != about["sha256"]:
+        raise ConfigError(
+            f"text model {model!r}: the one that read the graph's texts expected (sha256 {about['sha256'][:12]}), "
+            f"got another (sha256 {encoder.sha256[:12]}); put it back, or build the graph again"
+        )
+    return encoder
+
+
+def _about(encoder: TextEncoder) -> dict[str, Any]:
     return {
         "model": encoder.name,
         "revision": encoder.revision,

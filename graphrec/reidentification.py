@@ -142,8 +142,17 @@ def risk_of(directory: str | Path) -> Risk:
         table = pq.read_table(path, columns=["user", "item", "location", "time", "utc_offset"])
     except (OSError, ValueError) as error:  # Arrow's errors are ValueErrors
         raise GraphError(f"{path}: the events of a graph expected ({error}); build the graph again") from error
-    columns = {name: table[name].to_numpy() for name in table.column_names}
-    location = columns["location"].astype(np.int64)
-    beyond = int(location.max(initial=-1)) + 1
-    cell = np.where(location >= 0, location, beyond + columns["item"].astype(np.int64))
-    return measure(columns["user"], cell, columns["time"], columns["utc_offset"])
+    return risk_of_events(**{name: table[name].to_numpy() for name in table.column_names})
+
+
+def risk_of_events(
+    user: NDArray[np.integer[Any]],
+    item: NDArray[np.integer[Any]],
+    location: NDArray[np.integer[Any]],
+    time: NDArray[np.integer[Any]],
+    utc_offset: NDArray[np.integer[Any]],
+) -> Risk:
+    """The risk of a graph's events, columns as in events.parquet: an event without a location is at its item."""
+    place = location.astype(np.int64)
+    beyond = int(place.max(initial=-1)) + 1
+    return measure(user, np.where(place >= 0, place, beyond + item.astype(np.int64)), time, utc_offset)

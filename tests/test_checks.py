@@ -89,9 +89,10 @@ def check(tmp_path: Path, lines: list[str], header: str = "user,item,time,lat,lo
     path.write_text("\n".join([header, *lines]) + "\n")
     engine = connect(tmp_path)
     (tmp_path / "log").mkdir()
-    checked = check_log(engine, open_log(engine, [path], None, None, Silent()), False, tmp_path, Silent())
-    events, again = set_aside_duplicates(engine, read_log(engine, checked.parts), checked.parts)
-    return Looked(engine.to_pyarrow(events), pa.concat_tables([checked.quarantine, again]), checked.total)
+    log = open_log(engine, [path], None, None, Silent())
+    [(_, sifted)] = check_log(engine, log, False, tmp_path, Silent())
+    events, again = set_aside_duplicates(engine, read_log(engine, [sifted.part]), [sifted.part])
+    return Looked(engine.to_pyarrow(events), pa.concat_tables([sifted.quarantine, again]), sifted.total)
 
 
 GOOD = [f"u{i},i{i},2024-01-0{i},40.7,-73.9,1" for i in range(1, 10)]
