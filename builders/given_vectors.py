@@ -13,6 +13,9 @@ import pyarrow.compute as pc
 from builders.vector_files import GivenVectors, Mode, VectorsOption, rows_at_once
 from graphrec.errors import ConfigError, InputError
 
+ROUNDING = 2**-10
+"""A vector of length 1 is no further from it when its numbers have been rounded to float16."""
+
 
 def parse_vectors_option(text: str) -> VectorsOption:
     """Read ``item=covers.parquet`` or ``item=covers.parquet:instead``; ConfigError for anything else."""
@@ -103,12 +106,16 @@ def _about(node_ids: pa.Array, rows: np.ndarray, given: GivenVectors) -> dict[st
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows scaled to length 1; zeros stay zeros."""
+    """Rows scaled to length 1; zeros stay zeros.
+
+    A row that is of length 1 but for rounding to float16 stays as it is: what is scaled again does not change.
+    """
     largest = np.abs(vectors).max(axis=1, keepdims=True, initial=0)
     scaled = vectors / np.where(largest > 0, largest, 1)  # first, so that no square leaves the range of floats
     length = np.linalg.norm(scaled, axis=1, keepdims=True)
-    unit: np.ndarray = scaled / np.where(length > 0, length, 1)
-    return unit
+    with np.errstate(over="ignore"):
+        is_unit = np.abs(largest * length - 1) < ROUNDING
+    return np.where(is_unit, vectors, scaled / np.where(length > 0, length, 1))
 
 
 def _safetensors(path: Path, shape: tuple[int, int]) -> np.ndarray:

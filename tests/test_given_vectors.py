@@ -139,6 +139,16 @@ def test_vectors_of_any_size_keep_their_direction(size: float, tmp_path: Path) -
 
 
 @settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.integers(1, 50), st.sampled_from([0.01, 1.0, 50.0]))
+def test_text_that_was_scaled_before_is_not_changed_again(folder: Path, seed: int, width: int, size: float) -> None:
+    text = (np.random.default_rng(seed).normal(size=(3, width)) * size).astype(np.float16)
+    covers = opened(npy(folder, MATRIX, IDS))
+    once, _ = combine(strings(IDS), text, covers)
+    twice, _ = combine(strings(IDS), once[:, :width], covers)
+    np.testing.assert_array_equal(once, twice)
+
+
+@settings(deadline=None, max_examples=30)
 @given(st.data(), st.sampled_from(["npy", "parquet"]), st.booleans())
 def test_chunks_and_a_file_give_what_memory_gives(
     folder: Path, data: st.DataObject, form: str, with_text: bool
