@@ -41,9 +41,8 @@ def detect_delimiter(lines: Sequence[str], quote: str) -> str:
 
 
 def detect_header(first: Sequence[str]) -> bool:
-    """Whether the first line's fields are names: all there, all different, and none of them a value."""
-    names = [field.strip() for field in first]
-    return len(set(names)) == len(names) and not any(_VALUE.fullmatch(name) for name in names)
+    """Whether the first line's fields are names: none of them is a value. Whoever reads it sees that they differ."""
+    return not any(_VALUE.fullmatch(field.strip()) for field in first)
 
 
 def column_names(first: Sequence[str], header: bool) -> tuple[str, ...]:
