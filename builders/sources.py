@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from builders.compression import chunks, compression_of, open_bytes, refuse_tar, unpack
+from builders.compression import MAGIC, REFUSED, chunks, compression_of, open_bytes, refuse_tar, unpack
 from builders.dialect import column_names, detect_delimiter, detect_header, parse
 from builders.encoding import UTF8, detect_encoding, transcode
 from builders.lists import NAMES, write_pairs
@@ -133,12 +133,15 @@ def detect(path: Path, layout: Layout, workspace: Path) -> Source:
     if path.is_dir():
         raise InputError(f"{path}: a file expected, got a folder; give its files, such as '{path}/*.csv'")
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file")
+        what = "a file expected, got a pipe or device; write what comes out of it to a file first"
+        raise InputError(f"{path}: {what if path.exists() else 'there is no such file'}")
     source = Source(path, path, path.stat().st_size, "", compression_of(path))
     head = _head(source)
     if not head:
         raise InputError(f"{path}: the file is empty; a log with one row an event expected")
     refuse_tar(path, head)
+    if source.compression != "none" and head.startswith((*MAGIC, *REFUSED)):
+        raise InputError(f"{path}: the file is packed twice; unpack it, and give the file that comes out")
     if head.startswith(PARQUET):
         return _parquet(replace(source, sha256=sha256_of(path)), workspace)
     return _text(source, layout, workspace)
@@ -245,7 +248,7 @@ def _json_lines(source: Source, lines: list[str], workspace: Path) -> Source:
 def _json_object(line: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
 
