@@ -129,6 +129,11 @@ def _refuse_lost_lines(source: Source, errors: pa.Table) -> None:
                 f"after it cannot be told apart ({text.splitlines()[0][:60]!r}); correct it, or write "
                 "'quote: \"\"' into the mapping if quotes are characters like others"
             )
+        if len(text) >= LONGEST_TOLD:
+            raise InputError(
+                f"{source.path}: row {row} cannot be cut into fields and is too long to be set aside "
+                f"({text[:60]!r}...); correct it or take it out"
+            )
 
 
 def _scan_json(engine: Engine, source: Source, name: str) -> Any:
