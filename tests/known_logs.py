@@ -246,7 +246,7 @@ KNOWN: dict[str, dict[str, str | bytes]] = {
     },
     "recbole/check-ins": {
         "gowalla.inter": "user_id:token\titem_id:token\ttimestamp:float\tlatitude:float\tlongitude:float\n"
-        "0\t22847\t1287532527\t30.2359091167\t-97.7951395833\n0\t420315\t1287440263\t30.2691029532\t-97.7493953705\n",
+        "0\t22847\t1287532527\t30.2359091167\t-97.7951395833\n1\t420315\t1287440263\t30.2691029532\t-97.7493953705\n",
         "gowalla.net": "source_id:token\ttarget_id:token\n0\t1\n",
     },
     "recbole/no times": {"anime.inter": "user_id:token\titem_id:token\trating:float\n1\t20\t-1\n1\t24\t8\n2\t20\t7\n"},

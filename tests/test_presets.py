@@ -71,7 +71,7 @@ COUNTS = {
     "steam/reviews": (2, 2, 3),
     "lightgcn/gowalla": (9, 3, 5),
     "recbole/ratings": (2, 2, 2),
-    "recbole/check-ins": (2, 1, 2),
+    "recbole/check-ins": (2, 2, 2),
     "recbole/no times": (3, 2, 2),
     "recbole/split": (3, 1, 3),
 }
