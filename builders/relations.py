@@ -39,6 +39,12 @@ and UTC seconds from which it is known, null for always."""
 COLUMNS = ("source_id", "target_id", "relation", "valid_from")
 PREDICATE = ("relation", "relation_id", "predicate", "rel", "edge_type", "relationship")
 SINCE = ("valid_from", "since", "from_time", "start_time", "established", *SYNONYMS["time"])
+ENDS = (
+    "source", "target", "from", "to", "head", "tail", "head_id", "tail_id", "subject", "object", "follower", "followed",
+    "friend", "friend_id", "entity", "entity_id",
+)  # fmt: skip
+USUAL_NAMES = {plain(name) for names in (*SYNONYMS.values(), PREDICATE, SINCE, ENDS) for name in names}
+"""Names of columns that are no ids."""
 NODE_TYPES = ("user", "item", "location")
 """The types of nodes that a log brings; links lead to items only from others."""
 
@@ -73,7 +79,7 @@ def read_relation(
         If the file cannot be read; MappingError if a column that was named is not there.
     """
     path = find_file(given.file, name, folder)
-    rows = scan(engine, detect(path, given, engine.workspace), part.stem)
+    rows = _scan(engine, path, given, part.stem, [getattr(given, key) for key in COLUMNS])
     mapping = _complete(engine, name, rows, given)
     with engine_errors(str(path)):
         table, checks = _typed(engine, f"{part.stem}_typed", rows, mapping)
@@ -87,7 +93,7 @@ def read_links(
 ) -> Declared:
     """Read the file that says which items the nodes of a declared relation are; see `read_relation`."""
     path = find_file(str(given.links), name, folder)
-    rows = scan(engine, detect(path, Layout(), engine.workspace), part.stem)
+    rows = _scan(engine, path, Layout(), part.stem)
     names = rows.source.columns
     if len(names) < 2:
         raise MappingError(f"relations: {name}: {path}: two columns expected, an item's id and its id in {given.file}")
@@ -114,6 +120,31 @@ def find_file(given: str, name: str, folder: Path | None) -> Path:
         if path.exists():
             return path
     raise InputError(f"relations: {name}: there is no file {' or '.join(dict.fromkeys(map(str, tried)))}")
+
+
+def _scan(engine: Engine, path: Path, layout: Layout, name: str, columns: Sequence[str | None] = ()) -> Rows:
+    """The rows of a file, whose first line is taken as ids where these come again further down.
+
+    A file of ties between words (``ann,bob``) looks as if its first line named the columns. It does where the mapping
+    names one of them so, or where one is a usual name.
+    """
+    try:
+        rows = scan(engine, detect(path, layout, engine.workspace), name)
+    except InputError:  # such as for two columns of one name, which are no names then
+        return scan(engine, detect(path, _headless(layout), engine.workspace), name)
+    names = rows.source.columns
+    if rows.source.format != "csv" or _headless(layout) == layout or not rows.source.header:
+        return rows
+    if {*columns} & {*names} or {*map(plain, names)} & USUAL_NAMES:
+        return rows
+    if not any({*names} & {*values} for values in rows.sample(engine).values()):
+        return rows
+    return scan(engine, detect(path, _headless(layout), engine.workspace), name)
+
+
+def _headless(layout: Layout) -> Layout:
+    """The layout without a header, where it leaves open whether there is one."""
+    return layout if layout.header is not None or layout.columns else layout.model_copy(update={"header": False})
 
 
 def relation_rows(

@@ -159,6 +159,23 @@ def test_times_in_any_format_and_from_an_obvious_column(engine: Engine, tmp_path
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "mapping", "heads"),
+    [
+        ("ann,bob\nbob,eve\n", {}, ["ann", "bob"]),  # bob is somebody, so the first line names no columns
+        ("ann,ann\nbob,eve\n", {}, ["ann", "bob"]),
+        ("ann,bob\nbob,eve\n", {"header": True}, ["bob"]),
+        ("person,chum\nbob,eve\n", {}, ["bob"]),
+        ("person,chum\nchum,person\n", {"target_id": "chum"}, ["chum"]),
+        ("follower,followed\nfollower,eve\n", {}, ["follower"]),
+    ],
+)
+def test_a_first_line_of_ids_is_no_header(
+    text: str, mapping: dict[str, Any], heads: list[str], engine: Engine, tmp_path: Path
+) -> None:
+    assert read(engine, tmp_path, text, mapping)[0]["source_id"].to_pylist() == heads
+
+
 def test_ids_stay_as_they_were_written(engine: Engine, tmp_path: Path) -> None:
     table, _, _ = read(engine, tmp_path, "sku;brand\n007;Ä & Co\n8 ;\\N\n", {"source": "item", "target": "brand"})
     assert table.select(["source_id", "target_id"]).to_pylist() == [{"source_id": "007", "target_id": "Ä & Co"}]
