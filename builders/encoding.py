@@ -13,6 +13,8 @@ from builders.compression import chunks
 from graphrec.errors import InputError
 
 UTF8, LATIN1, UTF16 = "utf-8", "latin-1", "utf-16"
+OF_PYTHON = ("unicode-escape", "raw-unicode-escape", "punycode", "idna")
+"""Codecs that are no encodings of files."""
 _CONTROL = bytes(range(0x80, 0xA0))
 """Bytes that Latin-1 leaves to control characters: a text that has them is written in something else."""
 
@@ -99,9 +101,12 @@ def _byte(error: UnicodeDecodeError, line: int) -> str:
 def _canonical(path: Path, name: str) -> str:
     try:
         "".encode(name)  # refuses names of codecs that are no encodings of text, such as hex
-        return codecs.lookup(name).name
+        found = codecs.lookup(name).name
     except (LookupError, ValueError):
-        raise InputError(f"{path}: encoding {name!r} is unknown; use a name such as utf-8, latin-1 or cp1252") from None
+        found = ""
+    if found in ("", *OF_PYTHON):
+        raise InputError(f"{path}: encoding {name!r} is unknown; use a name such as utf-8, latin-1 or cp1252")
+    return found
 
 
 def transcode(path: Path, compression: str, encoding: str, target: Path) -> Path:

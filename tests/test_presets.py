@@ -137,9 +137,10 @@ def test_foursquare_global(known: Callable[[str], Built]) -> None:
 
 
 def test_snap(known: Callable[[str], Built]) -> None:
-    folder, _, graph = known("gowalla/SNAP")
+    folder, manifest, graph = known("gowalla/SNAP")
     assert graph.nodes["item"].ids.to_pylist() == ["22847", "420315"]
     assert graph.log.time.tolist() == [1287358923, 1287440263, 1287532527]
+    assert manifest["relations"]["friend"] == ["user", "user"]
     path, friends = find_files("gowalla", [folder]).relations["friend"]
     assert path == folder / "loc-gowalla_edges.txt.gz"
     assert RelationMapping.model_validate(friends).columns == ("user", "friend")
@@ -172,7 +173,10 @@ def test_chrono(known: Callable[[str], Built]) -> None:
     assert known("nyc-chrono/blocks").graph.log.split.tolist() == [0] * 18 + [1] * 2 + [2] * 10
 
 
-@pytest.mark.parametrize("edition", ["latest", "1M", "100K"])
+USERS = {"latest": [None], "1M": ["F, 1.", "M, 56."], "100K": ["M, 24, technician."]}
+
+
+@pytest.mark.parametrize("edition", USERS)
 def test_movielens(edition: str, known: Callable[[str], Built]) -> None:
     _, manifest, graph = known(f"movielens/{edition}")
     heat = "Heat" if edition == "latest" else "Misérables, Les"
@@ -182,6 +186,7 @@ def test_movielens(edition: str, known: Callable[[str], Built]) -> None:
     assert graph.nodes["item"].texts.to_pylist()[0] == f"Dangerous Minds (1995). {genres}"
     assert graph.log.weight.tolist() == [2.5, 4.0]
     assert graph.log.time.tolist() == [1260759144, 1260759179]
+    assert graph.nodes["user"].texts.to_pylist() == USERS[edition]
     assert manifest["protocol"]["novel"]
 
 
@@ -215,6 +220,8 @@ def test_yelp(known: Callable[[str], Built]) -> None:
     texts = ["Body Cycle. Philadelphia, PA.", "Turning Point. Restaurants, Breakfast & Brunch, Food. North Wales, PA."]
     assert graph.nodes["item"].texts.to_pylist() == texts
     assert graph.log.time.tolist() == [1325604498, 1531001351]
+    assert graph.nodes["user"].labels.to_pylist() == [None, "Walker"]
+    assert graph.nodes["user"].texts.to_pylist() == [None, None]  # a first name says nothing
     assert graph.nodes["item"].coordinates[1].tolist() == pytest.approx([40.2101961875, -75.2236385919])
 
 
@@ -232,10 +239,13 @@ def test_lightgcn(known: Callable[[str], Built]) -> None:
     items = graph.nodes["item"].ids.take(graph.log.item.tolist()).to_pylist()
     assert items == ["0", "1", "2", "2", "3", "4", "3", "4", "0"]
     assert graph.nodes["item"].labels.to_pylist()[0] == "22847"
+    assert graph.nodes["user"].ids.to_pylist() == ["0", "1", "2", "3"]  # one of them has no item
 
 
 def test_recbole(known: Callable[[str], Built]) -> None:
-    folder, _, graph = known("recbole/ratings")
+    folder, manifest, graph = known("recbole/ratings")
+    assert ["item", "entity"] in manifest["relations"].values()
+    assert graph.nodes["user"].texts.to_pylist() == ["writer.", None]
     assert graph.nodes["item"].labels.to_pylist() == ['Kolya "the" film', "L.A. Confidential"]
     assert graph.log.weight.tolist() == [3, 3]
     _, triples = find_files("recbole", [folder]).relations["kg"]

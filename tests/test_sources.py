@@ -28,6 +28,7 @@ from builders.encoding import detect_encoding
 from builders.engine import connect
 from builders.lists import write_pairs
 from builders.literals import as_json
+from builders.mapping import Mapping
 from builders.quarantine import sift
 from builders.rows import row_numbers, scan
 from builders.sources import Layout, Source, detect, expand
@@ -234,6 +235,20 @@ def test_the_types_of_recboles_fields_are_no_part_of_their_names(tmp_path: Path)
     assert read(other, tmp_path).source.columns == ("user_id:token", "name")  # not the whole header
 
 
+def test_a_field_may_be_longer_than_python_reads(tmp_path: Path) -> None:
+    rows = read(write(tmp_path / "log.csv", b"user,text\n1," + b"x" * 200_000 + b"\n"), tmp_path)
+    assert rows.source.columns == ("user", "text")
+    assert rows.values == [("1", "x" * 200_000)]
+
+
+@pytest.mark.parametrize(
+    "key", [{"delimiter": ""}, {"delimiter": "\n"}, {"quote": "ab"}, {"quote": "\n"}, {"quote": "«"}]
+)
+def test_delimiters_and_quotes_that_cannot_be_are_refused(key: dict[str, str]) -> None:
+    with pytest.raises(GraphrecError, match=r"mapping: (delimiter|quote): one .*character"):
+        Mapping.of(key)
+
+
 def test_columns_may_differ_by_case_only(tmp_path: Path) -> None:
     rows = read(write(tmp_path / "log.csv", b"id,ID,row\n1,2,3\n"), tmp_path)
     assert rows.values == [("1", "2", "3")]
@@ -328,7 +343,7 @@ def test_an_encoding_that_was_named_wrongly_says_where(tmp_path: Path) -> None:
     path = write(tmp_path / "log.csv", "user,item\nanna,bar\nben,café\n".encode("latin-1"))
     with pytest.raises(GraphrecError, match=r"byte 0xe9 in line 3 is not UTF-8.*encoding: latin-1"):
         read(path, tmp_path, encoding="utf-8")
-    for name in ("klingon", "hex", "undefined", ""):
+    for name in ("klingon", "hex", "undefined", "", "unicode_escape", "IDNA"):
         with pytest.raises(GraphrecError, match=f"encoding '{name}' is unknown"):
             read(path, tmp_path, encoding=name)
     with pytest.raises(GraphrecError, match="byte 0xe9 in line 3 is not ascii"):
