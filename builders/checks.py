@@ -12,12 +12,15 @@ from ibis import _
 from builders.contents import SPLIT_WORDS
 from builders.engine import Engine
 from builders.mapping import REQUIRED, Mapping
-from builders.rows import Rows
+from builders.rows import Rows, json_valid
 from builders.templates import render
 from builders.timestamps import EARLIEST, LATEST, to_seconds
+from graphrec.errors import MappingError
 
 MISSING = ("", "\\N", "null", "NULL", "nan", "NaN", "None", "NA", "N/A")
 """What logs write where there is no value."""
+PLAIN = ("user", "item", "location", "kind", "session")
+"""Roles that are ids: single values."""
 NUMBERS = {"lat": 90.0, "lon": 180.0, "utc_offset": 900.0, "weight": 1e30}
 """Roles that are numbers, and the largest size that one may have: degrees, minutes (no clock is further from UTC)."""
 DAY = 86_400
@@ -77,7 +80,28 @@ def read_events(engine: Engine, name: str, rows: Rows, mapping: Mapping, time_fo
     written = engine.view(f"{name}_written", written)
     typed = {role: _typed(written[f"text_{role}"], role, mapping, time_format) for role in roles if role != "text"}
     table = engine.view(name, written.mutate(**typed))
-    return table, [check for role, column in roles.items() for check in _checks(table, role, column, mapping)]
+    nested = _nested_checks(rows, table, {role: column for role, column in roles.items() if role in PLAIN})
+    return table, [
+        *nested,
+        *(check for role, column in roles.items() for check in _checks(table, role, column, mapping)),
+    ]
+
+
+def _nested_checks(rows: Rows, table: Any, roles: dict[str, str]) -> list[Check]:
+    """Checks that ids are single values, which JSON and Parquet do not see to; MappingError where none can be."""
+    for role, column in roles.items():
+        if column in rows.nested:
+            raise MappingError(
+                f"{role}: column {column!r} of {rows.source.path} holds lists or objects; map one with single values"
+            )
+    if rows.source.format != "jsonl":
+        return []
+    texts = {role: table[f"text_{role}"] for role in roles}
+    nested = {role: (text.startswith("{") | text.startswith("[")) & json_valid(text) for role, text in texts.items()}
+    return [
+        Check(f"{role} is a list or an object", column, nested[role], _[f"text_{role}"])
+        for role, column in roles.items()
+    ]
 
 
 def _text(rows: Rows, mapping: Mapping) -> Any:
@@ -112,7 +136,7 @@ def _checks(table: Any, role: str, column: str, mapping: Mapping) -> list[Check]
             Check("time is 1 January 1970, most likely a missing one", column, value.between(0, DAY - 1), written),
         ]
     if role == "split":
-        checks.append(Check("unknown split", column, value.isnull(), written))
+        checks.append(Check("split is not known", column, value.isnull(), written))
     if role == "lat":
         checks += coordinate_checks(table, column, str(mapping.lon))
     elif role in NUMBERS and role != "lon":

@@ -19,6 +19,8 @@ UNCLOSED = "UNQUOTED VALUE"
 """What the engine calls a quote that is never closed."""
 LONGEST_TOLD = 10_000
 """The engine tells so many characters of a line that is no row."""
+LONGEST_LINE = 1 << 24
+"""Bytes of a line of JSON."""
 LINE_END = "\x1e"
 """A delimiter that no line of JSON holds unescaped."""
 
@@ -41,6 +43,8 @@ class Rows:
     """Where they come from."""
     table: Any
     """Columns ``c0``, ``c1``, ... (text, null where empty) in the source's order; of JSON also ``line``."""
+    nested: frozenset[str] = frozenset()
+    """Names of the columns of a Parquet file that hold lists or objects."""
 
     def __getitem__(self, name: str) -> Any:
         """The expression of a column by its name in the file."""
@@ -61,9 +65,10 @@ class Rows:
 
 def scan(engine: Engine, source: Source, name: str) -> Rows:
     """The rows of a source, to be read when an expression over them runs; ``name`` is the table's in the engine."""
-    reader = {"csv": _scan_csv, "jsonl": _scan_json, "parquet": _scan_parquet}[source.format]
     with engine_errors(str(source.path)):
-        return Rows(source, reader(engine, source, name))
+        if source.format == "parquet":
+            return _scan_parquet(engine, source, name)
+        return Rows(source, (_scan_csv if source.format == "csv" else _scan_json)(engine, source, name))
 
 
 def rejected_lines(engine: Engine, source: Source) -> pa.Table:
@@ -121,12 +126,11 @@ def _scan_csv(engine: Engine, source: Source, name: str) -> Any:
 
 def _refuse_lost_lines(source: Source, errors: pa.Table) -> None:
     for error in errors.to_pylist():
-        text = error["csv_line"]
-        lost = error["error_type"] == UNCLOSED and "\n" in text.rstrip("\n")
-        if lost or len(text) >= LONGEST_TOLD:
+        text, row = error["csv_line"], error["line"] - source.header
+        if error["error_type"] == UNCLOSED and ("\n" in text.rstrip("\n") or len(text) >= LONGEST_TOLD):
             raise InputError(
-                f"{source.path}: a quote in row {error['line'] - source.header} is never closed, so that the rows "
-                f"after it cannot be told apart ({text.splitlines()[0][:60]!r}); correct it, or write "
+                f"{source.path}: a quote in row {row} is never closed, so that the rows after it cannot be told apart "
+                f"({text.splitlines()[0][:60]!r}); correct it, or write "
                 "'quote: \"\"' into the mapping if quotes are characters like others"
             )
         if len(text) >= LONGEST_TOLD:
@@ -147,7 +151,8 @@ def _scan_json(engine: Engine, source: Source, name: str) -> Any:
         header=False,
         compression=_compression(source),
         columns={"line": "VARCHAR"},
-        max_line_size=1 << 26,
+        max_line_size=LONGEST_LINE,
+        buffer_size=2 * LONGEST_LINE,  # else sixteen times as much
     )
     is_object = json_valid(lines.line) & lines.line.strip().startswith("{")
     paths = ibis.array([_json_path(key) for key in source.columns])
@@ -158,10 +163,11 @@ def _scan_json(engine: Engine, source: Source, name: str) -> Any:
     return engine.view(name, fields.select("line", **keys))
 
 
-def _scan_parquet(engine: Engine, source: Source, name: str) -> Any:
+def _scan_parquet(engine: Engine, source: Source, name: str) -> Rows:
     table = engine.backend.read_parquet(str(source.readable), table_name=f"{name}_file")
     text = {f"c{place}": table[place].cast("string") for place in range(len(source.columns))}
-    return engine.view(name, table.select(**text))
+    nested = frozenset(column for place, column in enumerate(source.columns) if table[place].type().is_nested())
+    return Rows(source, engine.view(name, table.select(**text)), nested)
 
 
 def _compression(source: Source) -> str:
