@@ -82,7 +82,7 @@ def build_graph(
         engine = connect(Path(scratch))
         (folder / "log").mkdir()
         log = open_log(engine, files, preset, mapping, progress)
-        tables = _tables(log, {"item": items, "user": users, "location": locations})
+        tables = chosen_tables(log, {"item": items, "user": users, "location": locations})
         origin = Origin(
             name=log.name,
             mapping=log.mapping,
@@ -95,7 +95,7 @@ def build_graph(
         return assemble(engine, folder, origin, progress, Asked(vectors, order, processes=processes))
 
 
-def _tables(log: Log, given: Dictionary[str, str | Path | None]) -> dict[str, tuple[Path, TableMapping | None]]:
+def chosen_tables(log: Log, given: Dictionary[str, str | Path | None]) -> dict[str, tuple[Path, TableMapping | None]]:
     """The tables of nodes: those that were given, then those that the preset found beside the log."""
     chosen: dict[str, tuple[Path, TableMapping | None]] = dict(log.tables)
     for kind, path in given.items():

@@ -116,8 +116,8 @@ class Given:
     """The log; None: only tables are added."""
     tables: Mapping[str, tuple[Path, TableMapping | None]]
     """Tables of nodes by type, and how they are written where a preset knows."""
-    max_bad: float
-    """The share of the log's rows that may be unusable."""
+    max_bad: float | None
+    """The share of the log's rows that may be unusable; None: all of them, for whoever only looks."""
 
 
 def extend(engine: Engine, folder: Path, origin: Origin, given: Given, progress: Progress) -> Origin:
@@ -175,7 +175,8 @@ def _read(engine: Engine, home: Path, origin: Origin, given: Given, progress: Pr
         checked = check_log(engine, given.log, "item" in listed, home, progress, len(origin.events), before)
         total = sum(sifted.total for _, sifted in checked)
         bad = pa.concat_tables([sifted.quarantine for _, sifted in checked])
-        refuse_too_many(bad, total, given.max_bad, given.log.name)
+        if given.max_bad is not None:
+            refuse_too_many(bad, total, given.max_bad, given.log.name)
         yield from (Read("events", source, sifted) for source, sifted in checked)
         taken += len(checked)
     for place, (kind, (path, written)) in enumerate(given.tables.items()):

@@ -123,17 +123,18 @@ def counts_by_reason(rows: pa.Table) -> dict[str, int]:
 def refuse_too_many(rows: pa.Table, total: int, most: float, where: str) -> None:
     """Raise InputError, with the commonest reason and an example, if more than the share ``most`` of all rows is bad.
 
-    A row that only repeats another is not bad.
+    So it does, whatever the share, if every row is. A row that only repeats another is not bad.
     """
     bad = rows.filter(pc.not_equal(rows["reason"], DUPLICATE))
-    if len(bad) <= most * total:
+    if len(bad) <= most * total and len(bad) < total:
         return
     reason, count = next(iter(counts_by_reason(bad).items()))
     example = first_example(bad, reason)
     column = f"{example['column']}=" if example["column"] else ""
+    limit = f", more than {most:.1%}" if len(bad) > most * total else ""
     allow = "" if 2 * len(bad) > total else f", or allow them with '--max-bad {100 * len(bad) / total + 0.05:.1f}%'"
     raise InputError(
-        f"{where}: {len(bad):,} of {total:,} rows cannot be used, more than {most:.1%}; mostly: {reason} ({count:,}), "
+        f"{where}: {len(bad):,} of {total:,} rows cannot be used{limit}; mostly: {reason} ({count:,}), "
         f"such as {column}{example['value']!r} in row {example['row']} of {example['file']}; correct the mapping or the "
         f"log ('graphrec inspect' shows what is in it){allow}"
     )
