@@ -389,6 +389,7 @@ REAL = {
     "nyc-getnext": ("nyc-getnext", {"events": 104_850, "user": 1_075, "item": 5_134}, {"val": 1_410, "test": 1_348}),
     "nyc-chrono": ("nyc-chrono", {"events": 113_344, "user": 1_082, "item": 4_988}, {}),
     "movielens": ("ml-latest-small", {"events": 100_004, "user": 671, "item": 9_125, "location": 0}, {}),
+    "lightgcn": ("gowalla-cf", {"events": 1_027_370, "user": 29_858, "item": 40_981, "location": 0}, {}),
     "phoenix-malls": ("phoenix-malls", {"events": 22_610, "user": 1_623, "item": 3_413, "location": 2_441}, {}),
 }
 
