@@ -1,24 +1,31 @@
-"""What a log looks like before it is built: files, columns, guessed roles, counts, trouble."""
+"""What a log looks like before it is built: files, columns, guessed roles, counts, trouble, what a build would say."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from builders.assembly import Tables, tables
 from builders.contents import kind_of
 from builders.engine import Engine, connect, engine_errors
-from builders.events import read_log, set_aside_duplicates
-from builders.log import Log, check_log, open_log, time_format
+from builders.graph import MAX_BAD, chosen_tables
+from builders.log import Log, open_log, time_format
 from builders.mapping import Mapping
-from builders.quarantine import counts_by_reason, first_example
+from builders.origin import Given, Origin, extend
+from builders.quarantine import counts_by_reason, first_example, refuse_too_many
 from builders.rows import rejected_lines
 from builders.sources import Source
+from builders.vectors import NO_MODEL
+from graphrec.errors import InputError
+from graphrec.events import SPLITS
 from graphrec.progress import Progress, Silent
 
 EXAMPLES = 3
@@ -89,22 +96,32 @@ class Inspection:
     """Columns of the first file."""
     mapping: Mapping
     """Roles that were given or guessed."""
-    missing_roles: tuple[str, ...]
-    """Required roles without a column; while there are any, nothing below is known."""
-    time_format: str | None
-    """How the first file's times are written."""
     rows: int
     """Lines of data in all files."""
-    events: int | None
+    missing_roles: tuple[str, ...] = ()
+    """Required roles without a column; while there are any, nothing below is known."""
+    time_format: str | None = None
+    """How the first file's times are written."""
+    events: int | None = None
     """Rows that can be used."""
-    users: int | None
-    """Different users among them."""
-    items: int | None
-    """Different items among them."""
-    time_span: tuple[int, int] | None
-    """First and last time of them, UTC seconds."""
-    trouble: tuple[Trouble, ...]
-    """Why the other rows cannot be used, the commonest reason first."""
+    users: int | None = None
+    """Different users among them, after the filters; as what follows, None where a build would be refused."""
+    items: int | None = None
+    """Different items among them, and those that a table lists."""
+    locations: int | None = None
+    """Different locations."""
+    kinds: tuple[str, ...] = ()
+    """Kinds of event."""
+    split: Dictionary[str, int] = field(default_factory=dict)
+    """Events in train, val and test."""
+    filtered: Dictionary[str, int] = field(default_factory=dict)
+    """Usable rows that the filters leave out, by reason."""
+    time_span: tuple[int, int] | None = None
+    """First and last time of the events, UTC seconds."""
+    trouble: tuple[Trouble, ...] = ()
+    """Why rows cannot be used, the commonest reason first."""
+    refusal: str | None = None
+    """The error that a build would end with; None: it would go through."""
 
     def to_json(self) -> dict[str, Any]:
         """The same as plain values that JSON can hold."""
@@ -116,8 +133,13 @@ def inspect_log(
     preset: str | None = None,
     mapping: Mapping | Dictionary[str, Any] | None = None,
     progress: Progress | None = None,
+    *,
+    items: str | Path | None = None,
+    users: str | Path | None = None,
+    locations: str | Path | None = None,
+    max_bad: float = MAX_BAD,
 ) -> Inspection:
-    """Look at a log without building anything.
+    """Look at a log as a build would see it, without building anything.
 
     Parameters are those of `builders.graph.build_graph`.
 
@@ -131,15 +153,12 @@ def inspect_log(
         engine = connect(Path(scratch))
         log = open_log(engine, files, preset, mapping, progress)
         missing = tuple(role for role in log.mapping.required() if getattr(log.mapping, role) is None)
-        counts, facts = (_count(engine, log), _nothing()) if missing else _look(engine, log, progress)
-        return Inspection(
-            files=tuple(_file(rows.source, count) for rows, count in zip(log.files, counts, strict=True)),
-            columns=_columns(engine, log),
-            mapping=log.mapping,
-            missing_roles=missing,
-            rows=sum(counts),
-            **facts,
-        )
+        if missing:
+            return Inspection(**_written(engine, log, _count(engine, log)), mapping=log.mapping, missing_roles=missing)
+        beside = chosen_tables(log, {"item": items, "user": users, "location": locations})
+        origin = Origin(log.name, log.mapping, preset, protocol={}, text_model=NO_MODEL)
+        origin = extend(engine, engine.workspace, origin, Given(log, beside, max_bad=None), progress)
+        return _look(engine, log, origin, max_bad, progress)
 
 
 def _count(engine: Engine, log: Log) -> list[int]:
@@ -152,34 +171,48 @@ def _count(engine: Engine, log: Log) -> list[int]:
     return counts
 
 
-def _nothing() -> dict[str, Any]:
-    return {"time_format": None, "events": None, "users": None, "items": None, "time_span": None, "trouble": ()}
+def _look(engine: Engine, log: Log, origin: Origin, max_bad: float, progress: Progress) -> Inspection:
+    sources = [source for source in origin.sources if source["role"] == "events"]
+    rows = [source["rows"] for source in sources]
+    names = pa.array([source["name"] for source in sources], pa.string())
+    bad = origin.quarantine.filter(pc.is_in(origin.quarantine["file"], names))
+    facts: dict[str, Any] = {"events": sum(rows) - len(bad), "trouble": _trouble(origin.quarantine)}
+    try:
+        if len(bad) < sum(rows):
+            with engine_errors(log.name):
+                facts = _counts(tables(engine, origin, progress))
+        refuse_too_many(bad, sum(rows), max_bad, log.name)
+    except InputError as error:
+        progress.finish()
+        facts["refusal"] = str(error)
+    form = time_format(engine, log.files[0], log.mapping)
+    return Inspection(**_written(engine, log, rows), mapping=origin.mapping, time_format=form, **facts)
 
 
-def _look(engine: Engine, log: Log, progress: Progress) -> tuple[list[int], dict[str, Any]]:
-    (engine.workspace / "log").mkdir()
-    checked = check_log(engine, log, "item" in log.tables, engine.workspace, progress)
-    parts = [sifted.part for _, sifted in checked]
-    with engine_errors(log.name):
-        events, again = set_aside_duplicates(engine, read_log(engine, parts), parts)
-        counts = engine.to_pyarrow(
-            events.aggregate(
-                events=events.count(),
-                users=events.user.nunique(),
-                items=events.item.nunique(),
-                first=events.time.min(),
-                last=events.time.max(),
-            )
-        ).to_pylist()[0]
-    span = (counts.pop("first"), counts.pop("last"))
-    bad = pa.concat_tables([*(sifted.quarantine for _, sifted in checked), again])
-    trouble = [Trouble(count=count, **first_example(bad, reason)) for reason, count in counts_by_reason(bad).items()]
-    return [sifted.total for _, sifted in checked], {
-        **counts,
-        "time_format": time_format(engine, log.files[0], log.mapping),
-        "time_span": span if counts["events"] else None,
-        "trouble": tuple(trouble),
+def _counts(found: Tables) -> dict[str, Any]:
+    time, split = found.events["time"], np.bincount(found.events["split"].to_numpy(), minlength=len(SPLITS))
+    return {
+        "events": len(found.events) + sum(found.filtered.values()),
+        "users": len(found.nodes["user"]),
+        "items": len(found.nodes["item"]),
+        "locations": len(found.nodes["location"]),
+        "kinds": tuple(found.kinds),
+        "split": {name: int(split[code]) for name, code in SPLITS.items()},
+        "filtered": found.filtered,
+        "time_span": (time[0].as_py(), time[-1].as_py()),
+        "trouble": _trouble(found.quarantine),
     }
+
+
+def _trouble(quarantine: pa.Table) -> tuple[Trouble, ...]:
+    counts = counts_by_reason(quarantine)
+    return tuple(Trouble(count=count, **first_example(quarantine, reason)) for reason, count in counts.items())
+
+
+def _written(engine: Engine, log: Log, rows: Sequence[int]) -> dict[str, Any]:
+    """How the files are written, and what their columns hold."""
+    files = tuple(_file(one.source, count) for one, count in zip(log.files, rows, strict=True))
+    return {"files": files, "columns": _columns(engine, log), "rows": sum(rows)}
 
 
 def _file(source: Source, rows: int) -> File:
