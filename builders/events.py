@@ -74,8 +74,8 @@ class Encoded:
     """A log's events in time order and the vocabularies that number their ids."""
 
     columns: pa.Table
-    """One row an event, by ``key``: codes ``user`` ``item`` ``location`` ``kind`` ``session`` (-1: none; users may share
-    one), ``utc_offset``, ``weight``, ``split``."""
+    """One row an event, by ``key``: codes ``user`` ``item`` ``location`` ``kind`` ``session`` (-1: none; users may
+    share one), ``utc_offset``, ``weight``, ``split``."""
     vocabularies: dict[str, Any]
     """For each node type a table with ``id``, ``code``, ``first`` (key of its first event, null without one) and
     ``row`` (null for one that no table lists)."""
@@ -89,7 +89,7 @@ def encode(engine: Engine, events: Any, numbered: Numbered) -> Encoded:
     Parameters
     ----------
     events
-        Table with ``key``, ``user``, ``item``, ``location``, ``kind``, ``session``, ``utc_offset``, ``weight``, ``split``.
+        Table with ``key``, the columns of `CODED`, ``utc_offset``, ``weight`` and ``split``.
     """
     codes = {name: _codes(engine, events, name, numbered) for name in CODED}
     coded = events.select("key", "utc_offset", "weight", "split", *CODED)
@@ -106,20 +106,20 @@ def _codes(engine: Engine, events: Any, name: str, numbered: Numbered) -> Any:
     """Table ``id``, ``code``, ``first``, ``row``, see `Encoded.vocabularies`."""
     known = events.filter(events[name].notnull())
     ids = known.group_by(id=known[name]).aggregate(first=known.key.min())
-    listed = numbered.listed.get(name)
-    if listed is None:
-        ids = ids.mutate(row=ibis.literal(None, type="int64"))
-    else:
-        both = ids.outer_join(listed.select("id", "row"), "id")
-        ids = both.select("first", "row", id=ibis.coalesce(both.id, both.id_right))
-    old = numbered.old.get(name)
-    if old is None:
-        ids = ids.mutate(old=ibis.literal(None, type="int64"))
-    else:
-        both = ids.outer_join(_old(engine, name, old), "id")
-        ids = both.select("first", "row", "old", id=ibis.coalesce(both.id, both.id_right))
+    listed, old = numbered.listed.get(name), numbered.old.get(name)
+    ids = _with(engine, f"{name}_listed_ids", ids, "row", listed)
+    ids = _with(engine, f"{name}_old_ids", ids, "old", _old(engine, name, old) if old is not None else None)
     code = ibis.row_number().over(order_by=[ibis.asc(ids[key], nulls_first=False) for key in ("old", "first", "row")])
     return engine.materialise(f"{name}_codes", ids.select("id", "first", "row", code=code))
+
+
+def _with(engine: Engine, name: str, ids: Any, column: str, others: Any | None) -> Any:
+    """The ids and those of ``others``, with their ``column``; it is null for an id that they do not have."""
+    if others is None:
+        return ids.mutate(**{column: ibis.literal(None, type="int64")})
+    both = ids.outer_join(others.select("id", column), "id")
+    kept = [known for known in (*ids.columns, column) if known != "id"]
+    return engine.view(name, both.select(*kept, id=ibis.coalesce(both.id, both.id_right)))
 
 
 def _old(engine: Engine, name: str, ids: Sequence[str]) -> Any:
@@ -139,7 +139,7 @@ def _kinds(engine: Engine, codes: Any) -> list[str]:
 
 
 def session_codes(user: np.ndarray, session: np.ndarray, split: np.ndarray) -> np.ndarray:
-    """Codes of the sessions of each user, cut where the split changes, [n] int32 in order of appearance; -1 stays -1."""
+    """Codes of each user's sessions, cut where the split changes, [n] int32 in order of appearance; -1 stays -1."""
     rows = np.flatnonzero(session >= 0)
     key = (user[rows].astype(np.int64) * (int(session.max(initial=0)) + 1) + session[rows]) * len(SPLITS) + split[rows]
     order = np.argsort(key, kind="stable")  # of each session the first event first

@@ -94,10 +94,7 @@ def _are_weights(factors: Collection[float]) -> bool:
 
 def _moments(dates: tuple[str, str]) -> tuple[int, int]:
     """UTC seconds of the first moment that is kept and of the first that is not."""
-    try:
-        return parse_date(dates[0]), parse_date(dates[1])
-    except MappingError as error:
-        raise MappingError(str(error).removeprefix("split_")) from None
+    return parse_date(dates[0], "dates"), parse_date(dates[1], "dates")
 
 
 def _row_reason(events: Any, mapping: Mapping) -> Any:

@@ -53,18 +53,18 @@ def place_events(engine: Engine, events: Any, mapping: Mapping, items: Any | Non
     items, locations
         What tables list, as `builders.catalogue.listed_nodes` gives it; None: no table.
     """
-    placed_items = items is not None and _any(engine, items.lat)
-    if mapping.lat is None and placed_items:
-        where = items.filter(items["first"]).select(item="id", item_lat="lat", item_lon="lon")
+    somewhere = items if items is not None and _any(engine, items.lat) else None
+    if mapping.lat is None and somewhere is not None:
+        where = somewhere.filter(somewhere["first"]).select(item="id", item_lat="lat", item_lon="lon")
         events = events.drop("lat", "lon").left_join(where, "item").drop("item_right")
         events = events.rename(lat="item_lat", lon="item_lon")
     if mapping.location is not None:
         told = items.filter(items.location.notnull()).select("id", "location", "since") if items is not None else None
         listed = locations.filter(locations["first"]) if locations is not None else None
         return Placed(events, "log", listed=listed, items=told)
-    if mapping.lat is None and not placed_items:
+    if mapping.lat is None and somewhere is None:
         return Placed(events, "none")
-    return _place_in_cells(engine, events, mapping, items if placed_items else None)
+    return _place_in_cells(engine, events, mapping, somewhere)
 
 
 def _any(engine: Engine, column: Any) -> bool:

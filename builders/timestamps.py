@@ -82,12 +82,10 @@ def _plausible(text: Any, time_format: str) -> Any:
     return digits & (seconds.abs() < 100_000_000_000 / 20)
 
 
-def parse_date(text: str) -> int:
+def parse_date(text: str, key: str = "split_dates") -> int:
     """UTC seconds of an ISO date or time given in a setting; without a zone it is UTC."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise MappingError(
-            f"split_dates: a date such as 2024-05-31 or 2024-05-31T18:00:00Z expected, got {text!r}"
-        ) from None
+        raise MappingError(f"{key}: a date such as 2024-05-31 or 2024-05-31T18:00:00Z expected, got {text!r}") from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -93,7 +93,7 @@ def write_vectors(
             order = asked.order.get(kind)
             found = read_given_vectors(given[kind], pa.array(order, pa.string()) if order is not None else None)
             told[kind] = combine(nodes[kind]["id"].combine_chunks(), vectors, found, path)[1]
-        else:
+        elif vectors is not None:
             save_file({"vectors": vectors}, path)
     return about if wanted else None, told
 

@@ -8,31 +8,53 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.console import RichProgress, console, facts, moment, next_step, number, print_json, table
+from cli.console import RichProgress, console, facts, moment, next_step, number, plural, print_json, table
+
+MaxBad = Annotated[
+    str, typer.Option("--max-bad", metavar="SHARE", help="Share of rows that may be unusable, such as 1% or 0.01.")
+]
+"""The option that building and appending share."""
 
 
 def build(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Log files or globs; with a preset, a folder.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Log files, globs, addresses or a database; with a preset, a folder."),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The graph directory to write.")],
     items: Annotated[Path | None, typer.Option(help="Table of items: text, labels, coordinates.")] = None,
     users: Annotated[Path | None, typer.Option(help="Table of users.")] = None,
     locations: Annotated[Path | None, typer.Option(help="Table of locations.")] = None,
     preset: Annotated[str | None, typer.Option(help="A log known by name, such as nyc-getnext or movielens.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="YAML with the columns' roles; see docs/mapping.md.")] = None,
+    query: Annotated[str | None, typer.Option(help="Table or SELECT statement, where the log is a database.")] = None,
     text_model: Annotated[
         str, typer.Option(help="What reads the text: minilm, a Hugging Face name, a folder, or none.")
     ] = "minilm",
+    processes: Annotated[int, typer.Option(min=1, help="Processes that encode text beside each other.")] = 1,
+    vectors: Annotated[
+        list[str] | None, typer.Option(metavar="TYPE=FILE", help="Vectors of nodes beside text, or FILE:instead of it.")
+    ] = None,
+    privacy: Annotated[
+        str | None, typer.Option(help="What to hide of people: pseudonyms,coordinates=8,time=1h,places=5.")
+    ] = None,
+    max_bad: MaxBad = "1%",
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON in place of tables.")] = False,
 ) -> None:
-    """Build a graph directory from log files: CSV, TSV, JSON lines or Parquet, gzipped or not.
+    """Build a graph directory from logs: CSV, TSV, JSON lines or Parquet, packed or not, or a database.
 
     Columns are found by their names and contents; a mapping says what cannot be guessed.
 
     Example: graphrec build city/events.csv --items city/items.csv --out city/graph
     """
+    from builders.given_vectors import parse_vectors_option
     from builders.graph import build_graph
     from builders.mapping import Mapping as Roles
+    from builders.privacy import Privacy
 
+    roles = Roles.load(mapping) if mapping else Roles()
+    given = {"query": query, "privacy": Privacy.parse(privacy) if privacy else None}
+    roles = roles.model_copy(update={key: value for key, value in given.items() if value is not None})
     with RichProgress() as progress:
         manifest = build_graph(
             files,
@@ -41,17 +63,35 @@ def build(
             users=users,
             locations=locations,
             preset=preset,
-            mapping=Roles.load(mapping) if mapping else None,
+            mapping=roles,
             text_model=text_model,
+            vectors=[parse_vectors_option(option) for option in vectors or ()],
+            max_bad=share(max_bad),
+            processes=processes,
             progress=progress,
         )
     if as_json:
         print_json(manifest)
     else:
-        _show(out, manifest)
+        show_graph(out, manifest)
 
 
-def _show(out: Path, manifest: Mapping[str, Any]) -> None:
+def share(text: str) -> float:
+    """A share written as ``1%`` or ``0.01``; ConfigError for anything else."""
+    from graphrec.errors import ConfigError
+
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        value = float(number) / (100 if percent else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ConfigError(f"--max-bad: a share such as 1% or 0.01 expected, got {text!r}")
+    return value
+
+
+def show_graph(out: Path, manifest: Mapping[str, Any]) -> None:
+    """Print what a graph was made of and what is in it."""
     console.print(table("mapping", ("key", "column or value"), _mapping(manifest)))
     sources = [(source["name"], source["role"], source["rows"]) for source in manifest["sources"]]
     console.print("", table("sources", ("file", "of", "rows"), sources))
@@ -59,6 +99,8 @@ def _show(out: Path, manifest: Mapping[str, Any]) -> None:
     quarantined = list(manifest["quarantined"].items())
     if quarantined:
         console.print("", table(f"set aside in {out / 'quarantine.parquet'}", ("reason", "rows"), quarantined))
+    if manifest["filtered"]:
+        console.print("", table("left out by filters", ("reason", "rows"), list(manifest["filtered"].items())))
     next_step(f"graphrec train {out} --out {out.parent / 'run'}")
 
 
@@ -73,7 +115,7 @@ def _summary(manifest: Mapping[str, Any]) -> dict[str, object]:
     parts = ", ".join(f"{number(counts[name])} {name}" for name in ("train", "val", "test"))
     return {
         "events": counts["events"],
-        **{f"{kind}s": counts[kind] for kind in manifest["node_types"]},
+        **{plural(kind): counts[kind] for kind in manifest["node_types"]},
         "time": f"{moment(first)} to {moment(last)}",
         "split": f"{parts} (by {manifest['split']['method']})",
         "locations": {"h3": "H3 cells", "log": "the log's own", "none": "none"}[manifest["locations"]["method"]],

@@ -164,6 +164,11 @@ def _score(value: float | None, best: float) -> str:
     return f"[bold]{value:.4f}[/]" if value == best else f"{value:.4f}"
 
 
+def plural(kind: str) -> str:
+    """The name of several nodes of a type: users, entities."""
+    return f"{kind.removesuffix('y')}ies" if kind.endswith("y") else f"{kind}s"
+
+
 def number(value: float) -> str:
     """A count with thousands separated, a fraction with four digits, a truth value as yes or no."""
     if isinstance(value, bool):

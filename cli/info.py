@@ -18,6 +18,7 @@ from cli.console import (
     moment,
     next_step,
     number,
+    plural,
     print_json,
     size,
     table,
@@ -75,7 +76,7 @@ def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
             f"graph {path}",
             {
                 "events": counts["events"],
-                **{f"{kind}s": counts[kind] for kind in manifest["node_types"] if kind in counts},
+                **{plural(kind): counts[kind] for kind in manifest["node_types"] if kind in counts},
                 "time": f"{moment(first)} to {moment(last)}",
                 "split": _split(counts, split),
                 "kinds": ", ".join(map(str, manifest.get("kinds", []))),

@@ -6,19 +6,22 @@ Commands import graphrec and builders when they run, so that ``--help`` answers 
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
-from importlib.util import find_spec
+from importlib import metadata
 from typing import Annotated
 
 import typer
 
+from cli.append import append
 from cli.build import build
 from cli.console import console, print_error
 from cli.doctor import doctor
+from cli.evaluate import evaluate
 from cli.forget import forget
 from cli.info import info
 from cli.inspect import inspect
+from cli.recommend import recommend
 from cli.simulate import simulate
+from cli.train import train
 from graphrec.errors import GraphrecError
 
 INTERRUPTED = 130
@@ -52,11 +55,12 @@ def graphrec(
 app.command()(simulate)
 app.command()(inspect)
 app.command()(build)
-app.command()(info)
+app.command()(append)
 app.command()(forget)
-for _name in ("train", "evaluate", "recommend"):  # three plain lines once their files are there
-    if find_spec(f"cli.{_name}"):
-        app.command(_name)(getattr(import_module(f"cli.{_name}"), _name))
+app.command()(info)
+app.command()(train)
+app.command()(evaluate)
+app.command()(recommend)
 app.command()(doctor)
 
 

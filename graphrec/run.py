@@ -98,7 +98,7 @@ def load_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Stgat:
     """The network with the weights of a file, over a graph that may have grown since they were learned."""
     try:
         weights = load_file(path)
-        learned = {kind: len(weights[f"nodes.{kind}.trained"]) for kind in graph.nodes}
+        learned = {kind: len(weights[f"nodes.{kind}.trained"]) for kind in ("user", "item", "location")}
     except (OSError, SafetensorError, KeyError) as error:
         raise RunError(f"{path}: model weights expected ({error}); train the run again or resume it") from error
     model = Stgat(graph, config.model, learned)

@@ -22,7 +22,9 @@ from cli.main import app
 from graphrec.config import RunConfig
 from graphrec.errors import GraphrecError, InputError
 
-COMMANDS = ("simulate", "inspect", "build", "info", "train", "evaluate", "recommend", "doctor")
+COMMANDS = (
+    "simulate", "inspect", "build", "append", "forget", "info", "train", "evaluate", "recommend", "doctor",
+)  # fmt: skip
 GROUP: Any = typer.main.get_command(app)
 REGISTERED = list(GROUP.commands)
 MANIFEST = {
@@ -83,9 +85,7 @@ def graphrec(
     )
 
 
-def test_the_eight_commands_are_there() -> None:
-    if missing := [name for name in COMMANDS if not (Path(shell.__file__).parent / f"{name}.py").is_file()]:
-        pytest.skip(f"not written yet: {', '.join(missing)}")
+def test_the_commands_are_there() -> None:
     assert tuple(REGISTERED) == COMMANDS
 
 

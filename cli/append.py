@@ -1,0 +1,47 @@
+"""``graphrec append``: more files onto a graph directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.build import MaxBad, share, show_graph
+from cli.console import RichProgress, print_json
+
+
+def append(
+    graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="The graph directory that grows.")],
+    files: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE...]", help="Log files, globs, addresses or a database.")
+    ] = None,
+    items: Annotated[Path | None, typer.Option(help="Table of more items.")] = None,
+    users: Annotated[Path | None, typer.Option(help="Table of more users.")] = None,
+    locations: Annotated[Path | None, typer.Option(help="Table of more locations.")] = None,
+    max_bad: MaxBad = "1%",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON in place of tables.")] = False,
+) -> None:
+    """Add events, users, items and locations to a graph, as if it had been built from all files at once.
+
+    Numbers of nodes stay, so runs on the graph go on; texts that have vectors are not read again; a file that is in
+    the graph adds nothing. Killed at any moment, it leaves the graph as it was.
+
+    Example: graphrec append city/graph tomorrow.csv
+    """
+    from builders.append import append_to_graph
+
+    with RichProgress() as progress:
+        manifest = append_to_graph(
+            graph,
+            files or (),
+            items=items,
+            users=users,
+            locations=locations,
+            max_bad=share(max_bad),
+            progress=progress,
+        )
+    if as_json:
+        print_json(manifest)
+    else:
+        show_graph(graph, manifest)
