@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,10 +16,13 @@ import pyarrow.parquet as pq
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from builders import append
 from builders.directory import staged
 from builders.node_columns import of_part, of_users
+from builders.origin import origin_of
 from builders.pseudonyms import Key
 from builders.removal import Removed, names_anywhere, says, still_named, take_out
+from builders.rows import row_numbers
 from builders.text import _digest, cache_folder
 from builders.tombstones import bury, copy_with_tombstones
 from builders.traces import Search, search
@@ -93,7 +95,7 @@ def forget(graph: str | Path, user: str, runs: Sequence[str | Path] = (), rebuil
         home = root
         if _holds(root, before, names):
             home = stack.enter_context(staged(root))
-            rows, quarantined = _write_without(root, Path(scratch), home, before, names, rebuild or _rebuild)
+            rows, quarantined = _write_without(root, Path(scratch), home, before, names, rebuild or append.rebuild)
         elif not paths:
             raise InputError(f"{root}: the graph holds no such user; an id as the log writes it expected (--user)")
         after = TemporalGraph.open(home)
@@ -153,7 +155,7 @@ def _write_without(
     _refuse_nobody(root, home / "log")
     dead = _nameless(graph, names[0], removed, home / "log")
     copy_with_tombstones(root, scratch / "old", dead)
-    quarantined = _clear_quarantine(scratch / "old", names)
+    quarantined = _clear_quarantine(root, scratch / "old", names, removed)
     rebuild(home / "log", scratch / "old", home)
     bury(home, dead, scratch / "old")
     return removed.rows, quarantined
@@ -188,19 +190,20 @@ def _cells_of(graph: TemporalGraph, user: int) -> list[int]:
     return [int(cell) for cell in own if cell >= 0 and not listed[cell]]
 
 
-def _clear_quarantine(folder: Path, names: Sequence[str]) -> int:
-    """Take what tells of the user out of a graph's quarantine, but not the rows, which others are counted by."""
-    told = _says(folder, names)
-    if told.any():
-        path = folder / "quarantine.parquet"
-        rows = pq.read_table(path)
-        value = pc.if_else(pa.array(told), pa.scalar(FORGOTTEN), rows["value"])
-        pq.write_table(rows.set_column(rows.schema.get_field_index("value"), "value", value), path)
+def _clear_quarantine(root: Path, copy: Path, names: Sequence[str], removed: Removed) -> int:
+    """Take what tells of the user out of the quarantine of a copy, but not the rows, which others are counted by."""
+    told = _says(copy, names)
+    if not len(told):
+        return 0
+    path = copy / "quarantine.parquet"
+    rows = pq.read_table(path)
+    for part in (part for parts in origin_of(root, root / "log").parts.values() for part in parts):
+        places = row_numbers(removed.places.get(part.path.name, np.zeros(0, np.int64)), part.rejected)
+        told |= (pc.equal(rows["file"], part.source).to_numpy()) & np.isin(rows["row"].to_numpy(), places)
+    told &= pc.is_valid(rows["value"]).to_numpy()
+    value = pc.if_else(pa.array(told), pa.scalar(FORGOTTEN), rows["value"])
+    pq.write_table(rows.set_column(rows.schema.get_field_index("value"), rows.schema.field("value"), value), path)
     return int(told.sum())
-
-
-def _rebuild(log: Path, old: Path, out: Path) -> object:
-    return import_module("builders.append").rebuild(log, old, out)
 
 
 def people(path: Path, manifest: Mapping[str, Any]) -> set[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -29,6 +30,8 @@ class Removed:
     """Rows."""
     named: dict[str, set[str]] = field(default_factory=dict)
     """Ids in them, by type of node."""
+    places: dict[str, np.ndarray] = field(default_factory=dict)
+    """Their places in the parts, from 1, by the name of the part."""
 
 
 def take_out(log: Path, out: Path, user: str, names: Sequence[str], manifest: Mapping[str, Any]) -> Removed:
@@ -80,25 +83,30 @@ def _mask(batch: pa.RecordBatch, user: str, names: Sequence[str], types: Mapping
     return mask
 
 
-def says(values: pa.Array | pa.ChunkedArray, name: str) -> pa.Array | pa.ChunkedArray:
+def says(values: pa.Array | pa.ChunkedArray, name: str) -> pa.Array:
     """Which texts hold a name as a word; null does not."""
-    word = Word.of(name)
-    told = [text is not None and word.count(text.encode("utf-8", "surrogatepass")) > 0 for text in
-            pc.if_else(pc.match_substring(values, name), values, None).to_pylist()]  # fmt: skip
-    return pa.array(told, pa.bool_())
+    word, mask = Word.of(name), np.zeros(len(values), bool)
+    hits = np.flatnonzero(pc.fill_null(pc.match_substring(values, name), False).to_numpy(zero_copy_only=False))
+    texts = (text.encode("utf-8", "surrogatepass") for text in values.take(pa.array(hits)).to_pylist())
+    mask[hits] = [word.count(text) > 0 for text in texts]
+    return pa.array(mask)
 
 
 def _rewrite(
     path: Path, target: Path, user: str, names: Sequence[str], types: Mapping[str, str], removed: Removed
 ) -> None:
+    read, places = 0, []
     with pq.ParquetFile(path) as file:
         schema = pa.schema([column.with_nullable(True) for column in file.schema_arrow])
         with pq.ParquetWriter(target, schema) as writer:
             for batch in file.iter_batches():
                 mask = _mask(batch, user, names, types)
-                removed.rows += pc.sum(mask).as_py() or 0
+                places.append(read + 1 + np.flatnonzero(mask.to_numpy(zero_copy_only=False)))
                 _note(batch.filter(mask), types, removed)
                 writer.write_batch(_blank(batch, mask, schema))
+                read += len(batch)
+    removed.places[path.name] = np.concatenate(places)
+    removed.rows += len(removed.places[path.name])
 
 
 def _note(rows: pa.RecordBatch, types: Mapping[str, str], removed: Removed) -> None:

@@ -19,7 +19,7 @@ LEAST = 6
 """Characters of the shortest id that is looked for everywhere: a shorter one stands in many places by chance."""
 IDS = ("id", "user", "item", "location", "source_id", "target_id", "entity")
 """Columns that hold ids and nothing else."""
-LETTER = b"[A-Za-z0-9_]"
+LETTERS = frozenset(b"%c" % letter for letter in range(128) if chr(letter).isalnum() or letter == ord("_"))
 """What an id must not be surrounded by: it would be a part of a longer word."""
 
 People = Callable[[Path], Collection[str]]
@@ -113,8 +113,12 @@ class Word:
 
     def count(self, content: bytes | mmap.mmap) -> int:
         """How often the word stands in the content, outside the longer ones."""
-        pattern = b"(?<!%b)%b(?!%b)" % (LETTER, re.escape(self.text), LETTER)
-        return sum(not self._in_longer(content, hit.start()) for hit in re.finditer(pattern, content))
+        total, at = 0, content.find(self.text)
+        while at >= 0:
+            around = content[max(at - 1, 0) : at], content[at + len(self.text) : at + len(self.text) + 1]
+            total += not LETTERS.intersection(around) and not self._in_longer(content, at)
+            at = content.find(self.text, at + 1)
+        return total
 
     def _in_longer(self, content: bytes | mmap.mmap, at: int) -> bool:
         starts = ((word, at - before) for word, before in self.longer)
@@ -126,15 +130,19 @@ def _bytes(text: str) -> bytes:
 
 
 def _others(path: Path, name: str, people: Collection[str]) -> set[str]:
-    """Ids of other nodes in a Parquet file that hold the name."""
-    values = _values(path, name, lambda column: column in IDS)
-    return {value for column, value in values if value != name or column not in people}
+    """Ids of other nodes in a Parquet file that hold the name as a word."""
+    word, values = Word.of(name), _values(path, name, lambda column: column in IDS)
+    return {
+        value for column, value, _ in values if word.count(_bytes(value)) and (value != name or column not in people)
+    }
 
 
 def _in_ids(path: Path, name: str, people: Collection[str]) -> dict[str, int]:
     """How often each column of users' ids holds the name."""
-    values = _values(path, name, lambda column: column in people)
-    return dict(Counter(f"column {column}" for column, value in values if value == name))
+    found: Counter[str] = Counter()
+    for column, value, count in _values(path, name, lambda column: column in people):
+        found[f"column {column}"] += count * (value == name)
+    return dict(found)
 
 
 def _anywhere(path: Path, word: Word, people: Collection[str]) -> dict[str, int]:
@@ -143,9 +151,9 @@ def _anywhere(path: Path, word: Word, people: Collection[str]) -> dict[str, int]
     if path.suffix == ".json":
         found["JSON"] = sum(word.count(_bytes(text)) for text in _texts(_parsed(path)))
     name = word.text.decode("utf-8", "surrogatepass")
-    for column, value in _values(path, name, lambda column: column not in people):
-        found[f"column {column}"] += word.count(_bytes(value))
-    return found
+    for column, value, count in _values(path, name, lambda column: column not in people):
+        found[f"column {column}"] += count * word.count(_bytes(value))
+    return dict(found)
 
 
 def _in_bytes(path: Path, word: Word) -> int:
@@ -176,8 +184,8 @@ def _texts(value: Any) -> Iterator[str]:
             yield from _texts(part)
 
 
-def _values(path: Path, name: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:
-    """The columns of texts of a Parquet file, each with its values that hold the name, one after the other."""
+def _values(path: Path, name: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str, int]]:
+    """The columns of texts of a Parquet file, each with the values that hold the name, and how often it has them."""
     if path.suffix != ".parquet":
         return
     with pq.ParquetFile(path) as file:
@@ -185,6 +193,6 @@ def _values(path: Path, name: str, wanted: Callable[[str], bool]) -> Iterator[tu
         columns = [c for c in schema.names if wanted(c) and schema.field(c).type in (pa.string(), pa.large_string())]
         for batch in file.iter_batches(columns=columns) if columns else ():
             for column in columns:
-                values = batch[column]
-                for value in values.filter(pc.match_substring(values, name)).to_pylist():
-                    yield column, value
+                hits = batch[column].filter(pc.match_substring(batch[column], name))
+                for found in pc.value_counts(hits).to_pylist():
+                    yield column, found["values"], found["counts"]
