@@ -8,8 +8,10 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow.compute as pc
 
 from builders.directory import content_hash
+from builders.editions import check_counts, recognise
 from builders.quarantine import counts_by_reason
 from graphrec.directory import FORMAT
 from graphrec.events import SPLITS
@@ -42,6 +44,7 @@ def describe(origin: Origin, tables: Tables, text: dict[str, Any] | None, vector
             kind: given.model_dump(mode="json", exclude_defaults=True) for kind, given in origin.written.items()
         },
         "preset": origin.preset,
+        **_edition(origin, tables),
         "split": tables.split,
         "protocol": dict(origin.protocol),
         "locations": {"method": tables.location_method, "resolution": tables.resolution},
@@ -63,6 +66,28 @@ def _counts(tables: Tables) -> dict[str, int]:
         **{kind: len(table) for kind, table in tables.nodes.items()},
         **{name: int(per_split[code]) for name, code in SPLITS.items()},
     }
+
+
+def _edition(origin: Origin, tables: Tables) -> dict[str, Any]:
+    """Which edition of a known log was read, and what to say where it is none that is known."""
+    if origin.preset is None:
+        return {"edition": None, "notes": []}
+    counts = _read_counts(origin, tables)
+    logs = [part.source for part in origin.events]
+    edition = recognise(origin.preset, counts, logs)
+    return {"edition": edition.name if edition else None, "notes": check_counts(origin.preset, counts, logs)}
+
+
+def _read_counts(origin: Origin, tables: Tables) -> dict[str, int]:
+    """What was read, as `builders.editions.recognise` wants it; users and items only where no filter left any out."""
+    rows: dict[str, int] = {}
+    for source in origin.sources:
+        rows[source["role"]] = rows.get(source["role"], 0) + source["rows"]
+    left_out = sum(tables.filtered.values()) + tables.rare
+    counts = {"rows": rows["events"], "events": len(tables.events) + left_out}
+    if not left_out:
+        counts |= {f"{kind}s": len(pc.unique(tables.events[kind])) for kind in ("user", "item")}
+    return {**counts, **({"listed": rows["item"]} if "item" in rows else {})}
 
 
 def _privacy(origin: Origin, tables: Tables) -> dict[str, Any] | None:

@@ -56,7 +56,7 @@ def split_events(
 
 def file_splits(names: Sequence[str]) -> np.ndarray:
     """The split of each file by the word in its name; of three files without, in the order train, val, test."""
-    words = [re.search(r"train|val|dev|test", name.lower()) for name in names]
+    words = [re.search(r"(?<![a-z])(train|val|dev|test)", name.lower()) for name in names]
     if all(words):
         return np.array([SPLIT_WORDS[word.group()] for word in words if word], np.int8)
     if len(names) == len(SPLITS):

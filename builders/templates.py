@@ -55,4 +55,6 @@ def render(template: str, columns: Mapping[str, Any]) -> Any:
 def _value(name: str, column: Any) -> Any:
     if name.endswith("?"):
         return column.lower().isin(["1", "true", "yes"]).ifelse(name.removesuffix("?"), "")
-    return column.replace("|", ", ")
+    text = column.replace("|", ", ")
+    bare = text.re_replace(r'^\[+"?|"?\]+$', "").re_replace(r'"?\]*,\s*\[*"', ", ")
+    return text.re_search(r"^\[.*\]$").ifelse(bare, text)  # a list of JSON: its words

@@ -99,6 +99,10 @@ def show_graph(out: Path, manifest: Mapping[str, Any]) -> None:
     quarantined = list(manifest["quarantined"].items())
     if quarantined:
         console.print("", table(f"set aside in {out / 'quarantine.parquet'}", ("reason", "rows"), quarantined))
+    if manifest["edition"]:
+        console.print(f"\nthis is {manifest['edition']}, with the counts that it is known to have")
+    for note in manifest["notes"]:
+        console.print(f"\n{note}")
     if manifest["filtered"]:
         console.print("", table("left out by filters", ("reason", "rows"), list(manifest["filtered"].items())))
     next_step(f"graphrec train {out} --out {out.parent / 'run'}")
