@@ -20,8 +20,8 @@ from builders.pseudonyms import Key
 from builders.remote import is_remote
 from builders.sources import expand, sha256_of
 from builders.vectors import Asked, Vectors
-from graphrec.directory import read_manifest
 from graphrec.errors import GraphError
+from graphrec.manifest import read_manifest
 from graphrec.progress import Progress, Silent
 
 

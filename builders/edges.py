@@ -16,7 +16,7 @@ from builders.nodes import SCHEMA
 from builders.quarantine import QUARANTINE
 from builders.relation_mapping import RelationMapping
 from graphrec.errors import InputError
-from graphrec.relation import ALWAYS, NEVER
+from graphrec.moments import ALWAYS, NEVER
 
 MOST_PREDICATES = 32
 """A file with more predicates than this becomes one relation."""

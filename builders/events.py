@@ -17,7 +17,7 @@ from builders.parts import MOST_ROWS, Part, located, read_parts
 from builders.quarantine import DUPLICATE, quarantine
 from builders.timestamps import EARLIEST
 from graphrec.errors import InputError
-from graphrec.events import SPLITS
+from graphrec.splits import SPLITS
 
 NODE_TYPES = ("user", "item", "location")
 CODED = (*NODE_TYPES, "kind", "session")

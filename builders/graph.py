@@ -20,7 +20,6 @@ from builders.origin import Given, Origin, extend
 from builders.vector_files import VectorsOption
 from builders.vectors import Asked
 from graphrec.progress import Progress, Silent
-from graphrec.protocol import Protocol
 
 MAX_BAD = 0.01
 """The share of a log's rows that may be unusable."""
@@ -87,7 +86,7 @@ def build_graph(
             name=log.name,
             mapping=log.mapping,
             preset=preset,
-            protocol=(log.preset.protocol if log.preset else Protocol()).model_dump(),
+            protocol=log.preset.protocol if log.preset else {},
             text_model=text_model,
         )
         origin = extend(engine, folder, origin, Given(log, tables, max_bad), progress)

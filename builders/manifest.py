@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 from builders.directory import content_hash
 from builders.editions import check_counts, recognise
 from builders.quarantine import counts_by_reason
-from graphrec.directory import FORMAT
-from graphrec.events import SPLITS
+from graphrec.manifest import FORMAT
 from graphrec.reidentification import risk_of_events
+from graphrec.splits import SPLITS
 
 if TYPE_CHECKING:
     from builders.assembly import Tables

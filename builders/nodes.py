@@ -12,7 +12,7 @@ from builders.engine import Engine
 from builders.parts import MOST_ROWS
 from builders.timestamps import EARLIEST
 from graphrec.errors import InputError
-from graphrec.relation import ALWAYS, NEVER
+from graphrec.moments import ALWAYS, NEVER
 
 SCHEMA = pa.schema(
     [

@@ -24,8 +24,8 @@ from builders.pseudonyms import Key
 from builders.quarantine import BROKEN_LINE, DUPLICATE, QUARANTINE, Sifted, refuse_too_many
 from builders.relations import Declared, read_links, read_relation
 from builders.sources import Source
-from graphrec.directory import read_manifest
 from graphrec.errors import MappingError
+from graphrec.manifest import read_manifest
 from graphrec.progress import Progress
 from graphrec.reidentification import Risk
 

@@ -18,7 +18,6 @@ from builders.mapping import Mapping
 from builders.names import nearest
 from builders.sources import expand
 from graphrec.errors import InputError
-from graphrec.protocol import Protocol
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar", ".bz2", ".xz")
 """Endings of files that hold others or are not read; those of a preset may lie in them."""
@@ -75,8 +74,8 @@ class Preset(BaseModel):
     """What the log is, in one line."""
     forms: tuple[Form, ...]
     """The ways in which its files are written; the first whose files are there is taken."""
-    protocol: Protocol = Field(default_factory=Protocol)
-    """How rankings on it are asked and judged."""
+    protocol: dict[str, Any] = Field(default_factory=dict)
+    """How rankings on it are asked and judged: keys of `graphrec.protocol.Protocol`."""
 
 
 @dataclass(frozen=True)

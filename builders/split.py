@@ -13,7 +13,7 @@ from builders.contents import SPLIT_WORDS
 from builders.mapping import Mapping
 from builders.timestamps import parse_date
 from graphrec.errors import InputError
-from graphrec.events import SPLITS, TEST, TRAIN, VAL
+from graphrec.splits import SPLITS, TEST, TRAIN, VAL
 
 TEST_OF_USER, VAL_OF_REST = 0.2, 0.1
 """By user: the share of each user's events that is test, and of the remaining ones that is val."""

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 
 from builders.directory import content_hash
 from graphrec.errors import GraphError
-from graphrec.relation import NEVER
+from graphrec.moments import NEVER
 from graphrec.unlearning import FORGOTTEN
 
 LEFT_OUT = ("log", "events.parquet", "relations")

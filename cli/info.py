@@ -85,7 +85,7 @@ def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
                 "text": f"{text['model']}, {text['dimension']} dimensions" if text else "none",
                 "preset": manifest.get("preset") or "none",
                 "mapping": _flat(manifest.get("mapping")),
-                "protocol": _flat(manifest.get("protocol")),
+                "protocol": _flat(manifest.get("protocol")) or "default",
                 "quarantined": _flat(manifest.get("quarantined")) or "none",
                 "privacy": _flat({k: v for k, v in (manifest.get("privacy") or {}).items() if k != "risk"}) or "none",
                 **_risk_facts(path, manifest),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -19,28 +18,10 @@ from torch import Tensor
 from graphrec.errors import GraphError
 from graphrec.events import Events
 from graphrec.graph import Edges, Nodes
-from graphrec.relation import ALWAYS
+from graphrec.manifest import read_manifest
+from graphrec.moments import ALWAYS
 
-FORMAT = 1
-"""Version of the graph directory's layout; a reader refuses a newer one."""
-
-
-def read_manifest(root: Path) -> dict[str, Any]:
-    """The manifest of a graph directory, or GraphError saying what is wrong with it."""
-    path = root / "manifest.json"
-    if not path.is_file():
-        raise GraphError(f"{root}: a graph directory with a manifest.json expected; make one with 'graphrec build'")
-    try:
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        found = int(manifest["format"])
-        if found <= FORMAT and not {"node_types", "relations"} <= manifest.keys():
-            raise KeyError("node_types, relations")
-    except (ValueError, KeyError, TypeError) as error:
-        raise GraphError(f"{path}: not a graph manifest ({error!r}); build the graph again") from error
-    if found > FORMAT:
-        raise GraphError(f"{path}: format {found} is newer than this graphrec reads ({FORMAT}); upgrade graphrec")
-    return manifest
-
+__all__ = ["read_edges", "read_events", "read_manifest", "read_nodes"]
 
 def _column(table: pa.Table, name: str, dtype: Any) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(table[name].to_numpy(), dtype=dtype).copy())

@@ -9,9 +9,9 @@ from jaxtyping import Float32, Int8, Int16, Int32, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
+from graphrec.splits import SPLITS, TEST, TRAIN, VAL
 
-TRAIN, VAL, TEST = 0, 1, 2
-SPLITS = {"train": TRAIN, "val": VAL, "test": TEST}
+__all__ = ["SPLITS", "TEST", "TRAIN", "VAL", "Events"]
 
 
 @dataclass(frozen=True)

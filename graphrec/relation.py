@@ -9,11 +9,9 @@ from jaxtyping import Bool, Int32, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
+from graphrec.moments import ALWAYS, NEVER
 
-ALWAYS = -(2**62)
-"""A time before every query: an edge or node that was always there."""
-NEVER = 2**62
-"""A time after every query."""
+__all__ = ["ALWAYS", "NEVER", "Relation"]
 
 
 @dataclass(frozen=True)
