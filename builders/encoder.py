@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float32, Int
+from jaxtyping import Float32
 from safetensors import SafetensorError
-from torch import Tensor
 
 from builders.model_folder import ModelFolder, find_model
 from builders.pooling import POOLINGS, pool
@@ -24,8 +23,8 @@ DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 """Prompts that models carry for what is searched, best first; a node's text is such a document."""
 LONGEST = 8192
 """Most tokens of a text that are read where a model's files set no limit."""
-BATCH_CHARACTERS = {"cpu": 2**14, "cuda": 2**18}
-"""Characters encoded at once, padding included: many short texts or a few long ones, so that memory stays level."""
+BATCH_TOKENS = {"cpu": 2**10, "cuda": 2**16}
+"""Tokens encoded at once, padding included: many short texts or a few long ones. What is at work fits a CPU's cache."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,12 @@ class TextEncoder:
         self._tokenizer = tokenizer
         self._prompt_tokens = 0 if recipe.pool_prompt else self._count_prompt_tokens()
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model runs."""
+        device: torch.device = self._transformer.device
+        return device
+
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         """Vectors of ``texts``, [n, dimension] float32.
 
@@ -70,42 +75,52 @@ class TextEncoder:
         """
         progress = progress or Silent()
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-        for rows in self._batches(texts):
-            vectors[rows] = self._encode_batch([texts[row] for row in rows]).cpu().numpy()
+        tokens = self._tokenize(texts)
+        for rows in self._batches(tokens):
+            vectors[rows] = self._encode_batch({name: [values[row] for row in rows] for name, values in tokens.items()})
             progress.advance(len(rows))
         return vectors
 
-    def _batches(self, texts: Sequence[str]) -> Iterator[np.ndarray]:
-        """Rows of ``texts`` to encode together."""
-        longest_first = np.argsort([-len(text) for text in texts], kind="stable")
-        budget = BATCH_CHARACTERS.get(self._transformer.device.type, BATCH_CHARACTERS["cpu"])
+    def batches(self, texts: Sequence[str]) -> list[np.ndarray]:
+        """Rows of ``texts`` that `encode` takes together, those of the longest texts first."""
+        return list(self._batches(self._tokenize(texts)))
+
+    def _tokenize(self, texts: Sequence[str]) -> dict[str, list[list[int]]]:
+        """What the model takes of each text, such as ``input_ids``: numbers without padding."""
+        prompted = [self.recipe.prompt + text for text in texts]
+        if self.recipe.lowercase:
+            prompted = [text.lower() for text in prompted]
+        return dict(self._tokenizer(prompted, truncation=True)) if prompted else {"input_ids": []}
+
+    def _batches(self, tokens: dict[str, list[list[int]]]) -> Iterator[np.ndarray]:
+        lengths = np.array([len(codes) for codes in tokens["input_ids"]], dtype=np.int64)
+        longest_first = np.argsort(-lengths, kind="stable")
+        budget = BATCH_TOKENS.get(self.device.type, BATCH_TOKENS["cpu"])
         while len(longest_first):
-            read = min(len(texts[longest_first[0]]), 4 * self._tokenizer.model_max_length)  # about 4 letters a token
-            size = max(1, budget // max(read, 1))
+            size = max(1, budget // max(int(lengths[longest_first[0]]), 1))
             yield longest_first[:size]
             longest_first = longest_first[size:]
 
     @torch.inference_mode()
-    def _encode_batch(self, texts: list[str]) -> Float32[Tensor, "batch dimension"]:
-        inputs = self._tokenize([self.recipe.prompt + text for text in texts]).to(self._transformer.device)
-        tokens = self._transformer(**inputs).last_hidden_state  # [batch, tokens, d]
-        mask = inputs["attention_mask"]
+    def _encode_batch(self, tokens: dict[str, list[list[int]]]) -> Float32[np.ndarray, "batch dimension"]:
+        inputs = self._tokenizer.pad(tokens, return_tensors="pt")
+        if bool(inputs["attention_mask"].all()):
+            mask = inputs.pop("attention_mask").to(self.device)  # attention is faster without, where nothing is padded
+        else:
+            mask = inputs["attention_mask"].to(self.device)
+        states = self._transformer(**inputs.to(self.device)).last_hidden_state  # [batch, tokens, d]
         if self._prompt_tokens:
             mask = mask * (mask.cumsum(1) > self._prompt_tokens)
-        vectors = pool(tokens, mask, self.recipe.pooling)
-        return torch.nn.functional.normalize(vectors, dim=1) if self.recipe.normalise else vectors
-
-    def _tokenize(self, texts: list[str]) -> Any:
-        if self.recipe.lowercase:
-            texts = [text.lower() for text in texts]
-        return self._tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
+        vectors = pool(states, mask, self.recipe.pooling)
+        vectors = torch.nn.functional.normalize(vectors, dim=1) if self.recipe.normalise else vectors
+        return np.asarray(vectors.cpu().numpy())
 
     def _count_prompt_tokens(self) -> int:
         """Tokens before the text begins: those of the prompt alone, without the one that closes it."""
         if not self.recipe.prompt:
             return 0
-        codes: Int[Tensor, " tokens"] = self._tokenize([self.recipe.prompt])["input_ids"][0]
-        return len(codes) - (int(codes[-1]) in self._tokenizer.all_special_ids)
+        codes = self._tokenize([""])["input_ids"][0]
+        return len(codes) - (codes[-1] in self._tokenizer.all_special_ids)
 
 
 def load_encoder(name: str, device: torch.device | str | None = None) -> TextEncoder:
@@ -149,6 +164,7 @@ def _load(folder: Path) -> tuple[Any, Any]:
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True  # texts are sorted in between
     return transformer, tokenizer
 
 

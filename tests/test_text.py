@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import Callable
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +19,11 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from builders import model_folder
-from builders.text import TextEncoder, encode_texts, load_encoder
+from builders import model_folder, text
+from builders.encoder import BATCH_TOKENS
+from builders.text import TextEncoder, VectorCache, encode_texts, load_encoder, seconds_for
 from graphrec.errors import ConfigError, MissingPackage
+from graphrec.progress import Progress, Silent
 
 WORDS = ["coffee", "bar", "with", "music", "by", "the", "river", "and", "fresh", "bread", "every", "morning"]
 TEXTS = ["coffee", "a bar by the river with music", "fresh bread every morning " * 30, "Coffee BAR", "日本 ramen"]
@@ -278,3 +286,198 @@ def test_the_default_cache_is_where_the_environment_says(
     (shard,) = (tmp_path / "chosen" / "vectors").rglob("*.safetensors")
     assert load_file(shard)["vectors"].shape == (1, 16)
     assert not list((tmp_path / "chosen").rglob("*.part"))
+
+
+MANY = [f"{word} {other} {n}" for n in range(4) for word in WORDS for other in WORDS][:400]
+"""Texts of fifty shards of eight."""
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "SHARD_TEXTS", 8)
+
+
+class Stopped(Exception):
+    """What a run is stopped by in these tests."""
+
+
+class StopAfter(Counted):
+    """A progress that calls something when so many texts are done."""
+
+    def __init__(self, texts: int, stop: Callable[[], None]) -> None:
+        super().__init__()
+        self.left, self.stop = texts, stop
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        super().advance(steps)
+        self.left -= steps
+        if self.left <= 0:
+            self.left = 1 << 30
+            self.stop()
+
+
+def stop() -> None:
+    raise Stopped
+
+
+def kept(encoder: TextEncoder, cache: Path) -> set[str]:
+    return set(VectorCache(cache / "vectors" / encoder.fingerprint[:32], encoder.dimension).read(MANY))
+
+
+def test_padding_is_within_the_budget_and_the_longest_come_first(minilm: TextEncoder) -> None:
+    texts = ["bread " * (n % 40 + 1) for n in range(300)]
+    batches = minilm.batches(texts)
+    assert sorted(np.concatenate(batches)) == list(range(300))
+    lengths = [[len(texts[row].split()) + 2 for row in rows] for rows in batches]  # with [CLS] and [SEP]
+    assert all(max(batch) * len(batch) <= BATCH_TOKENS["cpu"] for batch in lengths)
+    assert [max(batch) for batch in lengths] == sorted((max(batch) for batch in lengths), reverse=True)
+    assert minilm.batches([]) == []
+    assert minilm.encode([]).shape == (0, 384)
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_an_interrupted_run_goes_on_where_it_was(make_model: MakeModel, tmp_path: Path) -> None:
+    encoder, cache = load_encoder(str(make_model())), tmp_path / "cache"
+    with pytest.raises(Stopped):
+        encode_texts(MANY, encoder, StopAfter(200, stop), cache)
+    done = len(kept(encoder, cache))
+    assert 192 <= done < 200  # whole shards; the one at hand is lost
+    progress = Counted()
+    vectors = encode_texts(MANY, encoder, progress, cache)
+    assert progress.heard[0] == ("start", len(MANY) - done)
+    np.testing.assert_allclose(vectors, encoder.encode(MANY), atol=2e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small_shards")
+def test_processes_give_the_same_vectors_and_survive_the_loss_of_one(make_model: MakeModel, tmp_path: Path) -> None:
+    encoder, cache = load_encoder(str(make_model())), tmp_path / "cache"
+    kill = StopAfter(40, lambda: multiprocessing.active_children()[0].kill())
+    with pytest.raises(ConfigError, match=r"one of 2 processes ended before its time.*goes on where it was") as caught:
+        encode_texts(MANY, encoder, kill, cache, processes=2)
+    assert "\n" not in str(caught.value)
+    done = len(kept(encoder, cache))
+    assert 40 <= done < len(MANY)
+    progress = Counted()
+    vectors = encode_texts([*MANY, None, MANY[0]], encoder, progress, cache, processes=2)
+    assert progress.heard[0] == ("start", len(MANY) - done)
+    assert sum(progress.heard[1:-1]) == len(MANY) - done
+    np.testing.assert_allclose(vectors[:-2], encoder.encode(MANY), atol=2e-3)
+    assert not vectors[-2].any()
+    np.testing.assert_array_equal(vectors[-1], vectors[0])
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_a_killed_run_leaves_no_process_and_whole_shards(make_model: MakeModel, tmp_path: Path) -> None:
+    folder, cache = make_model(), tmp_path / "cache"
+    script = tmp_path / "run.py"
+    script.write_text(f"""
+import multiprocessing, os, signal
+from builders import text
+from graphrec.progress import Silent
+
+class Kill(Silent):
+    left = 40
+    def advance(self, steps=1, note=""):
+        self.left -= steps
+        if self.left <= 0:
+            print(*[child.pid for child in multiprocessing.active_children()], flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+if __name__ == "__main__":
+    text.SHARD_TEXTS = 8
+    encoder = text.load_encoder({str(folder)!r})
+    text.encode_texts({MANY!r}, encoder, Kill(), __import__("pathlib").Path({str(cache)!r}), processes=2)
+""")
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, cwd=Path(text.__file__).parents[1]
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    encoder = load_encoder(str(folder))
+    assert 40 <= len(kept(encoder, cache)) < len(MANY)
+    workers = [Path(f"/proc/{child}") for child in done.stdout.split()]
+    assert len(workers) == 2
+    deadline = time.monotonic() + 20
+    while any(worker.exists() for worker in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not [worker for worker in workers if worker.exists()]
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_machines_that_share_a_cache_share_the_work(
+    make_model: MakeModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Machine 1 of 2 stops after its own half; machine 0, at work meanwhile, then has its own half left alone."""
+    encoder, cache = load_encoder(str(make_model())), tmp_path / "cache"
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+    def other() -> None:
+        monkeypatch.setenv("RANK", "1")
+        with pytest.raises(Stopped):
+            encode_texts(MANY, encoder, StopAfter(192, stop), cache)
+        monkeypatch.setenv("RANK", "0")
+
+    monkeypatch.setenv("RANK", "0")
+    asked: list[str] = []
+    encode = encoder.encode
+    first = StopAfter(8, other)
+
+    def counted(texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+        asked.extend(texts)
+        return encode(texts, progress)
+
+    monkeypatch.setattr(encoder, "encode", counted)
+    vectors = encode_texts(MANY, encoder, first, cache)
+    assert sum(step for step in first.heard[1:-1]) == len(MANY)
+    assert len(asked) <= len(MANY) + 16  # at most a shard at hand on each machine is done twice
+    np.testing.assert_allclose(vectors, encode(MANY), atol=2e-3)
+
+
+class FakeEncoder:
+    """Takes a known time for a text."""
+
+    name, fingerprint = "fake", "f" * 64
+
+    def __init__(self, dimension: int, seconds: float = 0.0) -> None:
+        self.dimension, self.seconds = dimension, seconds
+
+    def batches(self, texts: Sequence[str]) -> list[np.ndarray]:
+        return [np.arange(len(texts))[start : start + 10] for start in range(0, len(texts), 10)]
+
+    def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
+        time.sleep(self.seconds * len(texts))
+        (progress or Silent()).advance(len(texts))
+        return np.ones((len(texts), self.dimension), dtype=np.float32)
+
+
+@pytest.mark.parametrize("count", [40, 500, 5000])
+def test_the_estimate_is_near_and_counts_what_is_missing(tmp_path: Path, count: int) -> None:
+    encoder: Any = FakeEncoder(4, seconds=0.001)
+    texts = [str(n) for n in range(count)]
+    assert 0.001 * count / 2 < seconds_for([*texts, None, texts[0]], encoder, tmp_path) < 0.001 * count * 2
+    encode_texts(texts[: count // 2], FakeEncoder(4), cache=tmp_path)  # type: ignore[arg-type]
+    assert 0.0005 * count / 2 < seconds_for(texts, encoder, tmp_path) < 0.0005 * count * 2
+    assert seconds_for(texts[: count // 2], encoder, tmp_path) == 0
+    assert seconds_for([], encoder, tmp_path) == 0
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_vectors_are_in_memory_once(tmp_path: Path, warm: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "SHARD_TEXTS", 1024)
+    encoder: Any = FakeEncoder(1024)
+    texts = [str(n % 19_000) for n in range(20_000)]
+    if warm:
+        encode_texts(texts, encoder, cache=tmp_path)
+    tracemalloc.start()
+    vectors = encode_texts(texts, encoder, cache=tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (vectors == 1).all()
+    assert peak < 1.6 * vectors.nbytes
+
+
+@pytest.mark.parametrize("processes", [0, -1])
+def test_fewer_than_one_process_is_refused(minilm: TextEncoder, processes: int) -> None:
+    with pytest.raises(ConfigError, match="1 or more expected"):
+        encode_texts(["coffee"], minilm, cache=None, processes=processes)
