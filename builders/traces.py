@@ -47,7 +47,7 @@ class Search:
     bytes: int
     """How large they are."""
     everywhere: bool
-    """Whether all texts and bytes were searched, or only the columns that hold ids of users."""
+    """Whether the first id was looked for in all texts and bytes, or only in the columns that hold ids of users."""
     traces: tuple[Trace, ...]
     """Where an id was found."""
 
@@ -74,7 +74,7 @@ def search(folders: Mapping[Path, Path], names: Sequence[str], people: People) -
     folders
         Each with the path that it is told by.
     names
-        The ids.
+        The ids, first the one that the graph goes by.
     people
         Which columns of a file hold ids of users.
     """
@@ -83,7 +83,7 @@ def search(folders: Mapping[Path, Path], names: Sequence[str], people: People) -
     for name in names:
         others = set().union(*(_others(path, name, people(path)) for path in files))
         wide = len(name) >= LEAST and name not in others
-        everywhere &= wide
+        everywhere &= wide or name != names[0]
         for path, told in files.items():
             found = _in_ids(path, name, people(path))
             found |= _anywhere(path, Word.of(name, others), people(path)) if wide else {}

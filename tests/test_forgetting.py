@@ -264,7 +264,7 @@ def test_a_graph_of_pseudonyms_forgets_the_real_id(tmp_path: Path, monkeypatch: 
         forget(graph, ANNA)
     monkeypatch.setenv(VARIABLE, "correct horse battery staple")
     done = forget(graph, ANNA)
-    assert (done.nodes["user"], done.search.found) == (1, 0)
+    assert (done.nodes["user"], done.search.found, done.search.everywhere) == (1, 0, True)
     assert key.pseudonym(ANNA).encode() not in b"".join(content(graph).values())
     assert key.pseudonym("cy_cooper") in nodes_of(graph, "user")
 
