@@ -1,0 +1,136 @@
+"""How long a build will take and how much memory it will need, told before it begins, within a factor of two.
+
+The constants are fitted to builds without text of simulated logs, on the machine of benchmarks/build.md, by
+``python benchmarks/build.py``; its last table but one holds what is expected here against what came.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from builders.compression import open_bytes
+from builders.engine import Engine
+from builders.sources import Source
+
+SAMPLE_BYTES = 1 << 20
+"""How much of a text file is looked at to see how long its lines are."""
+PACKED_SAMPLE_BYTES = 1 << 23
+"""How much of a packed file is unpacked to see how well it is packed."""
+PACE_QUERY = (
+    "SELECT max(n) FROM (SELECT 'u' || (hash(i) % 20000) AS k, count(*) AS n FROM range(500000) AS t (i) GROUP BY k)"
+)
+PACE_SECONDS = 0.035
+"""What the query takes where the constants below were measured."""
+START_SECONDS, SECONDS_A_ROW = 4.0, 5.5e-6
+"""Seconds of one processor for starting and looking at the files, and for each row whatever it is read from."""
+SECONDS_A_BYTE = {"csv": 1.5e-8, "jsonl": 6e-8, "parquet": 1e-8}
+"""Seconds of one processor for each unpacked byte, by format."""
+ALONE = 0.3
+"""The share of the work that one processor does while the others wait."""
+START_BYTES, BYTES_A_ROW = 600e6, 140
+"""Memory of the process and of the engine's buffers, and what each row adds."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What a file holds."""
+
+    rows: int
+    """Rows; of a text file, as many as its first lines let expect."""
+    bytes: int
+    """Bytes, unpacked."""
+    format: str
+    """``csv``, ``jsonl`` or ``parquet``."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a piece of work will take."""
+
+    seconds: float
+    """By the clock."""
+    peak_bytes: int
+    """Memory of the process, at most."""
+
+    def __str__(self) -> str:
+        return f"about {_duration(self.seconds)} and {_size(self.peak_bytes)} of memory"
+
+    def then(self, other: Estimate) -> Estimate:
+        """This work and another one after it, such as encoding text."""
+        return Estimate(self.seconds + other.seconds, max(self.peak_bytes, other.peak_bytes))
+
+
+def estimate_build(engine: Engine, sources: Sequence[Source]) -> Estimate:
+    """What a build without text will take; looks at the files' beginnings and, a tenth of a second, at the machine."""
+    return estimate([amount(source) for source in sources], pace(engine), threads(engine))
+
+
+def estimate(amounts: Sequence[Amount], pace: float, threads: int) -> Estimate:
+    """What a build of files without text will take.
+
+    Parameters
+    ----------
+    pace
+        How many times as long as the machine of benchmarks/build.md this one takes for the same work.
+    threads
+        On how many the engine runs.
+    """
+    rows = sum(amount.rows for amount in amounts)
+    reading = sum(amount.bytes * SECONDS_A_BYTE[amount.format] for amount in amounts)
+    alone = START_SECONDS + SECONDS_A_ROW * rows + reading
+    seconds = pace * alone * (ALONE + (1 - ALONE) / threads)
+    return Estimate(seconds, int(START_BYTES + BYTES_A_ROW * rows))
+
+
+def amount(source: Source) -> Amount:
+    """What a file holds, by its footer or its first lines."""
+    if source.format == "parquet":
+        footer = pq.read_metadata(source.readable)
+        unpacked = sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
+        return Amount(footer.num_rows, unpacked, source.format)
+    with open_bytes(source.readable, source.packed) as file:
+        sample = file.read(SAMPLE_BYTES)
+    unpacked = source.readable.stat().st_size
+    if source.packed != "none":
+        unpacked = round(unpacked * _unpacked_share(source.readable, source.packed))
+    return Amount(round(unpacked * sample.count(b"\n") / max(len(sample), 1)), unpacked, source.format)
+
+
+def _unpacked_share(path: Path, packed: str) -> float:
+    """Bytes that come out of each byte of a packed file, at its beginning."""
+    with pa.OSFile(str(path)) as file, pa.CompressedInputStream(file, packed) as stream:
+        unpacked = len(stream.read(PACKED_SAMPLE_BYTES))
+        return unpacked / max(int(file.tell()), 1)
+
+
+def pace(engine: Engine) -> float:
+    """How many times as long this machine takes now as that of benchmarks/build.md did."""
+    return statistics.median(_seconds(engine) for _ in range(3)) / PACE_SECONDS
+
+
+def _seconds(engine: Engine) -> float:
+    began = time.perf_counter()
+    engine.run(PACE_QUERY)
+    return time.perf_counter() - began
+
+
+def threads(engine: Engine) -> int:
+    """On how many threads the engine runs."""
+    return int(engine.run("SELECT current_setting('threads')")[0][0])
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5_400 else f"{seconds / 3_600:.1f} hours"
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"
