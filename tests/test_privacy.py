@@ -18,7 +18,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from builders.append import append_to_graph
 from builders.engine import Engine, connect
+from builders.graph import build_graph
 from builders.node_columns import TYPES, of_relation
 from builders.privacy import Privacy
 from builders.protection import (
@@ -412,3 +414,37 @@ def test_events_without_a_location_are_told_apart_by_item(tmp_path: Path) -> Non
     table = pa.table({name: pa.array([int(row[name]) for row in rows], types[name]) for name in types})
     pq.write_table(table, tmp_path / "events.parquet")
     assert risk_of(tmp_path) == Risk(4, 2, 4)
+
+
+def test_a_graph_under_privacy_shows_nobody(city: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Built, appended to, and searched: user ids are spelled out so that a search finds them anywhere."""
+    events = (city / "events.csv").read_text().splitlines()
+    for name, rows in (("anna", events[:1000]), ("bo", [events[0], *events[1000:]])):
+        spelled = "\n".join(row.replace("u00", "person-00") for row in rows)
+        (tmp_path / f"{name}.csv").write_text(spelled + "\nperson-0001,broken,line\n")
+    users = (city / "users.csv").read_text().replace("u00", "person-00")
+    (tmp_path / "users.csv").write_text(users)
+    out, options = tmp_path / "graph", "pseudonyms,coordinates=6,time=1d,places=2"
+    tables = {"items": city / "items.csv", "users": tmp_path / "users.csv"}
+    built = build_graph([tmp_path / "anna.csv"], out, text_model="none", mapping={"privacy": options}, **tables)  # type: ignore[arg-type]
+    assert built["privacy"]["risk"]["before"]["unique"] >= built["privacy"]["risk"]["after"]["unique"]
+    monkeypatch.setenv(VARIABLE, "another key of enough bytes")
+    with pytest.raises(ConfigError, match="set the key of the build"):
+        append_to_graph(out, [tmp_path / "bo.csv"])
+    monkeypatch.setenv(VARIABLE, SECRET)
+    manifest = append_to_graph(out, [tmp_path / "bo.csv"])
+    assert append_to_graph(out, [tmp_path / "anna.csv"])["sources"] == manifest["sources"]  # it is known by its hash
+    for path in (path for path in out.rglob("*") if path.is_file()):
+        assert b"person-" not in path.read_bytes(), path
+        assert path.suffix != ".parquet" or "person-" not in str(pq.read_table(path).to_pylist()), path
+    assert not {"anna.csv", "bo.csv", "users.csv"} & {source["name"] for source in manifest["sources"]}
+    assert set(pq.read_table(out / "quarantine.parquet")["value"].to_pylist()) == {WITHHELD}
+    events_of = pq.read_table(out / "events.parquet")
+    assert {time % 86_400 for time in events_of["time"].to_pylist()} == {0}
+    for kind in ("item", "location", "user"):
+        for row in pq.read_table(out / "nodes" / f"{kind}.parquet").to_pylist():
+            centre = None if row["lat"] is None else h3.cell_to_latlng(h3.latlng_to_cell(row["lat"], row["lon"], 6))
+            assert centre is None or (row["lat"], row["lon"]) == centre
+    told = manifest["privacy"]
+    assert told["key"] == Key(SECRET.encode()).fingerprint
+    assert risk_of(out).to_json() == told["risk"]["after"]
