@@ -19,6 +19,7 @@ from builders.origin import Given, extend, origin_of
 from builders.pseudonyms import Key
 from builders.remote import is_remote
 from builders.sources import expand, sha256_of
+from builders.vector_files import VectorsOption
 from builders.vectors import Asked, Vectors
 from graphrec.errors import GraphError
 from graphrec.manifest import read_manifest
@@ -32,6 +33,7 @@ def append_to_graph(
     items: str | Path | None = None,
     users: str | Path | None = None,
     locations: str | Path | None = None,
+    vectors: Sequence[VectorsOption] = (),
     max_bad: float = MAX_BAD,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def append_to_graph(
     ----------
     graph
         The directory; it is replaced at one stroke, once the new one is whole.
-    files, items, users, locations, max_bad, progress
+    files, items, users, locations, vectors, max_bad, progress
         As in `builders.graph.build_graph`; tables add to those of the build.
 
     Returns
@@ -61,7 +63,7 @@ def append_to_graph(
     new = _unknown(files, root, manifest)
     tables = {"item": items, "user": users, "location": locations}
     given = {kind: (Path(path), None) for kind, path in tables.items() if path and _unknown([path], root, manifest)}
-    if not new and not given:
+    if not new and not given and not vectors:
         return manifest
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch, staged(root) as folder:
         copy_parts(root / "log", folder / "log")
@@ -69,7 +71,7 @@ def append_to_graph(
         taken = [source["name"] for source in manifest["sources"]]
         log = open_log(engine, new, None, origin.mapping, progress, taken) if new else None
         origin = extend(engine, folder, origin, Given(log, given, max_bad), progress)
-        return assemble(engine, folder, origin, progress, Asked(old=_vectors(root, manifest)))
+        return assemble(engine, folder, origin, progress, Asked(vectors, old=_vectors(root, manifest)))
 
 
 def _unknown(files: Sequence[str | Path], root: Path, manifest: Mapping[str, Any]) -> list[str | Path]:
@@ -107,4 +109,5 @@ def copy_parts(log: Path, target: Path) -> None:
 
 def _vectors(root: Path, manifest: Mapping[str, Any]) -> Vectors:
     text = manifest["text"]
-    return Vectors(root, {key: value for key, value in text.items() if key != "templates"} if text else None)
+    about = {key: value for key, value in text.items() if key != "templates"} if text else None
+    return Vectors(root, about, manifest["vectors"])

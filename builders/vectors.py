@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from builders.given_vectors import combine
-from builders.vector_files import VectorsOption, read_given_vectors
+from builders.vector_files import GivenVectors, VectorsOption, read_given_vectors
 from graphrec.errors import ConfigError, InputError
 from graphrec.progress import Progress
 
@@ -31,20 +32,42 @@ class Vectors:
 
     root: Path
     """Its directory."""
-    about: dict[str, Any] | None
+    about: Mapping[str, Any] | None
     """What its manifest says of the model; None without one."""
+    told: Mapping[str, Any]
+    """What it says of given vectors, by type."""
 
     def of(self, kind: str, texts: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray] | None:
         """Rows of ``texts`` that have vectors, and these [rows, dimension] float16; None where the graph has none."""
-        path = self.root / "vectors" / f"{kind}.safetensors"
-        if not path.is_file():
+        stored = self._stored(kind)
+        width = 0 if stored is None else stored.shape[1] - self._given_width(kind)
+        if stored is None or not width:
             return None
         written = pq.read_table(self.root / "nodes" / f"{kind}.parquet", columns=["text"])["text"].to_pylist()
         row_of = {text: row for row, text in enumerate(written) if text}
         rows = [row for row, text in enumerate(texts) if text in row_of]
+        return np.array(rows, np.int64), stored[[row_of[texts[row] or ""] for row in rows], :width]
+
+    def given(self, kind: str) -> GivenVectors | None:
+        """The vectors that were given to it beside or instead of text; None where none were."""
+        stored = self._stored(kind)
+        if stored is None or kind not in self.told:
+            return None
+        told, width = self.told[kind], self._given_width(kind)
+        ids = pq.read_table(self.root / "nodes" / f"{kind}.parquet", columns=["id"])["id"].combine_chunks()
+        option = VectorsOption(kind, Path(told["file"]), told["mode"])
+        return GivenVectors(option, ids, width, told["sha256"], lambda: iter([stored[:, -width:]]))
+
+    def _given_width(self, kind: str) -> int:
+        return int(self.told[kind]["dimension"]) if kind in self.told else 0
+
+    def _stored(self, kind: str) -> np.ndarray | None:
+        path = self.root / "vectors" / f"{kind}.safetensors"
+        if not path.is_file():
+            return None
         with safe_open(path, "np") as file:
-            vectors = file.get_tensor("vectors")
-        return np.array(rows, np.int64), vectors[[row_of[texts[row] or ""] for row in rows]]
+            vectors: np.ndarray = file.get_tensor("vectors")
+        return vectors
 
 
 @dataclass(frozen=True)
@@ -73,13 +96,12 @@ def write_vectors(
     -------
     What the manifest says of the text model (None: there is no model or no text), and of the given vectors by type.
     """
-    given = {option.kind: option for option in asked.given}
-    if unknown := given.keys() - nodes.keys():
-        raise InputError(f"--vectors: a node type among {', '.join(nodes)} expected, got {unknown.pop()!r}")
+    given = _given(nodes, asked)
     texts = {kind: table["text"].to_pylist() for kind, table in nodes.items() if table["text"].null_count < len(table)}
-    instead = {kind for kind, option in given.items() if option.mode == "instead"}
+    instead = {kind for kind, found in given.items() if found.option.mode == "instead"}
     wanted = {} if model == NO_MODEL else {kind: column for kind, column in texts.items() if kind not in instead}
-    about, told = asked.old.about if asked.old else None, {}
+    told: dict[str, Any] = {}
+    about = dict(asked.old.about) if asked.old and asked.old.about else None
     if wanted or given:
         folder.mkdir()
     encoder = None
@@ -90,12 +112,36 @@ def write_vectors(
             about = about or (_about(encoder) if encoder else None)
         path = folder / f"{kind}.safetensors"
         if kind in given:
-            order = asked.order.get(kind)
-            found = read_given_vectors(given[kind], pa.array(order, pa.string()) if order is not None else None)
-            told[kind] = combine(nodes[kind]["id"].combine_chunks(), vectors, found, path)[1]
+            told[kind] = combine(nodes[kind]["id"].combine_chunks(), vectors, given[kind], path)[1]
         elif vectors is not None:
             save_file({"vectors": vectors}, path)
     return about if wanted else None, told
+
+
+def _given(nodes: Mapping[str, pa.Table], asked: Asked) -> dict[str, GivenVectors]:
+    """The vectors that files give, then those that were given to the old graph, by type."""
+    found: dict[str, GivenVectors] = {}
+    for kind in nodes:
+        kept = asked.old.given(kind) if asked.old else None
+        if kept is not None:
+            found[kind] = kept
+    for option in asked.given:
+        if option.kind not in nodes:
+            raise InputError(f"--vectors: a node type among {', '.join(nodes)} expected, got {option.kind!r}")
+        order = asked.order.get(option.kind)
+        new = read_given_vectors(option, pa.array(order, pa.string()) if order is not None else None)
+        found[option.kind] = _first(new, found[option.kind]) if option.kind in found else new
+    return found
+
+
+def _first(new: GivenVectors, old: GivenVectors) -> GivenVectors:
+    """Vectors of both; where both have one, the new."""
+    if new.dimension != old.dimension:
+        raise InputError(
+            f"{new.option.path}: vectors of {old.dimension} numbers expected, as those of {old.option.path.name}, "
+            f"got {new.dimension}"
+        )
+    return replace(new, ids=pa.concat_arrays([new.ids, old.ids]), chunks=lambda: chain(new.chunks(), old.chunks()))
 
 
 def _text_vectors(
@@ -118,11 +164,11 @@ def _text_vectors(
         encoder = encoder or _encoder(model, asked.old.about if asked.old else None)
         vectors = encode_texts(missing, encoder, progress=progress, processes=asked.processes)
     if known is not None:
-        vectors[known[0]] = known[1][:, : vectors.shape[1]]
+        vectors[known[0]] = known[1]
     return vectors, encoder
 
 
-def _encoder(model: str, about: dict[str, Any] | None) -> TextEncoder:
+def _encoder(model: str, about: Mapping[str, Any] | None) -> TextEncoder:
     from builders.encoder import load_encoder
 
     encoder = load_encoder(model)

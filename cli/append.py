@@ -19,6 +19,9 @@ def append(
     items: Annotated[Path | None, typer.Option(help="Table of more items.")] = None,
     users: Annotated[Path | None, typer.Option(help="Table of more users.")] = None,
     locations: Annotated[Path | None, typer.Option(help="Table of more locations.")] = None,
+    vectors: Annotated[
+        list[str] | None, typer.Option(metavar="TYPE=FILE", help="Vectors of nodes, as those that the build was given.")
+    ] = None,
     max_bad: MaxBad = "1%",
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON in place of tables.")] = False,
 ) -> None:
@@ -30,6 +33,7 @@ def append(
     Example: graphrec append city/graph tomorrow.csv
     """
     from builders.append import append_to_graph
+    from builders.given_vectors import parse_vectors_option
 
     with RichProgress() as progress:
         manifest = append_to_graph(
@@ -38,6 +42,7 @@ def append(
             items=items,
             users=users,
             locations=locations,
+            vectors=[parse_vectors_option(option) for option in vectors or ()],
             max_bad=share(max_bad),
             progress=progress,
         )
