@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from datetime import date
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -140,10 +141,13 @@ class Mapping(Layout):
 
     @model_validator(mode="after")
     def _check(self) -> Mapping:
-        if any(share < 0 for share in self.split_fractions) or abs(sum(self.split_fractions) - 1) > 1e-6:
+        if any(share < 0 for share in self.split_fractions) or not abs(sum(self.split_fractions) - 1) <= 1e-6:
             raise ValueError(f"split_fractions: three shares that add up to 1 expected, got {self.split_fractions}")
         if (self.lat is None) != (self.lon is None):
             raise ValueError("lat and lon: both or neither expected, got one of them")
+        for one, other in combinations(REQUIRED, 2):
+            if getattr(self, one) is not None and getattr(self, one) == getattr(self, other):
+                raise ValueError(f"{one} and {other}: two columns expected, got {getattr(self, one)!r} for both")
         if self.timeless and self.time is not None:
             raise ValueError(f"timeless: a log without times expected, but column {self.time!r} is mapped to 'time'")
         return self
@@ -168,8 +172,14 @@ class Mapping(Layout):
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: a mapping in YAML expected ({error})") from error
-        except yaml.YAMLError as error:
-            raise MappingError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        except (
+            yaml.YAMLError,
+            ValueError,
+            LookupError,
+            AttributeError,
+            RecursionError,
+        ) as error:  # it lets all these out
+            raise MappingError(f"{path}: not YAML: {' '.join(str(error).split())[:200]}") from None
         if not isinstance(values, dict):
             raise MappingError(f"{path}: a flat YAML such as 'user: user_id' expected, got {type(values).__name__}")
         mapping = Mapping.of(values, str(path))
