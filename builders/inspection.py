@@ -25,8 +25,8 @@ from builders.rows import rejected_lines
 from builders.sources import Source
 from builders.vectors import NO_MODEL
 from graphrec.errors import InputError
-from graphrec.events import SPLITS
 from graphrec.progress import Progress, Silent
+from graphrec.splits import SPLITS
 
 EXAMPLES = 3
 """How many different values of a column are shown."""
