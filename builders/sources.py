@@ -25,6 +25,13 @@ from graphrec.errors import InputError, MappingError
 
 SAMPLE_BYTES = 1 << 18
 """How much of a text file is looked at to find its delimiter, header and columns."""
+NO_LOGS = {
+    "<!doctype": "a web page; fetch the file itself",
+    "<html": "a web page; fetch the file itself",
+    "<?xml": "XML; write one event a line",
+    "version https://git-lfs": "the pointer to a large file; fetch the file itself with 'git lfs pull'",
+}
+"""How texts begin that lie where a log should, and what they are."""
 PARQUET = b"PAR1"
 """The first bytes of a Parquet file."""
 
@@ -182,6 +189,9 @@ def _text(source: Source, layout: Layout, workspace: Path) -> Source:
     lines = _sample_lines(source)
     if not lines:
         raise InputError(f"{source.path}: the file holds blank lines only; a log with one row an event expected")
+    what = next((what for start, what in NO_LOGS.items() if lines[0].lstrip().lower().startswith(start)), None)
+    if what is not None:
+        raise InputError(f"{source.path}: CSV, JSON lines or Parquet expected, got {what}")
     if layout.lists:
         return _lists(source, layout, workspace)
     if layout.delimiter is None and lines[0].lstrip().startswith(("{", "[")):
