@@ -73,7 +73,7 @@ def test_an_address_gives_the_graph_of_its_file_and_grows(tmp_path: Path) -> Non
     store.pipe("/logs/b.csv", write(tmp_path / "b.csv", ROWS[3:]).read_bytes())
     assert append_to_graph(tmp_path / "graph", ["memory://logs/b.csv"])["counts"] == expected["counts"]
     assert [source["name"] for source in json.loads((tmp_path / "graph" / "manifest.json").read_text())["sources"]] == [
-        "memory:///logs/a.csv", "memory://logs/b.csv",
+        "memory:///logs/a.csv", "memory:///logs/b.csv",
     ]  # fmt: skip
 
 
