@@ -12,7 +12,8 @@ from ibis import _
 from builders.contents import SPLIT_WORDS
 from builders.engine import Engine
 from builders.mapping import REQUIRED, Mapping
-from builders.rows import Rows, json_valid
+from builders.rows import Rows
+from builders.scans import json_valid
 from builders.templates import render
 from builders.timestamps import EARLIEST, LATEST, to_seconds
 from graphrec.errors import MappingError
@@ -24,6 +25,8 @@ PLAIN = ("user", "item", "location", "kind", "session")
 NUMBERS = {"lat": 90.0, "lon": 180.0, "utc_offset": 900.0, "weight": 1e30}
 """Roles that are numbers, and the largest size that one may have: degrees, minutes (no clock is further from UTC)."""
 DAY = 86_400
+DEFAULT_KIND = "event"
+"""What was done, where neither the log nor its mapping says so."""
 EVENT_TYPES = {
     "user": "string", "item": "string", "location": "string", "time": "int64", "lat": "float64", "lon": "float64",
     "utc_offset": "int16", "kind": "string", "weight": "float32", "session": "string", "split": "int8",
@@ -186,7 +189,7 @@ def event_columns(mapping: Mapping, file: int) -> dict[str, Any]:
 
     otherwise = {
         "utc_offset": mapping.utc_offset_constant or 0,
-        "kind": mapping.kind_constant or "event",
+        "kind": mapping.kind_constant or DEFAULT_KIND,
         "weight": 1.0,
     }
     otherwise |= {"time": file} if mapping.timeless else {}

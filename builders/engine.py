@@ -14,6 +14,8 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from builders.scans import Scan, scan, take_rejects
+from builders.sources import Source
 from graphrec.errors import InputError
 
 LEAST_MEMORY = 512 * 2**20
@@ -55,6 +57,19 @@ class Engine:
         """Parquet files one after the other, with ``file_row_number``: the place of a row in its file, from 0."""
         files = [str(path) for path in paths]
         return self.backend.read_parquet(files, table_name=name, file_row_number=True, union_by_name=True)
+
+    def scan(self, source: Source, name: str) -> Scan:
+        """The rows of a file as a table called ``name``, read when an expression over them runs."""
+        return scan(self.backend, source, name)
+
+    def rejects(self, source: Source) -> pa.Table | None:
+        """Lines that the scan which has just ended could not cut into fields: ``line`` from 1, ``csv_line``,
+        ``error_type``; None where every line is a row."""
+        return take_rejects(self.backend) if source.format == "csv" else None
+
+    def forget_rejects(self, source: Source) -> None:
+        """Forget what the scan of a sample noted: the next one reads those lines again."""
+        self.rejects(source)
 
     def to_pyarrow(self, expression: Any) -> pa.Table:
         """The rows of an expression in memory."""

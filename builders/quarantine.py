@@ -14,7 +14,8 @@ from ibis import _
 from builders.checks import Check
 from builders.engine import Engine
 from builders.parts import Part
-from builders.rows import Rows, json_valid, rejected_lines, row_numbers
+from builders.rows import Rows, rejected_lines, row_numbers
+from builders.scans import json_valid
 from builders.sources import Source
 from graphrec.errors import InputError
 

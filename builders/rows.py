@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import ibis
 import numpy as np
 import pyarrow as pa
 
@@ -19,20 +18,6 @@ UNCLOSED = "UNQUOTED VALUE"
 """What the engine calls a quote that is never closed."""
 LONGEST_TOLD = 10_000
 """The engine tells so many characters of a line that is no row."""
-LONGEST_LINE = 1 << 24
-"""Bytes of a line of JSON."""
-LINE_END = "\x1e"
-"""A delimiter that no line of JSON holds unescaped."""
-
-
-@ibis.udf.scalar.builtin
-def json_extract_string(document: str, path: list[str]) -> list[str]:
-    """Values of a JSON object as texts (the engine's own function)."""
-
-
-@ibis.udf.scalar.builtin
-def json_valid(document: str) -> bool:
-    """Whether a text is JSON (the engine's own function)."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +44,14 @@ class Rows:
         """Values of the first rows by column, without those that are missing."""
         with engine_errors(str(self.source.path)):
             head = engine.to_pyarrow(self.table.limit(SAMPLE_ROWS))
-            _rejects(engine, self.source)
+            engine.forget_rejects(self.source)
         return {name: head[f"c{place}"].drop_null().to_pylist() for place, name in enumerate(self.source.columns)}
 
 
 def scan(engine: Engine, source: Source, name: str) -> Rows:
     """The rows of a source, to be read when an expression over them runs; ``name`` is the table's in the engine."""
     with engine_errors(str(source.path)):
-        if source.format == "parquet":
-            return _scan_parquet(engine, source, name)
-        return Rows(source, (_scan_csv if source.format == "csv" else _scan_json)(engine, source, name))
+        return Rows(source, *engine.scan(source, name))
 
 
 def rejected_lines(engine: Engine, source: Source) -> pa.Table:
@@ -76,7 +59,7 @@ def rejected_lines(engine: Engine, source: Source) -> pa.Table:
 
     Raises InputError where a quote that is not closed has swallowed lines that the engine no longer tells.
     """
-    errors = _rejects(engine, source)
+    errors = engine.rejects(source)
     if errors is None:
         return pa.table({"row": pa.array([], pa.int64()), "value": pa.array([], pa.string())})
     _refuse_lost_lines(source, errors)
@@ -99,31 +82,6 @@ def row_numbers(place: np.ndarray, rejected: np.ndarray) -> np.ndarray:
     return place + np.searchsorted(read_before, place, side="right")
 
 
-def _rejects(engine: Engine, source: Source) -> pa.Table | None:
-    """What the engine noted of lines that it could not read, taken from it; None where it notes nothing."""
-    if source.format != "csv":
-        return None
-    errors = engine.to_pyarrow(engine.backend.table("reject_errors").order_by("line"))
-    engine.run("DROP TABLE reject_errors")
-    engine.run("DROP TABLE reject_scans")
-    return errors
-
-
-def _scan_csv(engine: Engine, source: Source, name: str) -> Any:
-    return engine.backend.read_csv(
-        str(source.readable),
-        table_name=name,
-        auto_detect=False,
-        delim=source.delimiter,
-        quote=source.quote,
-        escape=source.quote,
-        header=source.header,
-        compression=_compression(source),
-        columns={f"c{place}": "VARCHAR" for place in range(len(source.columns))},
-        store_rejects=True,
-    )
-
-
 def _refuse_lost_lines(source: Source, errors: pa.Table) -> None:
     for error in errors.to_pylist():
         text, row = error["csv_line"], error["line"] - source.header
@@ -138,41 +96,3 @@ def _refuse_lost_lines(source: Source, errors: pa.Table) -> None:
                 f"{source.path}: row {row} cannot be cut into fields and is too long to be set aside "
                 f"({text[:60]!r}...); correct it or take it out"
             )
-
-
-def _scan_json(engine: Engine, source: Source, name: str) -> Any:
-    lines = engine.backend.read_csv(
-        str(source.readable),
-        table_name=f"{name}_lines",
-        auto_detect=False,
-        delim=LINE_END,
-        quote="",
-        escape="",
-        header=False,
-        compression=_compression(source),
-        columns={"line": "VARCHAR"},
-        max_line_size=LONGEST_LINE,
-        buffer_size=2 * LONGEST_LINE,  # else sixteen times as much
-    )
-    is_object = json_valid(lines.line) & lines.line.strip().startswith("{")
-    paths = ibis.array([_json_path(key) for key in source.columns])
-    fields = engine.view(
-        f"{name}_fields", lines.mutate(fields=json_extract_string(is_object.ifelse(lines.line, None), paths))
-    )
-    keys = {f"c{place}": fields.fields[place] for place in range(len(source.columns))}
-    return engine.view(name, fields.select("line", **keys))
-
-
-def _scan_parquet(engine: Engine, source: Source, name: str) -> Rows:
-    table = engine.backend.read_parquet(str(source.readable), table_name=f"{name}_file")
-    text = {f"c{place}": table[place].cast("string") for place in range(len(source.columns))}
-    nested = frozenset(column for place, column in enumerate(source.columns) if table[place].type().is_nested())
-    return Rows(source, engine.view(name, table.select(**text)), nested)
-
-
-def _compression(source: Source) -> str:
-    return source.compression if source.readable == source.path else "none"
-
-
-def _json_path(key: str) -> str:
-    return '$."' + key.replace('"', '\\"') + '"'
