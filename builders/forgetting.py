@@ -26,10 +26,10 @@ from builders.rows import row_numbers
 from builders.text import _digest, cache_folder
 from builders.tombstones import bury, copy_with_tombstones
 from builders.traces import Search, search
-from graphrec.directory import read_manifest
 from graphrec.errors import GraphError, InputError
 from graphrec.graph import TemporalGraph
-from graphrec.relation import ALWAYS
+from graphrec.manifest import read_manifest
+from graphrec.moments import ALWAYS
 from graphrec.run import read_json
 from graphrec.unlearning import FORGOTTEN, unlearn
 

@@ -26,8 +26,8 @@ from builders.traces import Search, Word, search
 from graphrec.config import RunConfig
 from graphrec.errors import ConfigError, GraphError, InputError, RunError
 from graphrec.graph import TemporalGraph
+from graphrec.moments import NEVER
 from graphrec.recommendation import recommend
-from graphrec.relation import NEVER
 from graphrec.run import Run
 from graphrec.training import train
 from graphrec.unlearning import FORGOTTEN
