@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,7 @@ def staged(target: Path) -> Iterator[Path]:
     What a killed process has left behind there is cleared away. Raises InputError while another one is writing.
     """
     target = target.absolute()
+    made = [folder for folder in target.parents if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear(target)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -51,6 +52,10 @@ def staged(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
         if lock is not None:
             os.close(lock)
+        if not target.exists():
+            for folder in made:
+                with suppress(OSError):  # others may have put something there
+                    folder.rmdir()
 
 
 def _clear(target: Path) -> None:

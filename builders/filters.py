@@ -12,13 +12,13 @@ The filters run in this order, each on what the ones before it left:
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Collection
 from typing import Any
 
 import ibis
 
+from builders.checks import NUMBERS
 from builders.engine import Engine
 from builders.mapping import Mapping
 from builders.timestamps import parse_date
@@ -89,7 +89,7 @@ def check_filters(mapping: Mapping) -> None:
 
 
 def _are_weights(factors: Collection[float]) -> bool:
-    return bool(factors) and all(factor >= 0 and math.isfinite(factor) for factor in factors)
+    return bool(factors) and all(0 <= factor <= NUMBERS["weight"] for factor in factors)
 
 
 def _moments(dates: tuple[str, str]) -> tuple[int, int]:
