@@ -134,13 +134,15 @@ def median(runs: list[Run]) -> Run:
 
 def print_estimate(log: str) -> None:
     """Print seconds and bytes that graphrec expects of a log."""
+    from build_log import COLUMNS
+
     from builders.engine import connect
     from builders.estimate import estimate_build
     from builders.sources import Layout, detect
 
     with tempfile.TemporaryDirectory() as temporary:
         engine = connect(Path(temporary))
-        expected = estimate_build(engine, [detect(Path(log), Layout(), Path(temporary))])
+        expected = estimate_build(engine, [detect(Path(log), Layout(), Path(temporary))], len(COLUMNS))
     print(json.dumps([expected.seconds, expected.peak_bytes]))
 
 

@@ -28,14 +28,14 @@ PACE_QUERY = (
 )
 PACE_SECONDS = 0.035
 """What the query takes where the constants below were measured."""
-START_SECONDS, SECONDS_A_ROW = 4.0, 5.5e-6
-"""Seconds of one processor for starting and looking at the files, and for each row whatever it is read from."""
-SECONDS_A_BYTE = {"csv": 1.5e-8, "jsonl": 6e-8, "parquet": 1e-8}
+START_SECONDS, SECONDS_A_VALUE = 2.0, 0.6e-6
+"""Seconds of one processor for starting and looking at the files, and for each value of a column that has a role."""
+SECONDS_A_BYTE = {"csv": 3e-9, "jsonl": 2e-8, "parquet": 3e-9}
 """Seconds of one processor for each unpacked byte, by format."""
-ALONE = 0.3
+ALONE = 0.4
 """The share of the work that one processor does while the others wait."""
-START_BYTES, BYTES_A_ROW = 600e6, 140
-"""Memory of the process and of the engine's buffers, and what each row adds."""
+START_BYTES, BYTES_A_ROW, BYTES_A_VALUE = 450e6, 60, 7
+"""Memory of the process and of the engine's buffers, what each row adds, and each value with a role."""
 
 
 @dataclass(frozen=True)
@@ -67,16 +67,21 @@ class Estimate:
         return Estimate(self.seconds + other.seconds, max(self.peak_bytes, other.peak_bytes))
 
 
-def estimate_build(engine: Engine, sources: Sequence[Source]) -> Estimate:
-    """What a build without text will take; looks at the files' beginnings and, a tenth of a second, at the machine."""
-    return estimate([amount(source) for source in sources], pace(engine), threads(engine))
+def estimate_build(engine: Engine, sources: Sequence[Source], columns: int) -> Estimate:
+    """What a build without text will take; looks at the files' beginnings and, for a fifth of a second, at the machine.
+
+    ``columns`` are those of the log that have a role.
+    """
+    return estimate([amount(source) for source in sources], columns, pace(engine), threads(engine))
 
 
-def estimate(amounts: Sequence[Amount], pace: float, threads: int) -> Estimate:
+def estimate(amounts: Sequence[Amount], columns: int, pace: float, threads: int) -> Estimate:
     """What a build of files without text will take.
 
     Parameters
     ----------
+    columns
+        Of each file, those that have a role.
     pace
         How many times as long as the machine of benchmarks/build.md this one takes for the same work.
     threads
@@ -84,9 +89,9 @@ def estimate(amounts: Sequence[Amount], pace: float, threads: int) -> Estimate:
     """
     rows = sum(amount.rows for amount in amounts)
     reading = sum(amount.bytes * SECONDS_A_BYTE[amount.format] for amount in amounts)
-    alone = START_SECONDS + SECONDS_A_ROW * rows + reading
+    alone = START_SECONDS + SECONDS_A_VALUE * rows * columns + reading
     seconds = pace * alone * (ALONE + (1 - ALONE) / threads)
-    return Estimate(seconds, int(START_BYTES + BYTES_A_ROW * rows))
+    return Estimate(seconds, int(START_BYTES + (BYTES_A_ROW + BYTES_A_VALUE * columns) * rows))
 
 
 def amount(source: Source) -> Amount:

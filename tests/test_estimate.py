@@ -25,25 +25,32 @@ AMOUNTS = st.builds(
 
 @given(AMOUNTS, AMOUNTS, st.floats(0.1, 10), st.integers(1, 64))
 def test_more_files_take_longer(one: Amount, other: Amount, pace: float, threads: int) -> None:
-    alone, both = estimate([one], pace, threads), estimate([one, other], pace, threads)
+    alone, both = estimate([one], 9, pace, threads), estimate([one, other], 9, pace, threads)
     assert both.seconds >= alone.seconds
     assert both.peak_bytes >= alone.peak_bytes
 
 
 @given(AMOUNTS, st.floats(0.1, 10), st.integers(1, 64))
 def test_the_work_is_linear_in_the_rows(one: Amount, pace: float, threads: int) -> None:
-    nothing, once, thrice = (estimate([one] * count, pace, threads) for count in (0, 1, 3))
+    nothing, once, thrice = (estimate([one] * count, 9, pace, threads) for count in (0, 1, 3))
     assert thrice.seconds - nothing.seconds == pytest.approx(3 * (once.seconds - nothing.seconds), rel=1e-6, abs=1e-6)
     assert thrice.peak_bytes - nothing.peak_bytes == pytest.approx(3 * (once.peak_bytes - nothing.peak_bytes), abs=3)
 
 
 @given(AMOUNTS, st.floats(0.1, 10), st.integers(1, 64))
 def test_a_slower_machine_takes_longer_and_more_threads_never_do(one: Amount, pace: float, threads: int) -> None:
-    here = estimate([one], pace, threads)
-    assert estimate([one], 2 * pace, threads).seconds == pytest.approx(2 * here.seconds)
-    more = estimate([one], pace, 2 * threads)
+    here = estimate([one], 9, pace, threads)
+    assert estimate([one], 9, 2 * pace, threads).seconds == pytest.approx(2 * here.seconds)
+    more = estimate([one], 9, pace, 2 * threads)
     assert here.seconds / 2 < more.seconds < here.seconds
     assert more.peak_bytes == here.peak_bytes
+
+
+@given(AMOUNTS)
+def test_a_column_more_takes_longer(one: Amount) -> None:
+    narrow, wide = estimate([one], 3, 1.0, 2), estimate([one], 9, 1.0, 2)
+    assert (narrow.seconds < wide.seconds) == (one.rows > 0)
+    assert (narrow.peak_bytes < wide.peak_bytes) == (one.rows > 0)
 
 
 def test_rows_of_text_are_judged_by_the_first_lines(tmp_path: Path) -> None:
@@ -81,7 +88,7 @@ def test_a_build_is_estimated_on_this_machine(tmp_path: Path) -> None:
     engine = connect(tmp_path)
     assert pace(engine) > 0
     assert threads(engine) >= 1
-    assert 0 < estimate_build(engine, [detect(log, Layout(), tmp_path)]).seconds < 600
+    assert 0 < estimate_build(engine, [detect(log, Layout(), tmp_path)], 3).seconds < 600
 
 
 def test_text_after_the_build_takes_its_own_time_and_the_larger_memory() -> None:
