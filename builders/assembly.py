@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping as Dictionary
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from builders.catalogue import listed_nodes
+from builders.checks import DEFAULT_KIND
 from builders.directory import check_tables
 from builders.edges import DeclaredEdges, edges
 from builders.engine import Engine, engine_errors
@@ -29,9 +30,11 @@ from builders.events import (
 )
 from builders.filters import filter_events
 from builders.manifest import describe
+from builders.mapping import Mapping
+from builders.near import near
 from builders.nodes import at_relation, node_table, refuse_foreign
 from builders.origin import Origin
-from builders.places import Placed, near, place_events
+from builders.places import Placed, place_events
 from builders.protection import drop_rare_places
 from builders.relations import relation_rows
 from builders.split import split_events
@@ -99,15 +102,13 @@ def tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
     events, filtered = filter_events(engine, events, origin.mapping)
     done()
     placed = place_events(engine, events, origin.mapping, listed.get("item"), listed.get("location"))
-    events, rare = placed.events, 0
-    if origin.mapping.privacy.places:
-        place = placed.events.location if placed.method != "none" else placed.events.item
-        events, rare = drop_rare_places(engine, placed.events.mutate(place=place), origin.mapping.privacy.places)
+    placed, rare = _without_rare_places(engine, placed, origin.mapping.privacy.places)
     done()
     first = {kind: table.filter(table["first"]) for kind, table in listed.items()}
     if placed.listed is not None:
         first["location"] = placed.listed
-    encoded = encode(engine, events, Numbered(origin.old, first))
+    numbered = Numbered(origin.old, first, placed.points, _constants(origin.mapping))
+    encoded = encode(engine, placed.events, numbered)
     for kind, table in listed.items():
         source, column = origin.parts[kind][-1].source, origin.written[kind].id
         refuse_foreign(engine, kind, encoded.vocabularies[kind], table, source, column)
@@ -150,6 +151,22 @@ def _declared(engine: Engine, origin: Origin, nodes: dict[str, pa.Table]) -> Dec
     }
     own = {kind: pa.array(ids, pa.string()) for kind, ids in origin.old.items() if kind not in (*NODE_TYPES, "kind")}
     return edges(rows, given, nodes, own)
+
+
+def _without_rare_places(engine: Engine, placed: Placed, least: int | None) -> tuple[Placed, int]:
+    """The events without those at places of too few users, and how many these are."""
+    if least is None:
+        return placed, 0
+    located = placed.located()
+    place = located.location if placed.method != "none" else located.item
+    events, rare = drop_rare_places(engine, located.mutate(place=place), least)
+    return replace(placed, events=engine.materialise("crowded", events), points=None), rare
+
+
+def _constants(mapping: Mapping) -> dict[str, str | None]:
+    """The columns of events that say the same of each of them."""
+    constants: dict[str, str | None] = {} if mapping.kind else {"kind": mapping.kind_constant or DEFAULT_KIND}
+    return constants if mapping.session or mapping.session_gap else {**constants, "session": None}
 
 
 def _listed(engine: Engine, origin: Origin) -> tuple[dict[str, Any], list[pa.Table]]:

@@ -72,9 +72,8 @@ def read_events(engine: Engine, name: str, rows: Rows, mapping: Mapping, time_fo
     as it was written, and ``<role>`` as its type, null where it is missing or not of that type.
     """
     roles = mapping.roles()
-    whole = ibis.struct({f"c{place}": column for place, column in enumerate(rows.columns.values())})
     written = rows.table.select(
-        content=whole.hash(),
+        content=engine.row_hash([*rows.columns.values()]),
         label=present(rows[mapping.item_label]) if mapping.item_label else ibis.null("string"),
         text=_text(rows, mapping),
         **({"line": rows.table.line} if rows.source.format == "jsonl" else {}),

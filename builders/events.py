@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import ibis
@@ -34,12 +35,13 @@ def read_log(engine: Engine, parts: Sequence[Part]) -> Any:
 
 def set_aside_duplicates(engine: Engine, events: Any, parts: Sequence[Part]) -> tuple[Any, pa.Table]:
     """Keep the first of rows that are the same in every column of their files; the others go to quarantine."""
-    rows = events.group_by("content", "time").aggregate(first=events.key.min(), count=events.count())
-    same = engine.materialise("same_rows", rows.filter(rows["count"] > 1))
+    alike = events.group_by("content").aggregate(count=events.count())
+    same = engine.materialise("same_content", alike.filter(alike["count"] > 1))
     if not int(engine.to_pyarrow(same.count()).as_py()):
         return events, quarantine([], [], [], [], [])
-    again = events.select("key", "content", "time").inner_join(same, ["content", "time"])
-    again = engine.materialise("repeated_rows", again.filter(again.key > again["first"]).select("key", "first"))
+    rows = events.select("key", "content", "time").semi_join(same, "content")
+    rows = rows.mutate(first=rows.key.min().over(ibis.window(group_by=["content", "time"])))
+    again = engine.materialise("repeated_rows", rows.filter(rows.key > rows["first"]).select("key", "first"))
     table = engine.to_pyarrow(again.order_by("key"))
     file, row = located(parts, places(table["key"].to_numpy()))
     first_file, first_row = located(parts, places(table["first"].to_numpy()))
@@ -67,6 +69,10 @@ class Numbered:
     """Ids by code, of each node type and of ``kind``; '' for one that is forgotten."""
     listed: Dictionary[str, Any] = field(default_factory=dict)
     """For each node type that has a table of nodes: ``id`` and ``row``, each id once."""
+    points: Any | None = None
+    """Locations by coordinates, see `builders.places.Placed.points`; None: the events have ``location``."""
+    constants: Dictionary[str, str | None] = field(default_factory=dict)
+    """Columns that say the same of all events, with what they say."""
 
 
 @dataclass(frozen=True)
@@ -91,21 +97,41 @@ def encode(engine: Engine, events: Any, numbered: Numbered) -> Encoded:
     events
         Table with ``key``, the columns of `CODED`, ``utc_offset``, ``weight`` and ``split``.
     """
-    codes = {name: _codes(engine, events, name, numbered) for name in CODED}
-    coded = events.select("key", "utc_offset", "weight", "split", *CODED)
-    for name in CODED:
-        number = codes[name].select(**{name: codes[name].id, f"{name}_code": codes[name].code})
-        coded = coded.left_join(number, name).drop(f"{name}_right")
-    numbers = {name: coded[f"{name}_code"].fill_null(-1).cast("int32") for name in CODED}
+    codes = {name: _codes(engine, events, name, numbered) for name in CODED if name not in numbered.constants}
+    by = {name: [name] for name in codes}
+    tables = {name: table.select(**{name: table.id, f"{name}_code": table.code}) for name, table in codes.items()}
+    if numbered.points is not None:
+        by["location"] = ["lat", "lon"]
+        where = numbered.points.inner_join(tables["location"], "location")
+        tables["location"] = engine.materialise("point_codes", where.select("lat", "lon", "location_code"))
+    coded = events.select("key", "utc_offset", "weight", "split", *dict.fromkeys(chain(*by.values())))
+    for name, table in tables.items():
+        coded = coded.left_join(table, by[name]).drop(*(f"{key}_right" for key in by[name]))
+    numbers = {name: coded[f"{name}_code"].fill_null(-1).cast("int32") for name in codes}
     columns = coded.select("key", "utc_offset", "weight", "split", **numbers).order_by("key")
-    vocabularies = {kind: codes[kind] for kind in NODE_TYPES}
-    return Encoded(engine.to_pyarrow(columns), vocabularies, _kinds(engine, codes["kind"]))
+    kinds = _kinds(engine, codes["kind"]) if "kind" in codes else _constant_kinds(numbered)
+    return Encoded(_with_constants(engine.to_pyarrow(columns), numbered, kinds), codes, kinds)
+
+
+def _with_constants(columns: pa.Table, numbered: Numbered, kinds: list[str]) -> pa.Table:
+    """The columns with the codes of those that say the same of all events."""
+    for name, said in numbered.constants.items():
+        code = -1 if said is None else kinds.index(said)
+        columns = columns.append_column(name, pa.array(np.full(len(columns), code, np.int32)))
+    return columns
+
+
+def _constant_kinds(numbered: Numbered) -> list[str]:
+    return list(dict.fromkeys([*numbered.old.get("kind", ()), str(numbered.constants["kind"])]))
 
 
 def _codes(engine: Engine, events: Any, name: str, numbered: Numbered) -> Any:
     """Table ``id``, ``code``, ``first``, ``row``, see `Encoded.vocabularies`."""
-    known = events.filter(events[name].notnull())
-    ids = known.group_by(id=known[name]).aggregate(first=known.key.min())
+    if name == "location" and numbered.points is not None:
+        known, key = numbered.points.filter(numbered.points["first"].notnull()), "first"
+    else:
+        known, key = events.filter(events[name].notnull()), "key"
+    ids = known.group_by(id=known[name]).aggregate(first=known[key].min())
     listed, old = numbered.listed.get(name), numbered.old.get(name)
     ids = _with(engine, f"{name}_listed_ids", ids, "row", listed)
     ids = _with(engine, f"{name}_old_ids", ids, "old", _old(engine, name, old) if old is not None else None)

@@ -18,7 +18,8 @@ import pytest
 from builders.events import session_codes
 from builders.graph import build_graph
 from builders.mapping import Mapping
-from builders.places import NEAREST, RESOLUTIONS, choose_resolution, near
+from builders.near import NEAREST, near
+from builders.places import RESOLUTIONS, choose_resolution
 from builders.split import split_events
 from graphrec.errors import GraphrecError
 from graphrec.graph import TemporalGraph
