@@ -12,7 +12,7 @@ from typing import Any
 from builders.assembly import assemble
 from builders.database import is_database
 from builders.directory import staged
-from builders.engine import connect
+from builders.engine import DUCKDB, connect
 from builders.graph import MAX_BAD
 from builders.log import open_log
 from builders.origin import Given, extend, origin_of
@@ -35,6 +35,7 @@ def append_to_graph(
     locations: str | Path | None = None,
     vectors: Sequence[VectorsOption] = (),
     max_bad: float = MAX_BAD,
+    engine: str = DUCKDB,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Add files to a graph directory: it is as if it had been built from all files at once, but for codes.
@@ -46,7 +47,7 @@ def append_to_graph(
     ----------
     graph
         The directory; it is replaced at one stroke, once the new one is whole.
-    files, items, users, locations, vectors, max_bad, progress
+    files, items, users, locations, vectors, max_bad, engine, progress
         As in `builders.graph.build_graph`; tables add to those of the build.
 
     Returns
@@ -67,11 +68,12 @@ def append_to_graph(
         return manifest
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch, staged(root) as folder:
         copy_parts(root / "log", folder / "log")
-        engine, origin = connect(Path(scratch)), origin_of(root, folder / "log")
+        origin = origin_of(root, folder / "log")
+        running = connect(Path(scratch), engine, origin.row_hash)
         taken = [source["name"] for source in manifest["sources"]]
-        log = open_log(engine, new, None, origin.mapping, progress, taken) if new else None
-        origin = extend(engine, folder, origin, Given(log, given, max_bad), progress)
-        return assemble(engine, folder, origin, progress, Asked(vectors, old=_vectors(root, manifest)))
+        log = open_log(running, new, None, origin.mapping, progress, taken) if new else None
+        origin = extend(running, folder, origin, Given(log, given, max_bad), progress)
+        return assemble(running, folder, origin, progress, Asked(vectors, old=_vectors(root, manifest), key=origin.mapping.privacy.key()))
 
 
 def _unknown(files: Sequence[str | Path], root: Path, manifest: Mapping[str, Any]) -> list[str | Path]:

@@ -1,10 +1,12 @@
-"""The engine that every builder expression runs on: an embedded DuckDB that keeps each step as Parquet."""
+"""The engine that every builder expression runs on: an embedded DuckDB that keeps each step as Parquet, or Spark."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,18 @@ import pyarrow.parquet as pq
 
 from builders.scans import Scan, scan, take_rejects
 from builders.sources import Source
-from graphrec.errors import InputError
+from graphrec.errors import ConfigError, InputError
 
+DUCKDB = "duckdb"
+"""The engine that needs nothing else."""
+MASTER = re.compile(r"local(\[[\d*]+(,\d+)?\])?|spark://\S+|yarn|k8s://\S+")
+"""What Spark calls a master: where its machines are asked for."""
 LEAST_MEMORY = 512 * 2**20
 """Bytes that the engine may use at least; beyond its limit it spills to disk."""
+
+
+class EngineError(Exception):
+    """An error of an engine other than DuckDB about what it was to run."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,8 @@ class Engine:
     """The Ibis backend."""
     workspace: Path
     """A folder of this build alone."""
+    row_hash_name: str = "duckdb"
+    """How whole rows are hashed: ``duckdb`` (its own way, the fastest) or ``md5`` (the same in every engine)."""
 
     def materialise(self, name: str, expression: Any, path: Path | None = None) -> Any:
         """Run an expression once and keep its rows as Parquet; the table of them, called ``name``.
@@ -71,6 +83,12 @@ class Engine:
         """Forget what the scan of a sample noted: the next one reads those lines again."""
         self.rejects(source)
 
+    def row_hash(self, columns: Sequence[Any]) -> Any:
+        """The expression of a hash of whole rows, int64, from their text columns."""
+        if self.row_hash_name == "md5":
+            return (ibis.literal("0x") + portable_text(columns).hexdigest("md5").left(15)).cast("int64")
+        return ibis.struct({f"c{place}": column for place, column in enumerate(columns)}).hash()
+
     def to_pyarrow(self, expression: Any) -> pa.Table:
         """The rows of an expression in memory."""
         return self.backend.to_pyarrow(expression)
@@ -86,14 +104,53 @@ class Engine:
         self.run(f"SET memory_limit = '{most // 2**20}MiB'")
 
 
-def connect(workspace: Path) -> Engine:
+def connect(workspace: Path, engine: str = DUCKDB, row_hash: str | None = None) -> Engine:
+    """An engine whose steps are kept in ``workspace``.
+
+    Parameters
+    ----------
+    engine
+        ``duckdb``, or a Spark master: ``local[4]``, ``spark://host:7077``, ``yarn`` or ``k8s://host``.
+    row_hash
+        How the rows of the graph that grows are hashed, see `Engine.row_hash_name`; None: as the engine likes.
+
+    Raises
+    ------
+    ConfigError
+        For any other engine, where Spark is not installed or does not start, or if it cannot hash as the graph does.
+    """
+    if engine == DUCKDB:
+        return connect_duckdb(workspace, row_hash or DUCKDB)
+    master = engine if engine.startswith("spark://") else engine.removeprefix("spark:")
+    if not MASTER.fullmatch(master):
+        raise ConfigError(
+            f"engine: 'duckdb' or a Spark master such as 'local[4]' or 'spark://host:7077' expected, got {engine!r}"
+        )
+    if row_hash == DUCKDB:
+        raise ConfigError(
+            f"engine: {engine!r} cannot tell which rows a graph has already that DuckDB hashed; append with 'duckdb', "
+            "or build the graph with Spark"
+        )
+    try:
+        from builders.spark import connect_spark
+    except ImportError as error:
+        raise ConfigError(f"engine: {engine!r} needs Spark ({error}); pip install 'graphrec[spark]'") from error
+    return connect_spark(workspace, master)
+
+
+def connect_duckdb(workspace: Path, row_hash: str = DUCKDB) -> Engine:
     """An in-memory DuckDB that spills to ``workspace`` and reads times without a zone as UTC."""
-    engine = Engine(ibis.duckdb.connect(temp_directory=str(workspace / "spill")), workspace)
+    engine = Engine(ibis.duckdb.connect(temp_directory=str(workspace / "spill")), workspace, row_hash)
     engine.run("SET TimeZone = 'UTC'")
     engine.allow_memory(0)
     if engine.run("SELECT current_setting('enable_progress_bar')")[0][0]:
         engine.run("SET enable_progress_bar = false")  # off, it cannot be set in a notebook without ipywidgets
     return engine
+
+
+def portable_text(columns: Sequence[Any]) -> Any:
+    """Whole rows as one text each, the same in every engine and no two rows alike that differ."""
+    return reduce(lambda text, column: text + "\x1f" + column.fill_null("\x1e"), columns, ibis.literal(""))
 
 
 def materialise(engine: Engine, name: str, expression: Any) -> Any:
@@ -106,6 +163,6 @@ def engine_errors(what: str) -> Iterator[None]:
     """Turn an error of the engine about the user's data into one line that names ``what``."""
     try:
         yield
-    except duckdb.Error as error:
+    except (duckdb.Error, EngineError) as error:
         reason = " ".join(line.strip() for line in str(error).strip().splitlines()[:2])
         raise InputError(f"{what}: the log could not be read ({reason})") from error

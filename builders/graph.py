@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from builders.assembly import assemble
 from builders.catalogue import TableMapping
 from builders.directory import refuse_to_overwrite, staged
-from builders.engine import connect
+from builders.engine import DUCKDB, connect
 from builders.log import Log, open_log
 from builders.mapping import Mapping
 from builders.origin import Given, Origin, extend
@@ -38,6 +38,7 @@ def build_graph(
     vectors: Sequence[VectorsOption] = (),
     max_bad: float = MAX_BAD,
     processes: int = 1,
+    engine: str = DUCKDB,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Build a graph directory from log files; see docs/graph-directory.md for what is in it.
@@ -63,6 +64,8 @@ def build_graph(
         The share of rows that may be unusable; with more, nothing is built.
     processes
         How many encode texts beside each other.
+    engine
+        ``duckdb``, or a Spark master such as ``local[4]`` or ``spark://host:7077``; see docs/spark.md.
     progress
         Hears how far the work is.
 
@@ -78,20 +81,21 @@ def build_graph(
     progress, target = progress or Silent(), Path(out)
     refuse_to_overwrite(target)
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch, staged(target) as folder:
-        engine = connect(Path(scratch))
+        running = connect(Path(scratch), engine)
         (folder / "log").mkdir()
-        log = open_log(engine, files, preset, mapping, progress)
+        log = open_log(running, files, preset, mapping, progress)
         tables = chosen_tables(log, {"item": items, "user": users, "location": locations})
         origin = Origin(
             name=log.name,
+            row_hash=running.row_hash_name,
             mapping=log.mapping,
             preset=preset,
             protocol=log.preset.protocol if log.preset else {},
             text_model=text_model,
         )
-        origin = extend(engine, folder, origin, Given(log, tables, max_bad), progress)
+        origin = extend(running, folder, origin, Given(log, tables, max_bad), progress)
         order = {kind: _order(origin, kind) for kind in {option.kind for option in vectors} & tables.keys()}
-        return assemble(engine, folder, origin, progress, Asked(vectors, order, processes=processes))
+        return assemble(running, folder, origin, progress, Asked(vectors, order, processes=processes, key=log.mapping.privacy.key()))
 
 
 def chosen_tables(log: Log, given: Dictionary[str, str | Path | None]) -> dict[str, tuple[Path, TableMapping | None]]:

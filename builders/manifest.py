@@ -49,6 +49,7 @@ def describe(origin: Origin, tables: Tables, text: dict[str, Any] | None, vector
         "protocol": dict(origin.protocol),
         "locations": {"method": tables.location_method, "resolution": tables.resolution},
         "text_model": origin.text_model,
+        "row_hash": origin.row_hash,
         "text": {**text, "templates": _templates(origin)} if text else None,
         "vectors": vectors,
         "privacy": _privacy(origin, tables),

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from builders.catalogue import LISTED_TWICE, TableMapping, read_catalogue, table_mapping
-from builders.engine import Engine
+from builders.engine import DUCKDB, Engine
 from builders.events import read_log
 from builders.log import Log, check_log
 from builders.mapping import Mapping as Roles
@@ -49,6 +49,8 @@ class Origin:
     """How the log wants to be evaluated."""
     text_model: str
     """What turns text into vectors."""
+    row_hash: str = DUCKDB
+    """How whole rows are hashed, see `builders.engine.Engine`: rows of all parts are compared by that."""
     sources: Sequence[Mapping[str, Any]] = ()
     """What the manifest says of the files: ``name``, ``bytes``, ``sha256``, ``rows``, ``role``."""
     parts: Mapping[str, Sequence[Part]] = field(default_factory=dict)
@@ -84,6 +86,7 @@ def origin_of(root: Path, log: Path) -> Origin:
         preset=manifest["preset"],
         protocol=manifest["protocol"],
         text_model=manifest["text_model"],
+        row_hash=manifest.get("row_hash", DUCKDB),
         sources=manifest["sources"],
         parts={role: _parts(log, role, manifest, quarantine) for role in roles},
         written={kind: TableMapping.model_validate(given) for kind, given in manifest["tables"].items()},
@@ -129,7 +132,8 @@ def extend(engine: Engine, folder: Path, origin: Origin, given: Given, progress:
     risk = origin.risk
     if secret:
         events = [one.sifted.part for one in read if one.role == "events"]
-        risk = risk or (risk_of_log(engine, read_log(engine, events)) if events else None)
+        whole = events and not origin.events  # of a log that grows, the rest is hidden already
+        risk = risk_of_log(engine, read_log(engine, events)) if whole else None
         read = [_hidden(engine, folder, mapping, one) for one in read]
     parts = {role: list(had) for role, had in origin.parts.items()}
     for one in read:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.build import MaxBad, share, show_graph
+from cli.build import EngineName, MaxBad, share, show_graph
 from cli.console import RichProgress, print_json
 
 
@@ -23,6 +23,7 @@ def append(
         list[str] | None, typer.Option(metavar="TYPE=FILE", help="Vectors of nodes, as those that the build was given.")
     ] = None,
     max_bad: MaxBad = "1%",
+    engine: EngineName = "duckdb",
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON in place of tables.")] = False,
 ) -> None:
     """Add events, users, items and locations to a graph, as if it had been built from all files at once.
@@ -44,6 +45,7 @@ def append(
             locations=locations,
             vectors=[parse_vectors_option(option) for option in vectors or ()],
             max_bad=share(max_bad),
+            engine=engine,
             progress=progress,
         )
     if as_json:

@@ -14,6 +14,10 @@ MaxBad = Annotated[
     str, typer.Option("--max-bad", metavar="SHARE", help="Share of rows that may be unusable, such as 1% or 0.01.")
 ]
 """The option that building and appending share."""
+EngineName = Annotated[
+    str, typer.Option("--engine", help="What runs it: duckdb, or a Spark master: local[4], spark://host:7077, yarn.")
+]
+"""Another."""
 
 
 def build(
@@ -39,6 +43,7 @@ def build(
         str | None, typer.Option(help="What to hide of people: pseudonyms,coordinates=8,time=1h,places=5.")
     ] = None,
     max_bad: MaxBad = "1%",
+    engine: EngineName = "duckdb",
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON in place of tables.")] = False,
 ) -> None:
     """Build a graph directory from logs: CSV, TSV, JSON lines or Parquet, packed or not, or a database.
@@ -68,6 +73,7 @@ def build(
             vectors=[parse_vectors_option(option) for option in vectors or ()],
             max_bad=share(max_bad),
             processes=processes,
+            engine=engine,
             progress=progress,
         )
     if as_json:
