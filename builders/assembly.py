@@ -109,7 +109,7 @@ def tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
         first["location"] = placed.listed
     numbered = Numbered(origin.old, first, placed.points, _constants(origin.mapping))
     encoded = encode(engine, placed.events, numbered)
-    for kind, table in listed.items():
+    for kind, table in ({} if origin.old else listed).items():
         source, column = origin.parts[kind][-1].source, origin.written[kind].id
         refuse_foreign(engine, kind, encoded.vocabularies[kind], table, source, column)
     done()

@@ -31,7 +31,8 @@ from graphrec.graph import TemporalGraph
 from graphrec.manifest import read_manifest
 from graphrec.moments import ALWAYS
 from graphrec.run import read_json
-from graphrec.unlearning import FORGOTTEN, unlearn
+from graphrec.unlearning import unlearn
+from graphrec.words import FORGOTTEN
 
 
 class Rebuild(Protocol):

@@ -13,6 +13,7 @@ from builders.parts import MOST_ROWS
 from builders.timestamps import EARLIEST
 from graphrec.errors import InputError
 from graphrec.moments import ALWAYS, NEVER
+from graphrec.words import FORGOTTEN
 
 SCHEMA = pa.schema(
     [
@@ -55,7 +56,11 @@ def node_table(engine: Engine, codes: Any, listed: Any | None, own: Any | None, 
         nodes = joined.mutate(**{old: ibis.coalesce(joined[new], joined[old]) for old, new in told.items()})
         nodes = nodes.drop("said_at", *told.values())
     seen = (nodes["first"] // MOST_ROWS + EARLIEST).fill_null(NEVER)
-    nodes = nodes.mutate(first_seen=nodes.row.notnull().ifelse(ALWAYS, seen), id=nodes.id.fill_null(""))
+    nodes = nodes.mutate(
+        first_seen=nodes.row.notnull().ifelse(ALWAYS, seen),
+        label=nodes.id.isnull().ifelse(FORGOTTEN, nodes.label),
+        id=nodes.id.fill_null(""),
+    )
     return engine.to_pyarrow(nodes.order_by("code").select(*SCHEMA.names)).cast(SCHEMA)
 
 

@@ -66,6 +66,10 @@ class Privacy(BaseModel):
         """Whether anything is hidden."""
         return self != Privacy()
 
+    def key(self) -> Key | None:
+        """The key of the pseudonyms, from the environment; None without any."""
+        return Key.from_environment() if self.pseudonyms else None
+
     @property
     def seconds(self) -> int | None:
         """What times are rounded down to, in seconds; None keeps them."""

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from builders.directory import content_hash
 from graphrec.errors import GraphError
 from graphrec.moments import NEVER
-from graphrec.unlearning import FORGOTTEN
+from graphrec.words import FORGOTTEN
 
 LEFT_OUT = ("log", "events.parquet", "relations")
 """What of a graph is made anew and not copied."""

@@ -15,6 +15,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from builders.given_vectors import combine
+from builders.pseudonyms import Key
 from builders.vector_files import GivenVectors, VectorsOption, read_given_vectors
 from graphrec.errors import ConfigError, InputError
 from graphrec.progress import Progress
@@ -82,6 +83,8 @@ class Asked:
     """A graph whose vectors are kept."""
     processes: int = 1
     """How many encode texts beside each other."""
+    key: Key | None = None
+    """What makes pseudonyms of the users' ids in such files; None: the graph has their own."""
 
 
 NOTHING = Asked()
@@ -128,8 +131,12 @@ def _given(nodes: Mapping[str, pa.Table], asked: Asked) -> dict[str, GivenVector
     for option in asked.given:
         if option.kind not in nodes:
             raise InputError(f"--vectors: a node type among {', '.join(nodes)} expected, got {option.kind!r}")
-        order = asked.order.get(option.kind)
+        hidden = asked.key if option.kind == "user" else None
+        order = asked.order.get(option.kind) if hidden is None else None
         new = read_given_vectors(option, pa.array(order, pa.string()) if order is not None else None)
+        if hidden is not None:
+            names = [None if one is None else hidden.pseudonym(one) for one in new.ids.to_pylist()]
+            new = replace(new, ids=pa.array(names, pa.string()))
         found[option.kind] = _first(new, found[option.kind]) if option.kind in found else new
     return found
 

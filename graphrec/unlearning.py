@@ -18,8 +18,6 @@ from graphrec.run import aside, read_json, vocabulary, write_json
 
 LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
 """What of a run is not copied: states of the training, pages that show people, and what is written anew."""
-FORGOTTEN = "(forgotten)"
-"""Label of a node that is forgotten; its id is empty, which no node's id can be."""
 
 
 def forgotten(graph: TemporalGraph) -> dict[str, list[int]]:

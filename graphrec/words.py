@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+FORGOTTEN = "(forgotten)"
+"""The name of a node that a person was forgotten with."""
+
 
 def count(value: int) -> str:
     """1234567 as 1,234,567."""

@@ -30,7 +30,7 @@ from graphrec.moments import NEVER
 from graphrec.recommendation import recommend
 from graphrec.run import Run
 from graphrec.training import train
-from graphrec.unlearning import FORGOTTEN
+from graphrec.words import FORGOTTEN
 
 ANNA = "anna_karenina"
 PEOPLE = ("bo_bergman", ANNA, "anna_karenina_2", "cy_cooper")
