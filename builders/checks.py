@@ -60,7 +60,8 @@ def present(text: Any) -> Any:
 
 def number(text: Any) -> Any:
     """A text column as numbers, whatever blanks are around them; null where it is none."""
-    return text.try_cast("float64")
+    value = text.try_cast("float64")
+    return value.isnan().ifelse(None, value)
 
 
 def read_events(engine: Engine, name: str, rows: Rows, mapping: Mapping, time_format: str) -> tuple[Any, list[Check]]:
@@ -69,7 +70,8 @@ def read_events(engine: Engine, name: str, rows: Rows, mapping: Mapping, time_fo
     Returns
     -------
     View ``name`` with ``content`` (a hash of the whole row), ``label``, ``text``, each mapped role as ``text_<role>``
-    as it was written, and ``<role>`` as its type, null where it is missing or not of that type.
+    as it was written, and ``<role>`` as its type, null where it is missing or not of that type. What is written for
+    no value is null in ``text_<role>`` only where that is text: of numbers and times it is looked at where they are null.
     """
     roles = mapping.roles()
     written = rows.table.select(
@@ -77,7 +79,7 @@ def read_events(engine: Engine, name: str, rows: Rows, mapping: Mapping, time_fo
         label=present(rows[mapping.item_label]) if mapping.item_label else ibis.null("string"),
         text=_text(rows, mapping),
         **({"line": rows.table.line} if rows.source.format == "jsonl" else {}),
-        **{f"text_{role}": present(rows[column]) for role, column in roles.items()},
+        **{f"text_{role}": _written(role, rows[column]) for role, column in roles.items()},
     )
     written = engine.view(f"{name}_written", written)
     typed = {role: _typed(written[f"text_{role}"], role, mapping, time_format) for role in roles if role != "text"}
@@ -112,6 +114,10 @@ def _text(rows: Rows, mapping: Mapping) -> Any:
     return present(rows[mapping.text]) if mapping.text else ibis.null("string")
 
 
+def _written(role: str, text: Any) -> Any:
+    return text if role in NUMBERS or role == "time" else present(text)
+
+
 def _typed(text: Any, role: str, mapping: Mapping, time_format: str) -> Any:
     if role == "time":
         return to_seconds(text, time_format)
@@ -129,7 +135,8 @@ def _split_code(text: Any, mapping: Mapping) -> Any:
 
 def _checks(table: Any, role: str, column: str, mapping: Mapping) -> list[Check]:
     text, value, written = table[f"text_{role}"], table[role], _[f"text_{role}"]
-    checks = [Check(f"missing {role}", column, text.isnull(), written)] if role in REQUIRED else []
+    missing = value.isnull() & present(text).isnull() if role == "time" else text.isnull()
+    checks = [Check(f"missing {role}", column, missing, present(written))] if role in REQUIRED else []
     if role == "time":
         checks += [
             Check("unparsable time", column, value.isnull(), written),
@@ -152,7 +159,7 @@ def number_checks(table: Any, role: str, column: str) -> list[Check]:
     name = {"lat": "latitude", "lon": "longitude", "utc_offset": "UTC offset"}.get(role, role)
     most = NUMBERS[role]
     return [
-        Check(f"{name} is not a number", column, text.notnull() & value.isnull(), written),
+        Check(f"{name} is not a number", column, value.isnull() & present(text).notnull(), written),
         Check(f"{name} out of range", column, ~value.between(-most, most), written),
     ]
 
@@ -161,13 +168,13 @@ def coordinate_checks(table: Any, lat_column: str, lon_column: str) -> list[Chec
     """Checks on ``lat`` and ``lon`` of a table that also has them as they were written, ``text_lat``, ``text_lon``."""
     lat, lon = table.lat, table.lon
     swapped = (lat.abs() > 90) & (lat.abs() <= 180) & (lon.abs() <= 90)
-    half = table.text_lat.isnull() != table.text_lon.isnull()
+    half = lat.isnull() != lon.isnull()  # what is no number has been told before
     both = _.text_lat + ", " + _.text_lon
     return [
         Check("latitude and longitude seem to be swapped", lat_column, swapped, both),
         *number_checks(table, "lat", lat_column),
         *number_checks(table, "lon", lon_column),
-        Check("half a coordinate", lon_column, half, ibis.coalesce(_.text_lat, _.text_lon)),
+        Check("half a coordinate", lon_column, half, ibis.coalesce(present(_.text_lat), present(_.text_lon))),
         Check("latitude and longitude are 0, most likely missing", lat_column, (lat == 0) & (lon == 0), both),
     ]
 
