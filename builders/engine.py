@@ -16,7 +16,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from builders.scans import Scan, scan, take_rejects
+from builders.scans import Scan, only, scan, take_rejects
 from builders.sources import Source
 from graphrec.errors import ConfigError, InputError
 
@@ -53,7 +53,7 @@ class Engine:
         aside = path.with_name(f"{path.name}.part")
         self.backend.to_parquet(expression, str(aside))
         aside.replace(path)
-        return self.backend.read_parquet(str(path), table_name=name)
+        return self.backend.read_parquet(only(path), table_name=name)
 
     def view(self, name: str, expression: Any) -> Any:
         """An expression under a name, run with each that reads it; what it computes, it computes once there."""
@@ -63,11 +63,11 @@ class Engine:
         """Rows from Python as a table."""
         path = self.workspace / f"{name}.parquet"
         pq.write_table(rows, path)
-        return self.backend.read_parquet(str(path), table_name=name)
+        return self.backend.read_parquet(only(path), table_name=name)
 
     def read_parts(self, name: str, paths: Sequence[Path]) -> Any:
         """Parquet files one after the other, with ``file_row_number``: the place of a row in its file, from 0."""
-        files = [str(path) for path in paths]
+        files = [only(path) for path in paths]
         return self.backend.read_parquet(files, table_name=name, file_row_number=True, union_by_name=True)
 
     def scan(self, source: Source, name: str) -> Scan:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+from pathlib import Path
 from typing import Any
 
 import ibis
@@ -35,6 +37,11 @@ def scan(backend: Any, source: Source, name: str) -> Scan:
     return (_scan_csv if source.format == "csv" else _scan_json)(backend, source, name), frozenset()
 
 
+def only(path: Path) -> str:
+    """A path as DuckDB takes it: ``log[1].csv`` would be a pattern, which ``log1.csv`` fits."""
+    return glob.escape(str(path))
+
+
 def take_rejects(backend: Any) -> pa.Table:
     """What DuckDB noted of lines that it could not read (``line``, ``csv_line``, ``error_type``), and forgets."""
     errors = backend.to_pyarrow(backend.table("reject_errors").order_by("line"))
@@ -45,7 +52,7 @@ def take_rejects(backend: Any) -> pa.Table:
 
 def _scan_csv(backend: Any, source: Source, name: str) -> Any:
     return backend.read_csv(
-        str(source.readable),
+        only(source.readable),
         table_name=name,
         auto_detect=False,
         delim=source.delimiter,
@@ -60,7 +67,7 @@ def _scan_csv(backend: Any, source: Source, name: str) -> Any:
 
 def _scan_json(backend: Any, source: Source, name: str) -> Any:
     lines = backend.read_csv(
-        str(source.readable),
+        only(source.readable),
         table_name=f"{name}_lines",
         auto_detect=False,
         delim=LINE_END,
@@ -81,7 +88,7 @@ def _scan_json(backend: Any, source: Source, name: str) -> Any:
 
 
 def _scan_parquet(backend: Any, source: Source, name: str) -> Scan:
-    table = backend.read_parquet(str(source.readable), table_name=f"{name}_file")
+    table = backend.read_parquet(only(source.readable), table_name=f"{name}_file")
     text = {f"c{place}": table[place].cast("string") for place in range(len(source.columns))}
     nested = frozenset(column for place, column in enumerate(source.columns) if table[place].type().is_nested())
     return backend.create_view(name, table.select(**text), overwrite=True), nested
