@@ -37,7 +37,7 @@ from builders.origin import Origin
 from builders.places import Placed, place_events
 from builders.protection import drop_rare_places
 from builders.relations import relation_rows
-from builders.split import split_events
+from builders.split import split_events, split_method
 from builders.vectors import NOTHING, Asked, write_vectors
 from graphrec.progress import Progress
 
@@ -193,12 +193,11 @@ def _events(columns: pa.Table, origin: Origin) -> tuple[pa.Table, dict[str, Any]
     """Columns of events.parquet and what the manifest says of the split."""
     key = columns["key"].to_numpy()
     time = times(key)
-    before = np.cumsum([0, *(part.rows for part in origin.events)])
     split, about = split_events(
         origin.mapping,
         time=time,
         user=columns["user"].to_numpy(),
-        file=np.searchsorted(before, places(key), side="left") - 1,
+        file=_files(key, origin) if split_method(origin.mapping) == "files" else np.empty(0, np.int64),
         column=columns["split"].to_numpy(),
         names=[part.source for part in origin.events],
     )
@@ -208,6 +207,12 @@ def _events(columns: pa.Table, origin: Origin) -> tuple[pa.Table, dict[str, Any]
     rest = {name: columns[name].cast(dtype) for name, dtype in typed.items()}
     ends = {"split": pa.array(split, pa.int8()), "session": pa.array(session, pa.int32())}
     return pa.table({**given, "time": time, **rest, **ends}), about
+
+
+def _files(key: np.ndarray, origin: Origin) -> np.ndarray:
+    """The place of each event's file among the files of the log, [n]."""
+    before = np.cumsum([0, *(part.rows for part in origin.events)])
+    return np.searchsorted(before, places(key), side="left") - 1
 
 
 def _write(folder: Path, tables: Tables, manifest: Dictionary[str, Any]) -> None:

@@ -73,8 +73,9 @@ def sift(
     failed = ibis.cases(*((check.bad, place) for place, check in enumerate(checks)), else_=None)
     marked = engine.view(f"{name}_marked", table.mutate(failed=failed.cast("int8")))
     value = ibis.cases(*((_.failed == place, check.value) for place, check in enumerate(checks)), else_=None)
+    told = _.failed.notnull().ifelse(value, None)  # else each reason would be tried on each good row
     number = ibis.literal(before, type="int64")
-    engine.materialise(f"{name}_kept", marked.select(**columns, failed=_.failed, value=value, before=number), path)
+    engine.materialise(f"{name}_kept", marked.select(**columns, failed=_.failed, value=told, before=number), path)
     rejected = rejected_lines(engine, rows.source)
     return _sifted(engine, rows.source, engine.read_parts(name, [path]), path, checks, rejected)
 

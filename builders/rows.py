@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,8 @@ class Rows:
     nested: frozenset[str] = frozenset()
     """Names of the columns of a Parquet file that hold lists or objects."""
 
+    _sampled: dict[str, list[str]] = field(default_factory=dict, repr=False, compare=False)
+
     def __getitem__(self, name: str) -> Any:
         """The expression of a column by its name in the file."""
         return self.table[f"c{self.source.columns.index(name)}"]
@@ -42,10 +44,13 @@ class Rows:
 
     def sample(self, engine: Engine) -> dict[str, list[str]]:
         """Values of the first rows by column, without those that are missing."""
-        with engine_errors(str(self.source.path)):
-            head = engine.to_pyarrow(self.table.limit(SAMPLE_ROWS))
-            engine.forget_rejects(self.source)
-        return {name: head[f"c{place}"].drop_null().to_pylist() for place, name in enumerate(self.source.columns)}
+        if not self._sampled:
+            with engine_errors(str(self.source.path)):
+                head = engine.to_pyarrow(self.table.limit(SAMPLE_ROWS))
+                engine.forget_rejects(self.source)
+            for place, name in enumerate(self.source.columns):
+                self._sampled[name] = head[f"c{place}"].drop_null().to_pylist()
+        return self._sampled
 
 
 def scan(engine: Engine, source: Source, name: str) -> Rows:

@@ -34,7 +34,8 @@ def split_events(
     mapping
         Says how; see its ``split_*`` keys.
     time, user, file, column
-        Of each event, [n], sorted by time: UTC seconds, user code, place of its file, code in the split column.
+        Of each event, [n], sorted by time: UTC seconds, user code, place of its file (looked at where files are the
+        split), code in the split column.
     names
         Names of the files.
 
