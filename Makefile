@@ -7,7 +7,7 @@ CITY := demo/city
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-real check bench docs clean
+.PHONY: help setup demo test test-slow test-spark test-real check bench docs clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -36,6 +36,10 @@ test: setup  ## all tests that take seconds
 
 test-slow: setup  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow
+
+test-spark: setup  ## the tests of Spark against DuckDB: needs Java 17, installs 400 MB
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[spark]'
+	$(BIN)/python -m pytest tests/test_spark.py
 
 test-real: setup  ## the tests on real logs, in the folder that GRAPHREC_DATA names
 	@test -d "$(GRAPHREC_DATA)" || { echo 'set GRAPHREC_DATA to the folder with the real logs' >&2; exit 1; }
