@@ -51,6 +51,7 @@ def main() -> None:
     parser.add_argument("--rows", type=float, nargs="+", default=[1, 5, 20], help="millions of rows")
     parser.add_argument("--repeats", type=int, default=3, help="builds of each log by each engine")
     parser.add_argument("--cache", type=Path, default=None, help="folder that keeps the logs; a temporary one")
+    parser.add_argument("--no-page", action="store_true", help="print only, and leave the page as it is")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.cache or Path(temporary)
@@ -59,6 +60,8 @@ def main() -> None:
     page = "\n".join([facts(arguments.repeats), "", *engine_table(measured), "", *growth_table(measured), "",
                       *estimate_table(measured), "", *work_table(measured)])  # fmt: skip
     print(page)
+    if arguments.no_page:
+        return
     before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     PAGE.write_text(f"{before}{BEGIN}\n{page}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
 
