@@ -24,7 +24,7 @@ from builders.pseudonyms import Key
 from builders.quarantine import BROKEN_LINE, DUPLICATE, QUARANTINE, Sifted, refuse_too_many
 from builders.relations import Declared, read_links, read_relation
 from builders.sources import Source
-from graphrec.errors import MappingError
+from graphrec.errors import ConfigError, MappingError
 from graphrec.manifest import read_manifest
 from graphrec.progress import Progress
 from graphrec.reidentification import Risk
@@ -126,6 +126,8 @@ class Given:
 def extend(engine: Engine, folder: Path, origin: Origin, given: Given, progress: Progress) -> Origin:
     """The origin with more files, read into parts in the graph directory ``folder``, people hidden as it says."""
     mapping, secret = origin.mapping, origin.mapping.privacy
+    if secret and engine.row_hash_name != DUCKDB:
+        raise ConfigError("privacy: only DuckDB hides people; build with '--engine duckdb'")
     home = engine.workspace / "raw" if secret else folder
     (home / "log").mkdir(parents=True, exist_ok=True)
     read = list(_read(engine, home, origin, given, progress))

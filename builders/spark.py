@@ -15,6 +15,7 @@ import ibis
 import ibis.expr.operations as ops
 import pyarrow as pa
 import pyarrow.parquet as pq
+from ibis.backends.pyspark.datatypes import PySparkSchema
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -22,7 +23,7 @@ from pyspark.sql import SparkSession
 from builders.engine import Engine, EngineError, connect_duckdb, portable_text
 from builders.scans import Scan
 from builders.sources import Source
-from builders.spark_scan import read_natively
+from builders.spark_scan import address, read_natively
 from builders.spark_sql import SparkBackend, conv
 from graphrec.errors import ConfigError
 
@@ -80,9 +81,9 @@ class SparkEngine(Engine):
     def read_parts(self, name: str, paths: Sequence[Path]) -> Any:
         """Parquet files one after the other, with ``file_row_number``: the place of a row in its file, from 0."""
         with told():
-            frame = self._session.read.option("mergeSchema", "true").parquet(*map(_address, paths))
-            frame = frame.selectExpr("*", "_metadata.row_index AS file_row_number")
-            frame.createOrReplaceTempView(name)
+            frames = [self._session.read.parquet(address(path)) for path in paths]
+            frames = [frame.selectExpr("*", "_metadata.row_index AS file_row_number") for frame in frames]
+            reduce(lambda one, other: one.unionByName(other, True), frames).createOrReplaceTempView(name)
             return self.backend.table(name)
 
     def scan(self, source: Source, name: str) -> Scan:
@@ -141,11 +142,14 @@ class SparkEngine(Engine):
 
     def _write(self, expression: Any, folder: Path) -> None:
         with told():
-            self._session.sql(self.backend.compile(expression)).write.mode("overwrite").parquet(_address(folder))
+            rows = self._session.sql(self.backend.compile(expression))
+            types = PySparkSchema.from_ibis(expression.schema())  # a constant has no other type in Spark's SQL
+            rows = rows.select(*(rows[field.name].cast(field.dataType) for field in types.fields))
+            rows.write.mode("overwrite").parquet(address(folder))
 
     def _read(self, name: str, paths: Sequence[Path]) -> Any:
         with told():
-            self._session.read.parquet(*map(_address, paths)).createOrReplaceTempView(name)
+            self._session.read.parquet(*map(address, paths)).createOrReplaceTempView(name)
             return self.backend.table(name)
 
 
@@ -200,7 +204,3 @@ def join_files(folder: Path, path: Path) -> None:
         for file in map(pq.ParquetFile, files):
             for group in range(file.num_row_groups):
                 writer.write_table(file.read_row_group(group).replace_schema_metadata(None))
-
-
-def _address(path: Path) -> str:
-    return path.absolute().as_uri()

@@ -23,15 +23,29 @@ ISO = (
     r"(?:Z|[+-]\d{2}(?::?\d{2})?| [A-Za-z][A-Za-z_]+(?:/[A-Za-z_]+)*)?)?$"
 )
 """What DuckDB takes for an ISO time, as far as logs write it: Spark would also take a year alone or a time of day."""
+SPARK_ISO = (
+    (r"^(\d+)[/ ](\d+)[/ ](\d+)", "$1-$2-$3"),
+    (r"^(\d+-\d+-\d+) +", "$1 "),
+    (r"([+-]\d\d)(\d\d)$", "$1:$2"),
+    (r"^([^:]*:\d+)(?=$|[Z+ -])", "$1:00"),
+)
+"""What makes such a time one that Spark reads."""
+JAVA_OFFSET = (
+    (r"(\s|:\d{1,2})([+-]\d\d)(\d\d)(?!\d)", "$1$2:$3"),
+    (r"(\s|:\d{1,2})([+-]\d\d)(?![\d:])", "$1$2:00"),
+)
+"""What makes an offset from UTC the one that Java's ``XXX`` reads: ``+0530`` and ``+05`` have a colon."""
+NO_NUMBER = r"([:\[,]\s*)-?(?i:nan|inf(?:inity)?)(?=\s*[,}\]])"
+"""What Python writes into JSON, and JSON does not know."""
 JAVA = {
     "Y": "y", "m": "M", "d": "d", "H": "H", "M": "m", "S": "s", "I": "h", "p": "a", "b": "MMM", "B": "MMMM", "y": "yy",
-    "f": "SSSSSS", "g": "SSS", "z": "[XXX][XX][X]", "j": "D",
+    "f": "SSSSSS", "g": "SSS", "z": "XXX", "j": "D",
 }  # fmt: skip
 """Java's letters for the directives of strptime; numbers in as many digits as there are."""
 WEEKDAY = re.compile(r"^%([aA])(\W*)")
 
 
-class SparkCompiler(PySparkCompiler):
+class SparkCompiler(PySparkCompiler):  # type: ignore[misc] # Ibis has no types
     """Compiles Ibis to the SQL of Spark, with the meaning that DuckDB gives to casts, nulls and its own functions."""
 
     __slots__ = ()
@@ -41,13 +55,11 @@ class SparkCompiler(PySparkCompiler):
         if not op.arg.dtype.is_string():
             return super().visit_TryCast(op, arg=arg, to=to)
         if to.is_timestamp():
-            date = self.f.regexp_replace(arg, sge.convert(r"^(\d+)[/ ](\d+)[/ ](\d+)"), sge.convert("$1-$2-$3"))
-            zoned = self.f.regexp_replace(date, sge.convert(r"([+-]\d\d)(\d\d)$"), sge.convert("$1:$2"))
-            padded = self.f.regexp_replace(zoned, sge.convert(r"^(\d+-\d+-\d+) +"), sge.convert("$1 "))
-            years = self.f.concat(self.f.repeat("0", 4 - self.f.instr(padded, "-") + 1), padded)
+            written = self._replaced(arg, *SPARK_ISO)
+            years = self.f.concat(self.f.repeat("0", 5 - self.f.instr(written, "-")), written)
             read = sge.TryCast(this=years, to=self.type_mapper.from_ibis(to), safe=True)
             return self.if_(self._matches(arg, ISO), read, sge.null())
-        plain = self.f.regexp_replace(arg, sge.convert(r"_|^\s*[+](?=-)"), sge.convert(""))
+        plain = self._replaced(arg, (r"_|^\s*[+](?=-)", ""))
         read = sge.TryCast(this=plain, to=self.type_mapper.from_ibis(to), safe=True)
         return self.if_(self._matches(arg, NUMBER), read, sge.null())
 
@@ -76,8 +88,14 @@ class SparkCompiler(PySparkCompiler):
     def _matches(self, text: Any, pattern: str) -> Any:
         return sge.RegexpLike(this=text, expression=sge.convert(pattern))
 
+    def _replaced(self, text: Any, *pairs: tuple[str, str]) -> Any:
+        for pattern, replacement in pairs:
+            text = self.f.regexp_replace(text, sge.convert(pattern), sge.convert(replacement))
+        return text
+
     def _is_json(self, text: Any) -> Any:
         """Whether a text is one value: Spark's parser reads the first and leaves what follows."""
+        text = self._replaced(text, (NO_NUMBER, "$1null"))
         listed, named = self.f.concat("[", text, "]"), self.f.concat('{"": ', text, "}")
         parsed = [self.f.anon.try_parse_json(wrapped).is_(sg.not_(sge.null())) for wrapped in (listed, named)]
         return self.if_(text.is_(sge.null()), sge.null(), sge.paren(sg.and_(*parsed)))
@@ -87,11 +105,13 @@ class SparkCompiler(PySparkCompiler):
         weekday = WEEKDAY.match(written)
         if weekday:  # Spark writes names of days, but does not read them
             written = written[weekday.end() :]
-            text = self.f.regexp_replace(text, sge.convert(r"^[A-Za-z]+\W*"), sge.convert(""))
+            text = self._replaced(text, (r"^[A-Za-z]+\W*", ""))
+        if "%z" in written:
+            text = self._replaced(text, *JAVA_OFFSET)
         return self.f.anon.try_to_timestamp(text, sge.convert(java_pattern(written)))
 
 
-class SparkBackend(Backend):
+class SparkBackend(Backend):  # type: ignore[misc]
     """Ibis on Spark, its SQL written by `SparkCompiler`."""
 
     compiler = SparkCompiler()
