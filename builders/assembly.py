@@ -53,6 +53,8 @@ class Tables:
 
     events: pa.Table
     """Columns of events.parquet."""
+    key: np.ndarray
+    """Of each event, [n] int64; it tells the row of the log, see `builders.events.places`."""
     nodes: dict[str, pa.Table]
     """Columns of nodes/<type>.parquet, by type."""
     relations: dict[str, pa.Table]
@@ -127,6 +129,7 @@ def tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
     progress.finish()
     return Tables(
         events=columns,
+        key=encoded.columns["key"].to_numpy(),
         nodes={**nodes, **declared.nodes},
         relations={**relations, **declared.relations},
         ends={**ENDS, **declared.ends},

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from builders.catalogue import LISTED_TWICE, TableMapping, read_catalogue, table_mapping
 from builders.engine import DUCKDB, Engine
 from builders.events import read_log
+from builders.findings import unused_columns
 from builders.log import Log, check_log
 from builders.mapping import Mapping as Roles
 from builders.node_columns import of_part
@@ -52,7 +53,7 @@ class Origin:
     row_hash: str = DUCKDB
     """How whole rows are hashed, see `builders.engine.Engine`: rows of all parts are compared by that."""
     sources: Sequence[Mapping[str, Any]] = ()
-    """What the manifest says of the files: ``name``, ``bytes``, ``sha256``, ``rows``, ``role``."""
+    """What the manifest says of the files: ``name``, ``bytes``, ``sha256``, ``rows``, ``role``, ``unused`` columns."""
     parts: Mapping[str, Sequence[Part]] = field(default_factory=dict)
     """Log parts by role: ``events``, a type of nodes that a table lists, ``relation-NAME``, ``links-NAME``."""
     written: Mapping[str, TableMapping] = field(default_factory=dict)
@@ -224,10 +225,12 @@ def _hidden(engine: Engine, folder: Path, mapping: Roles, one: Read) -> Read:
 def _entry(one: Read, mapping: Roles) -> dict[str, Any]:
     """What the manifest says of a file."""
     digest = Key.from_environment().hide(one.source.sha256) if mapping.privacy.pseudonyms else one.source.sha256
+    written = mapping if one.role == "events" else one.table or one.relation
     return {
         "name": one.source.name,
         "bytes": one.source.bytes,
         "sha256": digest,
         "rows": one.sifted.total,
         "role": one.role,
+        "unused": unused_columns(one.source.columns, written) if written else [],
     }
