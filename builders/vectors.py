@@ -19,6 +19,7 @@ from builders.pseudonyms import Key
 from builders.vector_files import GivenVectors, VectorsOption, read_given_vectors
 from graphrec.errors import ConfigError, InputError
 from graphrec.progress import Progress
+from graphrec.words import duration
 
 if TYPE_CHECKING:
     from builders.encoder import TextEncoder
@@ -88,6 +89,8 @@ class Asked:
 
 
 NOTHING = Asked()
+LONG_SECONDS = 5
+"""Work that takes longer is announced."""
 
 
 def write_vectors(
@@ -166,9 +169,12 @@ def _text_vectors(
     if known is not None and not any(missing):
         vectors = np.zeros((len(texts), known[1].shape[1]), np.float16)
     else:
-        from builders.text import encode_texts
+        from builders.text import encode_texts, seconds_for
 
         encoder = encoder or _encoder(model, asked.old.about if asked.old else None)
+        seconds = seconds_for(missing, encoder) / asked.processes
+        if seconds >= LONG_SECONDS:
+            progress.tell(f"encoding the texts of {kind} nodes will take about {duration(seconds)}")
         vectors = encode_texts(missing, encoder, progress=progress, processes=asked.processes)
     if known is not None:
         vectors[known[0]] = known[1]

@@ -66,6 +66,11 @@ class RichProgress:
             self._bars.stop()
             self._bars = None
 
+    def tell(self, text: str) -> None:
+        """Print a line between two pieces of work."""
+        self.finish()
+        self._target.print(escape(text))
+
 
 def _columns(terminal: bool, total: int | None) -> list[ProgressColumn]:
     title, note = TextColumn("{task.description}"), TextColumn("[dim]{task.fields[note]}")

@@ -18,6 +18,9 @@ class Progress(Protocol):
     def finish(self) -> None:
         """The piece of work is over."""
 
+    def tell(self, text: str) -> None:
+        """Something to know before work goes on, such as how long it will take."""
+
 
 class Silent:
     """Listens and says nothing: the default of every function."""
@@ -29,4 +32,7 @@ class Silent:
         """Say nothing."""
 
     def finish(self) -> None:
+        """Say nothing."""
+
+    def tell(self, text: str) -> None:
         """Say nothing."""
