@@ -23,8 +23,20 @@ DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 """Prompts that models carry for what is searched, best first; a node's text is such a document."""
 LONGEST = 8192
 """Most tokens of a text that are read where a model's files set no limit."""
-BATCH_TOKENS = {"cpu": 2**10, "cuda": 2**16}
-"""Tokens encoded at once, padding included: many short texts or a few long ones. What is at work fits a CPU's cache."""
+CACHE_TOKENS = 2**10
+"""Tokens encoded at once by one thread, padding included: so much stays in a core's cache. See benchmarks/text.md."""
+THREAD_TOKENS = 2**11
+"""Tokens for each of several threads: every step ends with a wait for the slowest, so there should be few."""
+MOST_TOKENS = 2**16
+"""Tokens encoded at once by a GPU, and at most by many threads."""
+
+
+def batch_tokens(device: str) -> int:
+    """Tokens to encode at once, padding included: many short texts or a few long ones, so that memory stays level."""
+    if device != "cpu":
+        return MOST_TOKENS
+    threads = torch.get_num_threads()
+    return CACHE_TOKENS if threads == 1 else min(THREAD_TOKENS * threads, MOST_TOKENS)
 
 
 @dataclass(frozen=True)
@@ -95,7 +107,7 @@ class TextEncoder:
     def _batches(self, tokens: dict[str, list[list[int]]]) -> Iterator[np.ndarray]:
         lengths = np.array([len(codes) for codes in tokens["input_ids"]], dtype=np.int64)
         longest_first = np.argsort(-lengths, kind="stable")
-        budget = BATCH_TOKENS.get(self.device.type, BATCH_TOKENS["cpu"])
+        budget = batch_tokens(self.device.type)
         while len(longest_first):
             size = max(1, budget // max(int(lengths[longest_first[0]]), 1))
             yield longest_first[:size]

@@ -20,7 +20,7 @@ import torch
 from safetensors.numpy import load_file
 
 from builders import model_folder, text
-from builders.encoder import BATCH_TOKENS
+from builders.encoder import batch_tokens
 from builders.text import TextEncoder, VectorCache, encode_texts, load_encoder, seconds_for
 from graphrec.errors import ConfigError, MissingPackage
 from graphrec.progress import Progress, Silent
@@ -329,7 +329,7 @@ def test_padding_is_within_the_budget_and_the_longest_come_first(minilm: TextEnc
     batches = minilm.batches(texts)
     assert sorted(np.concatenate(batches)) == list(range(300))
     lengths = [[len(texts[row].split()) + 2 for row in rows] for rows in batches]  # with [CLS] and [SEP]
-    assert all(max(batch) * len(batch) <= BATCH_TOKENS["cpu"] for batch in lengths)
+    assert all(max(batch) * len(batch) <= batch_tokens("cpu") for batch in lengths)
     assert [max(batch) for batch in lengths] == sorted((max(batch) for batch in lengths), reverse=True)
     assert minilm.batches([]) == []
     assert minilm.encode([]).shape == (0, 384)
