@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from builders.directory import content_hash
 from builders.editions import check_counts, recognise
+from builders.findings import findings
 from builders.quarantine import counts_by_reason
 from graphrec.manifest import FORMAT
 from graphrec.reidentification import risk_of_events
@@ -55,6 +56,7 @@ def describe(origin: Origin, tables: Tables, text: dict[str, Any] | None, vector
         "privacy": _privacy(origin, tables),
         "quarantined": counts_by_reason(tables.quarantine),
         "filtered": tables.filtered,
+        "findings": [finding.to_json() for finding in findings(origin, tables)],
         "hash": content_hash({"events": tables.events, **tables.nodes}),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
     }

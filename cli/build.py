@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -111,7 +111,24 @@ def show_graph(out: Path, manifest: Mapping[str, Any]) -> None:
         console.print(f"\n{note}")
     if manifest["filtered"]:
         console.print("", table("left out by filters", ("reason", "rows"), list(manifest["filtered"].items())))
+    show_findings(manifest["findings"])
     next_step(f"graphrec train {out} --out {out.parent / 'run'}")
+
+
+def show_findings(findings: Sequence[Mapping[str, Any]]) -> None:
+    """Print what is odd about a log, one line of each and one of what to do."""
+    if findings:
+        console.print("\n[bold]worth a look[/]")
+    for finding in findings:
+        examples = "; ".join(map(_example, finding["examples"]))
+        such = f", such as {examples}" if examples else ""
+        console.print(f"{finding['reason']}: {number(finding['count'])}{such}", highlight=False, markup=False)
+        console.print(f"  {finding['remedy']}", style="dim", highlight=False, markup=False)
+
+
+def _example(example: Mapping[str, Any]) -> str:
+    where = f" (row {example['row']} of {example['file']})" if example["row"] else ""
+    return f"{example['value']!r}{where}"
 
 
 def _mapping(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
