@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 LEAST_EVENTS = 10
 """Of fewer events, half are nothing to wonder about."""
-MOJIBAKE = (
-    "\ufffd|[\u0080-\u009f]|[\u00c2\u00c3][\u00a0-\u00bf\u0152-\u017e\u02c6-\u2122]|\u00e2\u20ac|([\u00d0\u00d1].){3}"
-)
+_TAIL = "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u2122]"
+"""What the second byte of a character of UTF-8 looks like in Latin-1 and Windows-1252."""
+MOJIBAKE = f"\ufffd|[\u0080-\u009f]|[\u00c2\u00c3]{_TAIL}|\u00e2\u20ac|([\u00c2-\u00df]{_TAIL}){{2}}"
 """How UTF-8 looks that was read as another encoding (``CafÃ©``), and what stands for a character that was lost."""
 _pc: Any = pc  # its functions are made at run time, so that no checker knows them
 

@@ -16,13 +16,17 @@ import pyarrow.compute as pc
 from builders.assembly import Tables, tables
 from builders.contents import kind_of
 from builders.engine import Engine, connect, engine_errors
+from builders.finding import Finding
+from builders.findings import findings
 from builders.graph import MAX_BAD, chosen_tables
 from builders.log import Log, open_log, time_format
 from builders.mapping import Mapping
 from builders.origin import Given, Origin, extend
 from builders.quarantine import counts_by_reason, first_example, refuse_too_many
+from builders.remedies import remedy
 from builders.rows import rejected_lines
 from builders.sources import Source
+from builders.time_zone import told_zone
 from builders.vectors import NO_MODEL
 from graphrec.errors import InputError
 from graphrec.progress import Progress, Silent
@@ -84,6 +88,8 @@ class Trouble:
     """The column to blame; None for the row as a whole."""
     value: str | None
     """What stands there."""
+    remedy: str
+    """What to do about it, in one sentence."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,8 @@ class Inspection:
     """Required roles without a column; while there are any, nothing below is known."""
     time_format: str | None = None
     """How the first file's times are written."""
+    time_zone: str | None = None
+    """Whether they tell their zone, in words."""
     events: int | None = None
     """Rows that can be used."""
     users: int | None = None
@@ -120,6 +128,8 @@ class Inspection:
     """First and last time of the events, UTC seconds."""
     trouble: tuple[Trouble, ...] = ()
     """Why rows cannot be used, the commonest reason first."""
+    findings: tuple[Finding, ...] = ()
+    """What is odd though the rows can be used."""
     refusal: str | None = None
     """The error that a build would end with; None: it would go through."""
 
@@ -180,13 +190,22 @@ def _look(engine: Engine, log: Log, origin: Origin, max_bad: float, progress: Pr
     try:
         if len(bad) < sum(rows):
             with engine_errors(log.name):
-                facts = _counts(tables(engine, origin, progress))
+                found = tables(engine, origin, progress)
+            facts = {**_counts(found), "findings": findings(origin, found)}
         refuse_too_many(bad, sum(rows), max_bad, log.name)
     except InputError as error:
         progress.finish()
         facts["refusal"] = str(error)
-    form = time_format(engine, log.files[0], log.mapping)
-    return Inspection(**_written(engine, log, rows), mapping=origin.mapping, time_format=form, **facts)
+    return Inspection(**_written(engine, log, rows), **_times(engine, log), mapping=log.mapping, **facts)
+
+
+def _times(engine: Engine, log: Log) -> dict[str, Any]:
+    """How the first file's times are written."""
+    mapping = log.mapping
+    if mapping.time is None:
+        return {}
+    form, sample = time_format(engine, log.files[0], mapping), log.files[0].sample(engine)[mapping.time]
+    return {"time_format": form, "time_zone": told_zone(sample, form)}
 
 
 def _counts(found: Tables) -> dict[str, Any]:
@@ -206,7 +225,10 @@ def _counts(found: Tables) -> dict[str, Any]:
 
 def _trouble(quarantine: pa.Table) -> tuple[Trouble, ...]:
     counts = counts_by_reason(quarantine)
-    return tuple(Trouble(count=count, **first_example(quarantine, reason)) for reason, count in counts.items())
+    return tuple(
+        Trouble(count=count, **first_example(quarantine, reason), remedy=remedy(reason))
+        for reason, count in counts.items()
+    )
 
 
 def _written(engine: Engine, log: Log, rows: Sequence[int]) -> dict[str, Any]:

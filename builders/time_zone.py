@@ -1,19 +1,23 @@
-"""What the hours of the day and the sun say of a log's time zone: people sleep, and most of them at night."""
+"""The time zone of a log: whether its times tell it, and whether the hours of the day and the sun contradict it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from builders.finding import EXAMPLES, Example, Finding, event_examples
+from builders.timestamps import EPOCHS
 
 if TYPE_CHECKING:
     from builders.assembly import Tables
     from builders.origin import Origin
 
 HOUR, DAY = 3600, 86_400
+WRITTEN_ZONE = re.compile(r"\d:\d\d(:\d\d([.,]\d+)?)?\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d){0,2}|[A-Za-z_]+/[A-Za-z_/]+)$")
+"""The zone or offset behind a time of day."""
 NIGHT = 4.0
 """The middle of the night, in hours of local time: in most logs least happens from two to six."""
 WINDOW = 5
@@ -63,6 +67,16 @@ def hours_off(events: np.ndarray) -> int | None:
     return round(apart) if abs(apart) > FAR else None
 
 
+def told_zone(sample: Sequence[str], time_format: str) -> str:
+    """Whether times tell their zone, in words, from some of them and their format."""
+    if time_format in EPOCHS:
+        return "UTC, since they count from 1970"
+    told = sum(WRITTEN_ZONE.search(value.strip()) is not None for value in sample)
+    if "%z" in time_format or told == len(sample) > 0:
+        return "written in each time"
+    return "taken as UTC, for none is written" if not told else "written in some times; the others are taken as UTC"
+
+
 def wrong_zone(origin: Origin, found: Tables) -> Iterator[Finding]:
     """Whether the log sleeps by day."""
     mapping, time = origin.mapping, found.events["time"].to_numpy()
@@ -101,7 +115,7 @@ def far_from_sun(origin: Origin, found: Tables) -> Iterator[Finding]:
     if np.median(_apart(offset, 4 * lat)[far]) < FAR_MINUTES / 2:
         remedy = "exchange the columns of 'lat' and 'lon' in the mapping: then the two fit"
     elif np.median(_apart(offset, -4 * lon)[far]) < FAR_MINUTES / 2:
-        remedy = "write longitudes west of Greenwich with a minus: then the two fit"
+        remedy = "see which has the wrong sign, longitudes or offsets: west of Greenwich both are below zero"
     rows = np.flatnonzero(far)[:EXAMPLES]
     values = [f"{lat[row]:.5g}, {lon[row]:.5g} at UTC{offset[row] / 60:+.4g} h" for row in rows]
     yield Finding(
