@@ -70,7 +70,7 @@ class SparkEngine(Engine):
     def view(self, name: str, expression: Any) -> Any:
         """An expression under a name, run with each that reads it."""
         with told():
-            return self.backend.create_view(name, expression, overwrite=True)
+            return self.backend.create_view(view_name(name), expression, overwrite=True)
 
     def create_table(self, name: str, rows: pa.Table) -> Any:
         """Rows from Python as a table."""
@@ -83,8 +83,8 @@ class SparkEngine(Engine):
         with told():
             frames = [self._session.read.parquet(address(path)) for path in paths]
             frames = [frame.selectExpr("*", "_metadata.row_index AS file_row_number") for frame in frames]
-            reduce(lambda one, other: one.unionByName(other, True), frames).createOrReplaceTempView(name)
-            return self.backend.table(name)
+            reduce(lambda one, other: one.unionByName(other, True), frames).createOrReplaceTempView(view_name(name))
+            return self.backend.table(view_name(name))
 
     def scan(self, source: Source, name: str) -> Scan:
         """The rows of a file as a table called ``name``, read when an expression over them runs."""
@@ -92,8 +92,8 @@ class SparkEngine(Engine):
             found = read_natively(self._session, source, self.workspace)
             if found is not None:
                 self.rejected[str(source.path)] = found.rejects
-                found.rows.createOrReplaceTempView(name)
-                return self.backend.table(name), frozenset()
+                found.rows.createOrReplaceTempView(view_name(name))
+                return self.backend.table(view_name(name)), frozenset()
         table, nested = self.local.scan(source, name)
         kept = self.workspace / f"{name}.text.parquet"
         self.local.materialise(f"{name}_text", table, kept)
@@ -149,8 +149,8 @@ class SparkEngine(Engine):
 
     def _read(self, name: str, paths: Sequence[Path]) -> Any:
         with told():
-            self._session.read.parquet(*map(address, paths)).createOrReplaceTempView(name)
-            return self.backend.table(name)
+            self._session.read.parquet(*map(address, paths)).createOrReplaceTempView(view_name(name))
+            return self.backend.table(view_name(name))
 
 
 def connect_spark(workspace: Path, master: str) -> SparkEngine:
@@ -190,6 +190,11 @@ def told() -> Iterator[None]:
 def first_line(error: Exception) -> str:
     """What an error of Spark says, without the trace of Java."""
     return re.sub(r"\s+", " ", str(error).strip().splitlines()[0])[:300] if str(error).strip() else type(error).__name__
+
+
+def view_name(name: str) -> str:
+    """The name of a table as Spark takes it: letters, digits and underscores, no two names alike that differ."""
+    return re.sub(r"\W", lambda found: f"_x{ord(found.group()):x}_", name)
 
 
 def files_of(folder: Path) -> list[Path]:

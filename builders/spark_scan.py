@@ -62,14 +62,14 @@ def _read_csv(lines: DataFrame, source: Source) -> Native | None:
     if count == 1:
         return None  # a blank line may be a row then
     fields, is_open = _fields(source)
-    cut = lines.filter((F.col("number") > 0) | F.lit(not source.header)).filter(F.col("line") != "")
-    cut = cut.select("*", fields.alias("fields"))
+    is_row = ((F.col("number") > 0) | F.lit(not source.header)) & (F.col("line") != "")
+    cut = lines.select("*", fields.alias("fields"), is_row.alias("is_row"))
     broken = F.coalesce(F.size("fields") != count, F.lit(True))
-    rejects = _rejects(lines, cut.filter(broken).select("number", "line", is_open.alias("open")), source)
+    rejects = _rejects(cut.select("*", (F.col("is_row") & broken).alias("broken"), is_open.alias("open")))
     if rejects is None:
         return None
     columns = (F.nullif(F.get("fields", F.lit(place)), F.lit("")).alias(f"c{place}") for place in range(count))
-    return Native(cut.filter(~broken).select(*columns), rejects)
+    return Native(cut.filter(F.col("is_row") & ~broken).select(*columns), rejects)
 
 
 def _fields(source: Source) -> tuple[Column, Column]:
@@ -89,7 +89,7 @@ def _fields(source: Source) -> tuple[Column, Column]:
     unquoted = F.when(whole, F.transform(found, lambda text: _unquoted(text, source.quote)))
     is_open = F.rlike(line, F.lit(f"^(?:{field}{cut})*+ *{quote}{inner}$"))
     has_quote = F.contains(line, F.lit(source.quote))
-    return F.when(has_quote, unquoted).otherwise(plain), break_inside | (has_quote & is_open)
+    return F.when(has_quote, unquoted).otherwise(plain), break_inside | F.when(has_quote, is_open).otherwise(False)
 
 
 def _unquoted(text: Column, quote: str) -> Column:
@@ -98,18 +98,20 @@ def _unquoted(text: Column, quote: str) -> Column:
     return F.when(is_quoted, F.replace(bare, F.lit(quote + quote), F.lit(quote))).otherwise(text)
 
 
-def _rejects(lines: DataFrame, broken: DataFrame, source: Source) -> pa.Table | None:
+def _rejects(lines: DataFrame) -> pa.Table | None:
     """Lines that are no rows, by their numbers in the file; None where one of them goes on in the next line."""
     piece = F.floor(F.col("number") / ROWS_A_PARTITION).alias("piece")
-    pieces = lines.groupBy(piece).agg(F.count("*").alias("lines"), F.min("begin").alias("begin"))
-    pieces = sorted(tuple(row) for row in pieces.collect())
-    if broken.filter("open").limit(1).collect() or [row[2] for row in pieces] != sorted(row[2] for row in pieces):
+    goes_on = F.max(F.col("broken") & F.col("open"))
+    pieces = sorted(tuple(row) for row in lines.groupBy(piece).agg(F.count("*"), F.min("begin"), goes_on).collect())
+    begins = [begin for _, _, begin, _ in pieces]
+    if begins != sorted(begins) or any(goes_on for *_, goes_on in pieces):
         return None
     before, lines_before = {}, 0
-    for number, count, _ in pieces:
+    for number, count, *_ in pieces:
         before[number] = lines_before
         lines_before += count
-    found = [(row[0], row[1]) for row in broken.select("number", F.substring("line", 1, LONGEST_TOLD)).collect()]
+    broken = lines.filter("broken").select("number", F.substring("line", 1, LONGEST_TOLD))
+    found = [(row[0], row[1]) for row in broken.collect()]
     rows = sorted((before[number // ROWS_A_PARTITION] + number % ROWS_A_PARTITION + 1, text) for number, text in found)
     columns = {"line": [row for row, _ in rows], "csv_line": [text for _, text in rows]}
     types = {"line": pa.int64(), "csv_line": pa.string()}

@@ -42,7 +42,7 @@ JAVA = {
     "f": "SSSSSS", "g": "SSS", "z": "XXX", "j": "D",
 }  # fmt: skip
 """Java's letters for the directives of strptime; numbers in as many digits as there are."""
-WEEKDAY = re.compile(r"^%([aA])(\W*)")
+WEEKDAY = re.compile(r"^%[aA][^%\w]*")
 
 
 class SparkCompiler(PySparkCompiler):  # type: ignore[misc] # Ibis has no types
