@@ -39,7 +39,7 @@ PARQUET = b"PAR1"
 class Layout(BaseModel):
     """How the rows of a text file are written; what is None is detected."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     delimiter: str | None = None
     """What separates the fields, one to four characters."""
