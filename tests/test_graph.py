@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from graphrec.directory import FORMAT
+from graphrec.manifest import FORMAT
 from graphrec.errors import GraphError
 from graphrec.events import Events
 from graphrec.graph import TemporalGraph
