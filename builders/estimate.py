@@ -6,7 +6,6 @@ The constants are fitted to builds without text of simulated logs, on the machin
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,13 +25,15 @@ PACKED_SAMPLE_BYTES = 1 << 23
 PACE_QUERY = (
     "SELECT max(n) FROM (SELECT 'u' || (hash(i) % 20000) AS k, count(*) AS n FROM range(500000) AS t (i) GROUP BY k)"
 )
-PACE_SECONDS = 0.035
-"""What the query takes where the constants below were measured."""
-START_SECONDS, SECONDS_A_VALUE = 2.0, 0.6e-6
+PACE_SECONDS, PACE_BOX = 0.035, 0.2
+"""What the query takes where the constants below were measured; for so many seconds it is asked again and again."""
+START_SECONDS, SECONDS_A_VALUE = 2.5, 0.7e-6
 """Seconds of one processor for starting and looking at the files, and for each value of a column that has a role."""
 SECONDS_A_BYTE = {"csv": 3e-9, "jsonl": 2e-8, "parquet": 3e-9}
 """Seconds of one processor for each unpacked byte, by format."""
-ALONE = 0.4
+UNPACKING_SECONDS_A_BYTE = 2e-8
+"""What each of them takes besides in a packed file."""
+ALONE = 0.45
 """The share of the work that one processor does while the others wait."""
 START_BYTES, BYTES_A_ROW, BYTES_A_VALUE = 450e6, 60, 7
 """Memory of the process and of the engine's buffers, what each row adds, and each value with a role."""
@@ -48,6 +49,13 @@ class Amount:
     """Bytes, unpacked."""
     format: str
     """``csv``, ``jsonl`` or ``parquet``."""
+    packed: bool = False
+    """Whether the engine has to unpack it."""
+
+    @property
+    def reading_seconds(self) -> float:
+        """Seconds of one processor that its bytes take."""
+        return self.bytes * (SECONDS_A_BYTE[self.format] + self.packed * UNPACKING_SECONDS_A_BYTE)
 
 
 @dataclass(frozen=True)
@@ -88,8 +96,7 @@ def estimate(amounts: Sequence[Amount], columns: int, pace: float, threads: int)
         On how many the engine runs.
     """
     rows = sum(amount.rows for amount in amounts)
-    reading = sum(amount.bytes * SECONDS_A_BYTE[amount.format] for amount in amounts)
-    alone = START_SECONDS + SECONDS_A_VALUE * rows * columns + reading
+    alone = START_SECONDS + SECONDS_A_VALUE * rows * columns + sum(amount.reading_seconds for amount in amounts)
     seconds = pace * alone * (ALONE + (1 - ALONE) / threads)
     return Estimate(seconds, int(START_BYTES + (BYTES_A_ROW + BYTES_A_VALUE * columns) * rows))
 
@@ -102,10 +109,10 @@ def amount(source: Source) -> Amount:
         return Amount(footer.num_rows, unpacked, source.format)
     with open_bytes(source.readable, source.packed) as file:
         sample = file.read(SAMPLE_BYTES)
-    unpacked = source.readable.stat().st_size
-    if source.packed != "none":
-        unpacked = round(unpacked * _unpacked_share(source.readable, source.packed))
-    return Amount(round(unpacked * sample.count(b"\n") / max(len(sample), 1)), unpacked, source.format)
+    packed = source.packed != "none"
+    share = _unpacked_share(source.readable, source.packed) if packed else 1.0
+    unpacked = round(source.readable.stat().st_size * share)
+    return Amount(round(unpacked * sample.count(b"\n") / max(len(sample), 1)), unpacked, source.format, packed)
 
 
 def _unpacked_share(path: Path, packed: str) -> float:
@@ -116,14 +123,13 @@ def _unpacked_share(path: Path, packed: str) -> float:
 
 
 def pace(engine: Engine) -> float:
-    """How many times as long this machine takes now as that of benchmarks/build.md did."""
-    return statistics.median(_seconds(engine) for _ in range(3)) / PACE_SECONDS
-
-
-def _seconds(engine: Engine) -> float:
-    began = time.perf_counter()
-    engine.run(PACE_QUERY)
-    return time.perf_counter() - began
+    """How many times as long this machine takes now as that of benchmarks/build.md did, busy as it may be."""
+    engine.run(PACE_QUERY)  # the first is slow
+    count, began, elapsed = 0, time.perf_counter(), 0.0
+    while elapsed < PACE_BOX:
+        engine.run(PACE_QUERY)
+        count, elapsed = count + 1, time.perf_counter() - began
+    return elapsed / count / PACE_SECONDS
 
 
 def threads(engine: Engine) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ AMOUNTS = st.builds(
     rows=st.integers(0, 10**9),
     bytes=st.integers(0, 10**12),
     format=st.sampled_from(["csv", "jsonl", "parquet"]),
+    packed=st.booleans(),
 )
 
 
@@ -69,7 +71,9 @@ def test_packed_bytes_are_judged_as_they_unpack(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl.gz"
     log.write_bytes(gzip.compress("".join(rows).encode()))
     found = amount(detect(log, Layout(), tmp_path))
-    assert found.format == "jsonl"
+    assert (found.format, found.packed) == ("jsonl", True)
+    unpacked = replace(found, packed=False)
+    assert estimate([unpacked], 3, 1.0, 2).seconds < estimate([found], 3, 1.0, 2).seconds
     assert found.bytes == pytest.approx(sum(map(len, rows)), rel=0.2)
     assert found.rows == pytest.approx(len(rows), rel=0.2)
 
