@@ -73,7 +73,13 @@ def append_to_graph(
         taken = [source["name"] for source in manifest["sources"]]
         log = open_log(running, new, None, origin.mapping, progress, taken) if new else None
         origin = extend(running, folder, origin, Given(log, given, max_bad), progress)
-        return assemble(running, folder, origin, progress, Asked(vectors, old=_vectors(root, manifest), key=origin.mapping.privacy.key()))
+        return assemble(
+            running,
+            folder,
+            origin,
+            progress,
+            Asked(vectors, old=_vectors(root, manifest), key=origin.mapping.privacy.key()),
+        )
 
 
 def _unknown(files: Sequence[str | Path], root: Path, manifest: Mapping[str, Any]) -> list[str | Path]:

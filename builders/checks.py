@@ -70,8 +70,8 @@ def read_events(engine: Engine, name: str, rows: Rows, mapping: Mapping, time_fo
     Returns
     -------
     View ``name`` with ``content`` (a hash of the whole row), ``label``, ``text``, each mapped role as ``text_<role>``
-    as it was written, and ``<role>`` as its type, null where it is missing or not of that type. What is written for
-    no value is null in ``text_<role>`` only where that is text: of numbers and times it is looked at where they are null.
+    as it was written, and ``<role>`` as its type, null where it is missing or not of that type. Of numbers and times,
+    ``text_<role>`` may also hold what is written for no value.
     """
     roles = mapping.roles()
     written = rows.table.select(

@@ -95,7 +95,9 @@ def build_graph(
         )
         origin = extend(running, folder, origin, Given(log, tables, max_bad), progress)
         order = {kind: _order(origin, kind) for kind in {option.kind for option in vectors} & tables.keys()}
-        return assemble(running, folder, origin, progress, Asked(vectors, order, processes=processes, key=log.mapping.privacy.key()))
+        return assemble(
+            running, folder, origin, progress, Asked(vectors, order, processes=processes, key=log.mapping.privacy.key())
+        )
 
 
 def chosen_tables(log: Log, given: Dictionary[str, str | Path | None]) -> dict[str, tuple[Path, TableMapping | None]]:

@@ -137,8 +137,8 @@ def refuse_too_many(rows: pa.Table, total: int, most: float, where: str) -> None
     allow = "" if 2 * len(bad) > total else f", or allow them with '--max-bad {100 * len(bad) / total + 0.05:.1f}%'"
     raise InputError(
         f"{where}: {len(bad):,} of {total:,} rows cannot be used{limit}; mostly: {reason} ({count:,}), "
-        f"such as {column}{example['value']!r} in row {example['row']} of {example['file']}; correct the mapping or the "
-        f"log ('graphrec inspect' shows what is in it){allow}"
+        f"such as {column}{example['value']!r} in row {example['row']} of {example['file']}; correct the mapping or "
+        f"the log ('graphrec inspect' shows what is in it){allow}"
     )
 
 

@@ -246,7 +246,7 @@ def test_cells_are_as_fine_as_they_stay_full(tmp_path: Path) -> None:
         for resolution in RESOLUTIONS
     }
     for wanted in (1, 100, 200, 1000, 10_000):
-        full = [resolution for resolution, count in cells.items() if 10_000 >= wanted * count]
+        full = [resolution for resolution, count in cells.items() if wanted * count <= 10_000]
         assert choose_resolution(points, wanted) == max(full, default=min(RESOLUTIONS))
     with_parents = build(tmp_path, mapping={"h3_events_per_cell": 3}).manifest
     assert with_parents["mapping"]["h3_resolution"] == with_parents["locations"]["resolution"] == min(RESOLUTIONS)

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
-from graphrec.manifest import FORMAT
 from graphrec.errors import GraphError
 from graphrec.events import Events
 from graphrec.graph import TemporalGraph
+from graphrec.manifest import FORMAT
 from graphrec.relation import ALWAYS, NEVER, Relation
 from tests.worlds import events, graph, random_world
 
