@@ -17,7 +17,7 @@ from builders.assembly import Tables, tables
 from builders.contents import kind_of
 from builders.engine import Engine, connect, engine_errors
 from builders.finding import Finding
-from builders.findings import findings
+from builders.findings import findings, unused_columns
 from builders.graph import MAX_BAD, chosen_tables
 from builders.log import Log, open_log, time_format
 from builders.mapping import Mapping
@@ -70,6 +70,8 @@ class Column:
     """Some of its values."""
     role: str | None
     """The role that it plays, None for none."""
+    used: bool
+    """Whether it plays a role or is part of a text."""
 
 
 @dataclass(frozen=True)
@@ -187,16 +189,25 @@ def _look(engine: Engine, log: Log, origin: Origin, max_bad: float, progress: Pr
     names = pa.array([source["name"] for source in sources], pa.string())
     bad = origin.quarantine.filter(pc.is_in(origin.quarantine["file"], names))
     facts: dict[str, Any] = {"events": sum(rows) - len(bad), "trouble": _trouble(origin.quarantine)}
-    try:
-        if len(bad) < sum(rows):
+    facts["refusal"] = _too_many(bad, sum(rows), max_bad, log.name)
+    if len(bad) < sum(rows):
+        try:
             with engine_errors(log.name):
                 found = tables(engine, origin, progress)
-            facts = {**_counts(found), "findings": findings(origin, found)}
-        refuse_too_many(bad, sum(rows), max_bad, log.name)
-    except InputError as error:
-        progress.finish()
-        facts["refusal"] = str(error)
+            facts |= {**_counts(found), "findings": findings(origin, found)}
+        except InputError as error:
+            progress.finish()
+            facts["refusal"] = facts["refusal"] or str(error)
     return Inspection(**_written(engine, log, rows), **_times(engine, log), mapping=log.mapping, **facts)
+
+
+def _too_many(bad: pa.Table, total: int, most: float, where: str) -> str | None:
+    """The error of a build for too many bad rows, None if there are few."""
+    try:
+        refuse_too_many(bad, total, most, where)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def _times(engine: Engine, log: Log) -> dict[str, Any]:
@@ -253,7 +264,8 @@ def _file(source: Source, rows: int) -> File:
 def _columns(engine: Engine, log: Log) -> tuple[Column, ...]:
     role_of = {column: role for role, column in log.mapping.roles().items()}
     sample = log.files[0].sample(engine)
+    unused = unused_columns([*sample], log.mapping)
     return tuple(
-        Column(name, kind_of(values), tuple(dict.fromkeys(values))[:EXAMPLES], role_of.get(name))
+        Column(name, kind_of(values), tuple(dict.fromkeys(values))[:EXAMPLES], role_of.get(name), name not in unused)
         for name, values in sample.items()
     )

@@ -2,69 +2,143 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.console import RichProgress, console, facts, moment, next_step, print_json, size, table
+from cli.build import MaxBad, share
+from cli.console import RichProgress, console, facts, moment, next_step, number, print_json, size, table
+
+LONGEST = 60
+"""Characters of a value that are shown."""
 
 if TYPE_CHECKING:
-    from builders.inspection import Inspection
+    from builders.inspection import File, Inspection
 
 
 def inspect(
-    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Log files or globs; with a preset, a folder.")],
+    files: Annotated[
+        list[str],
+        typer.Argument(metavar="FILE...", help="Log files, globs, addresses or a database; with a preset, a folder."),
+    ],
+    items: Annotated[Path | None, typer.Option(help="Table of items: text, labels, coordinates.")] = None,
+    users: Annotated[Path | None, typer.Option(help="Table of users.")] = None,
+    locations: Annotated[Path | None, typer.Option(help="Table of locations.")] = None,
     preset: Annotated[str | None, typer.Option(help="A log known by name, such as nyc-getnext or movielens.")] = None,
     mapping: Annotated[Path | None, typer.Option(help="YAML with the columns' roles; see docs/mapping.md.")] = None,
+    query: Annotated[str | None, typer.Option(help="Table or SELECT statement, where the log is a database.")] = None,
+    max_bad: MaxBad = "1%",
     save_mapping: Annotated[
         Path | None, typer.Option(metavar="M.yaml", help="Write the mapping that was found, to edit and use.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
 ) -> None:
-    """Show what a log looks like: format, columns and their guessed roles, counts, time span, trouble.
+    """Show what a log looks like: format, columns and their guessed roles, counts, time span, trouble, oddities.
 
-    Example: graphrec inspect city/events.csv
+    Nothing is written but the mapping, if you ask for it, for you to edit.
+
+    Example: graphrec inspect city/events.csv --save-mapping city/mapping.yaml
     """
+    from builders.draft import save_draft
     from builders.inspection import inspect_log
-    from builders.mapping import Mapping
+    from builders.mapping import Mapping as Roles
 
+    roles = Roles.load(mapping) if mapping else Roles()
+    roles = roles.model_copy(update={"query": query} if query is not None else {})
     with RichProgress() as progress:
-        found = inspect_log(files, preset, Mapping.load(mapping) if mapping else None, progress)
+        found = inspect_log(
+            files, preset, roles, progress, items=items, users=users, locations=locations, max_bad=share(max_bad)
+        )
     if save_mapping is not None:
-        found.mapping.save(save_mapping)
+        save_draft(found, save_mapping)
     if as_json:
         print_json(found.to_json())
     else:
-        _show(found, files)
+        _show(found, files, save_mapping)
 
 
-def _show(found: Inspection, files: list[str]) -> None:
-    rows = [(f.name, _format(f.format, f.compression), f.encoding or "", f.rows, size(f.bytes)) for f in found.files]
+def _show(found: Inspection, files: list[str], saved: Path | None) -> None:
+    rows = [(file.name, _format(file), file.encoding or "", file.rows, size(file.bytes)) for file in found.files]
     console.print(table("files", ("file", "format", "encoding", "rows", "size"), rows))
-    columns = [(c.name, c.role or "", c.holds, ", ".join(c.examples)) for c in found.columns]
+    columns = [
+        (c.name, c.role or ("in the text" if c.used else ""), c.holds, _printable(", ".join(c.examples)))
+        for c in found.columns
+    ]
     console.print("", table("columns", ("column", "role", "holds", "such as"), columns))
+    mapped = f" --mapping {saved}" if saved is not None else ""
     if found.missing_roles:
         missing = found.missing_roles[0]
-        next_step(f"say which column is the {missing} in a mapping: a YAML file with a line '{missing}: COLUMN'")
+        next_step(
+            f"say which column is the {missing} in {saved}"
+            if saved is not None
+            else f"say which column is the {missing} in a mapping: a YAML file with a line '{missing}: COLUMN'"
+        )
         return
     console.print("", facts("log", _summary(found)))
     if found.trouble:
-        trouble = [(t.reason, t.count, f"{t.value!r} in row {t.row} of {t.file}") for t in found.trouble]
-        console.print("", table("rows that cannot be used", ("reason", "rows", "such as"), trouble))
-    next_step(f"graphrec build {' '.join(files)} --out graph")
+        trouble = [
+            (t.reason, t.count, f"{_short(t.value)} in row {t.row} of {t.file}", t.remedy) for t in found.trouble
+        ]
+        header = ("reason", "rows", "such as", "what to do")
+        console.print("", table("rows that cannot be used", header, trouble))
+    show_findings([finding.to_json() for finding in found.findings])
+    if found.refusal is not None:
+        console.print("", facts("a build would stop", {"error": found.refusal}))
+        return
+    next_step(f"graphrec build {' '.join(files)}{mapped} --out graph")
 
 
-def _format(name: str, compression: str) -> str:
-    return name if compression == "none" else f"{name}, {compression}"
+def show_findings(findings: Iterable[Mapping[str, Any]]) -> None:
+    """Print what is odd about a log, as `builders.finding.Finding.to_json` has it; nothing if nothing is."""
+    rows = [
+        (
+            finding["reason"],
+            finding["count"],
+            "; ".join(map(_where, finding["examples"])),
+            finding["remedy"],
+        )
+        for finding in findings
+    ]
+    if rows:
+        console.print("", table("worth a look", ("finding", "count", "such as", "what to do"), rows))
+
+
+def _where(example: Mapping[str, Any]) -> str:
+    row = "" if example["row"] is None else f" in row {number(example['row'])}"
+    file = f" of {example['file']}" if example["file"] is not None else ""
+    return f"{_printable(example['value'])}{row}{file}"
+
+
+def _short(value: str | None) -> str:
+    return "nothing" if value is None else repr(value) if len(value) <= LONGEST else f"{value[:LONGEST]!r}..."
+
+
+def _printable(text: str) -> str:
+    """A text without line ends and whatever else moves the cursor."""
+    return "".join(character if character.isprintable() else " " for character in text)[:LONGEST]
+
+
+def _format(file: File) -> str:
+    delimiter = [f"'{file.delimiter}'".replace("\t", "tab")] if file.delimiter else []
+    header = [] if file.header else ["no header"]
+    packed = [] if file.compression == "none" else [file.compression]
+    return ", ".join([" ".join([file.format, *delimiter]), *header, *packed])
 
 
 def _summary(found: Inspection) -> dict[str, object]:
     first, last = found.time_span or (0, 0)
-    return {
+    parts = ", ".join(f"{number(count)} {name}" for name, count in found.split.items())
+    facts: dict[str, object] = {
         "events": found.events or 0,
-        "users": found.users or 0,
-        "items": found.items or 0,
+        "users": found.users,
+        "items": found.items,
+        "locations": found.locations,
+        "kinds": ", ".join(found.kinds),
+        "split": parts,
         "time": f"{moment(first)} to {moment(last)}" if found.time_span else "no usable row",
-        "time format": found.time_format or "",
+        "time format": found.time_format,
+        "time zone": found.time_zone,
     }
+    return {name: value for name, value in facts.items() if value not in (None, "")}
