@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 from builders.assembly import assemble
 from builders.catalogue import TableMapping
 from builders.directory import refuse_to_overwrite, staged
-from builders.engine import DUCKDB, connect
+from builders.engine import DUCKDB, Engine, connect
+from builders.estimate import estimate_build
 from builders.log import Log, open_log
 from builders.mapping import Mapping
 from builders.origin import Given, Origin, extend
@@ -21,6 +22,8 @@ from builders.vector_files import VectorsOption
 from builders.vectors import Asked
 from graphrec.progress import Progress, Silent
 
+LARGE_BYTES = 50_000_000
+"""A log of so many bytes is announced: how long it will take, and how much memory."""
 MAX_BAD = 0.01
 """The share of a log's rows that may be unusable."""
 
@@ -84,6 +87,8 @@ def build_graph(
         running = connect(Path(scratch), engine)
         (folder / "log").mkdir()
         log = open_log(running, files, preset, mapping, progress)
+        if engine == DUCKDB:
+            _announce(running, log, progress)
         tables = chosen_tables(log, {"item": items, "user": users, "location": locations})
         origin = Origin(
             name=log.name,
@@ -98,6 +103,13 @@ def build_graph(
         return assemble(
             running, folder, origin, progress, Asked(vectors, order, processes=processes, key=log.mapping.privacy.key())
         )
+
+
+def _announce(engine: Engine, log: Log, progress: Progress) -> None:
+    """Say how long a large log will take."""
+    sources = [rows.source for rows in log.files]
+    if sum(source.bytes for source in sources) >= LARGE_BYTES:
+        progress.tell(f"this will take {estimate_build(engine, sources, len(log.mapping.roles()))}")
 
 
 def chosen_tables(log: Log, given: Dictionary[str, str | Path | None]) -> dict[str, tuple[Path, TableMapping | None]]:
