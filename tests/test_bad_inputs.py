@@ -311,7 +311,7 @@ CASES: dict[str, Bad] = {
     "out in a file": Bad("log.csv", options=("--out", "log.csv/graph")),
     "out in a new folder": Bad("there is no such file", given=("nothing.csv",), options=("--out", "new/graph")),
     # the command line
-    "text model that is not there": beside("items", "item,name\ni1,T\n", "no/model", None, "--text-model", "no/model"),
+    "text model that is not there": beside("items", "item,name\ni1,Te\n", "no/model", None, "--text-model", "no/model"),
     "share that is none": Bad("a share such as 1%", options=("--max-bad", "many")),
     "share above all": Bad("a share such as 1%", options=("--max-bad", "200%")),
     "privacy that is none": Bad("unknown option 'hide'", options=("--privacy", "hide")),

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from hypothesis import strategies as st
 from builders import quarantine
 from builders.checks import Check
 from builders.finding import Example, Finding
-from builders.findings import unused_columns
+from builders.findings import MOJIBAKE, unused_columns
 from builders.inspection import inspect_log
 from builders.mapping import Mapping
 from builders.remedies import REMEDIES, remedy
@@ -83,17 +85,18 @@ GOOD = [
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_text_in_another_encoding(text: str, tmp_path: Path) -> None:
-    items = tmp_path / "items.csv"
-    rest = "".join(f"i{i},Inn\n" for i in range(1, 5))
-    items.write_text(f"item,name\ni0,{text}\n{rest}", encoding="utf-8")
-    assert look(tmp_path, items=items) == {}
+def test_utf_8_that_was_read_as_something_else(text: str) -> None:
+    assert not pc.match_substring_regex(pa.array([text]), MOJIBAKE)[0].as_py()
     for wrong in ("latin-1", "cp1252"):
-        items.write_text(f"item,name\ni0,{text.encode().decode(wrong, 'replace')}\n{rest}", encoding="utf-8")
-        found = look(tmp_path, items=items)
-        assert [*found] == ["text in another encoding"]
-        example = found["text in another encoding"].examples[0]
-        assert (example.file, example.row) == ("log.csv", 1)
+        assert pc.match_substring_regex(pa.array([text.encode().decode(wrong, "replace")]), MOJIBAKE)[0].as_py()
+
+
+def test_text_in_another_encoding(tmp_path: Path) -> None:
+    items = tmp_path / "items.csv"
+    items.write_text("item,name\ni0,CafÃ©\ni1,Café\ni2,Caf\ufffd\ni3,Inn\ni4,Zoo\n", encoding="utf-8")
+    [found] = look(tmp_path, items=items).values()
+    assert (found.reason, found.count) == ("text in another encoding", 4)  # labels and texts
+    assert found.examples[:2] == (Example("CafÃ©", "log.csv", 1), Example("Caf\ufffd", "log.csv", 3))
 
 
 def test_ids_that_differ_only_by_case_or_spaces(tmp_path: Path) -> None:
