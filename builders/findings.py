@@ -97,7 +97,7 @@ def _alike_ids(origin: Origin, found: Tables) -> Iterator[Finding]:
         count, groups = _alike(column)
         if count:
             kind = what.split()[0]
-            values = [" and ".join(repr(name) for name in column.take(pa.array(group)).to_pylist()) for group in groups]
+            values = [" | ".join(column.take(pa.array(group)).to_pylist()) for group in groups]
             yield Finding(
                 f"{what} that differ only by case or spaces",
                 count,

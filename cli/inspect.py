@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.build import MaxBad, share
+from cli.build import MaxBad, share, show_findings
 from cli.console import RichProgress, console, facts, moment, next_step, number, print_json, size, table
 
 LONGEST = 60
@@ -88,27 +87,6 @@ def _show(found: Inspection, files: list[str], saved: Path | None) -> None:
         console.print("", facts("a build would stop", {"error": found.refusal}))
         return
     next_step(f"graphrec build {' '.join(files)}{mapped} --out graph")
-
-
-def show_findings(findings: Iterable[Mapping[str, Any]]) -> None:
-    """Print what is odd about a log, as `builders.finding.Finding.to_json` has it; nothing if nothing is."""
-    rows = [
-        (
-            finding["reason"],
-            finding["count"],
-            "; ".join(map(_where, finding["examples"])),
-            finding["remedy"],
-        )
-        for finding in findings
-    ]
-    if rows:
-        console.print("", table("worth a look", ("finding", "count", "such as", "what to do"), rows))
-
-
-def _where(example: Mapping[str, Any]) -> str:
-    row = "" if example["row"] is None else f" in row {number(example['row'])}"
-    file = f" of {example['file']}" if example["file"] is not None else ""
-    return f"{_printable(example['value'])}{row}{file}"
 
 
 def _short(value: str | None) -> str:
