@@ -9,7 +9,7 @@ import yaml
 
 from builders.inspection import Column, Inspection
 from builders.mapping import ROLES, Mapping
-from graphrec.errors import InputError
+from graphrec.errors import GraphrecError, InputError
 
 FORMATS = ("delimiter", "encoding", "header")
 """What is found in each file."""
@@ -40,10 +40,19 @@ def draft(found: Inspection) -> str:
 
 
 def save_draft(found: Inspection, path: Path) -> None:
-    """Write the mapping to a new file; InputError for one that is there, for it may have been edited."""
-    if path.exists():
-        raise InputError(f"{path}: a new file expected for the mapping, but there is one; delete it, or name another")
+    """Write the mapping to a file; InputError for one that holds something else, for it may have been edited."""
+    if path.exists() and not _holds(path, found.mapping):
+        raise InputError(
+            f"{path}: a new file expected for the mapping, but there is one that differs; delete it, or name another"
+        )
     path.write_text(draft(found), encoding="utf-8")
+
+
+def _holds(path: Path, mapping: Mapping) -> bool:
+    try:
+        return Mapping.load(path) == mapping
+    except GraphrecError:
+        return False
 
 
 def _roles(found: Inspection) -> list[str]:

@@ -123,12 +123,15 @@ def _alike(ids: pa.Array) -> tuple[int, list[np.ndarray]]:
 
 
 def _unused(origin: Origin, found: Tables) -> Iterator[Finding]:
-    unused = [(column, source["name"]) for source in origin.sources for column in source.get("unused", ())]
+    unused: dict[tuple[str, str], str] = {}  # the file of each column, once for all files of a role
+    for source in origin.sources:
+        for column in source.get("unused", ()):
+            unused.setdefault((source["role"], column), source["name"])
     if unused:
         yield Finding(
             "columns that are not used",
             len(unused),
-            tuple(Example(column, file) for column, file in unused[:EXAMPLES]),
+            tuple(Example(column, file) for (_, column), file in [*unused.items()][:EXAMPLES]),
             "map those that say something to a role or into a template of text (docs/mapping.md)",
         )
 

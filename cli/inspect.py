@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,11 +56,24 @@ def inspect(
         save_draft(found, save_mapping)
     if as_json:
         print_json(found.to_json())
-    else:
-        _show(found, files, save_mapping)
+        return
+    _show(found)
+    beside = {"items": items, "users": users, "locations": locations, "preset": preset, "query": query}
+    given = {**beside, "mapping": save_mapping or mapping, "max-bad": None if max_bad == "1%" else max_bad}
+    if found.missing_roles:
+        where = save_mapping or "a mapping: a YAML file, see docs/mapping.md"
+        next_step(f"say which column is the {found.missing_roles[0]} in {where}")
+    elif found.refusal is None:
+        next_step(f"graphrec build {_arguments(files, given)} --out graph")
 
 
-def _show(found: Inspection, files: list[str], saved: Path | None) -> None:
+def _arguments(files: list[str], options: Mapping[str, object]) -> str:
+    """What was given, to be given again; addresses may hold passwords."""
+    words = ["ADDRESS" if "://" in file else file for file in files]
+    return shlex.join([*words, *(f"--{name}={value}" for name, value in options.items() if value is not None)])
+
+
+def _show(found: Inspection) -> None:
     rows = [(file.name, _format(file), file.encoding or "", file.rows, size(file.bytes)) for file in found.files]
     console.print(table("files", ("file", "format", "encoding", "rows", "size"), rows))
     columns = [
@@ -66,14 +81,7 @@ def _show(found: Inspection, files: list[str], saved: Path | None) -> None:
         for c in found.columns
     ]
     console.print("", table("columns", ("column", "role", "holds", "such as"), columns))
-    mapped = f" --mapping {saved}" if saved is not None else ""
     if found.missing_roles:
-        missing = found.missing_roles[0]
-        next_step(
-            f"say which column is the {missing} in {saved}"
-            if saved is not None
-            else f"say which column is the {missing} in a mapping: a YAML file with a line '{missing}: COLUMN'"
-        )
         return
     console.print("", facts("log", _summary(found)))
     if found.trouble:
@@ -85,8 +93,6 @@ def _show(found: Inspection, files: list[str], saved: Path | None) -> None:
     show_findings([finding.to_json() for finding in found.findings])
     if found.refusal is not None:
         console.print("", facts("a build would stop", {"error": found.refusal}))
-        return
-    next_step(f"graphrec build {' '.join(files)}{mapped} --out graph")
 
 
 def _short(value: str | None) -> str:

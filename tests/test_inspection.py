@@ -173,5 +173,7 @@ def test_the_command_shows_and_saves(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert Mapping.load(tmp_path / "m.yaml").user == "user_id"
     ended = graphrec("inspect", "log.csv.gz", "--mapping", "m.yaml", "--max-bad", "30%")
     assert "a build would stop" not in ended.out
-    assert "graphrec build log.csv.gz" in ended.err
+    assert "graphrec build log.csv.gz --mapping=m.yaml --max-bad=30% --out graph" in ended.err
+    assert graphrec("inspect", "log.csv.gz", "--save-mapping", "m.yaml").code == 0  # it holds the same
+    (tmp_path / "m.yaml").write_text("user: who")
     assert "delete it, or name another" in graphrec("inspect", "log.csv.gz", "--save-mapping", "m.yaml").refusal
