@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from builders.assembly import Tables
     from builders.origin import Origin
 
+SLASHED = re.compile(r"\s*(\d{1,2})/(\d{1,2})/")
+"""A date whose first two parts are a day and a month, in either order."""
 LEAST_EVENTS = 10
 """Of fewer events, half are nothing to wonder about."""
 _TAIL = "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u2122]"
@@ -45,6 +48,20 @@ def findings(origin: Origin, found: Tables) -> tuple[Finding, ...]:
     """
     looks = (_busiest_user, _no_text, _other_encoding, _alike_ids, wrong_zone, far_from_sun, _unused, _empty_splits)
     return tuple(finding for look in looks for finding in look(origin, found))
+
+
+def either_way_round(sample: Sequence[str], time_format: str) -> Iterator[Finding]:
+    """Whether dates such as 03/04/2024 could be meant the other way round, from some times and their format."""
+    pairs = [found.groups() for text in sample if (found := SLASHED.match(text))]
+    if not pairs or time_format[:5] not in ("%d/%m", "%m/%d") or max(int(part) for pair in pairs for part in pair) > 12:
+        return
+    other = {"%d/%m": "%m/%d", "%m/%d": "%d/%m"}[time_format[:5]] + time_format[5:]
+    yield Finding(
+        "days and months that could be the other way round",
+        len(pairs),
+        tuple(Example(text) for text in sample[:EXAMPLES]),
+        f"if they are, say so with 'time_format: {other}'",
+    )
 
 
 def _busiest_user(origin: Origin, found: Tables) -> Iterator[Finding]:

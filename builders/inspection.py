@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from builders.assembly import Tables, tables
 from builders.contents import kind_of
 from builders.engine import Engine, connect, engine_errors
 from builders.finding import Finding
-from builders.findings import findings, unused_columns
+from builders.findings import either_way_round, findings, unused_columns
 from builders.graph import MAX_BAD, chosen_tables
 from builders.log import Log, open_log, time_format
 from builders.mapping import Mapping
@@ -194,7 +194,7 @@ def _look(engine: Engine, log: Log, origin: Origin, max_bad: float, progress: Pr
         try:
             with engine_errors(log.name):
                 found = tables(engine, origin, progress)
-            facts |= {**_counts(found), "findings": findings(origin, found)}
+            facts |= {**_counts(found), "findings": (*_order_of_dates(engine, log), *findings(origin, found))}
         except InputError as error:
             progress.finish()
             facts["refusal"] = facts["refusal"] or str(error)
@@ -208,6 +208,13 @@ def _too_many(bad: pa.Table, total: int, most: float, where: str) -> str | None:
     except InputError as error:
         return str(error)
     return None
+
+
+def _order_of_dates(engine: Engine, log: Log) -> Iterator[Finding]:
+    mapping = log.mapping
+    if mapping.time is not None and mapping.time_format == "auto":
+        sample = log.files[0].sample(engine)[mapping.time]
+        yield from either_way_round(sample, time_format(engine, log.files[0], mapping))
 
 
 def _times(engine: Engine, log: Log) -> dict[str, Any]:

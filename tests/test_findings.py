@@ -197,6 +197,14 @@ def test_what_a_template_uses_is_used() -> None:
     assert unused_columns(["u", "title", "Comedy", "name", "age"], mapping) == ["age"]
 
 
+def test_days_and_months_that_could_be_the_other_way_round(tmp_path: Path) -> None:
+    text = HEADER + "".join(f"u{i % 7},i{i % 5},{i % 12 + 1:02}/{i % 3 + 1:02}/2024 10:{i:02}\n" for i in range(40))
+    found = look(tmp_path, text)["days and months that could be the other way round"]
+    assert (found.count, found.remedy) == (40, "if they are, say so with 'time_format: %m/%d/%Y %H:%M'")
+    assert look(tmp_path, text, mapping={"time_format": "%m/%d/%Y %H:%M"}) == {}
+    assert look(tmp_path, text + "u1,i1,13/01/2024 10:00\n") == {}
+
+
 def test_splits_that_are_empty(tmp_path: Path) -> None:
     found = look(tmp_path, "user,item,time,split\n" + ROWS.replace("\n", ",train\n"))
     assert [*found] == ["no val events", "no test events"]
