@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from builders.engine import Engine, engine_errors
+from builders.line_ends import split_lines
 from builders.sources import Source
 from graphrec.errors import InputError
 
@@ -70,7 +71,7 @@ def rejected_lines(engine: Engine, source: Source) -> pa.Table:
     _refuse_lost_lines(source, errors)
     lines = {}  # a line with several errors counts once; one that spans several is taken apart
     for line, text in zip(errors["line"].to_pylist(), errors["csv_line"].to_pylist(), strict=True):
-        lines.update(dict(enumerate(text.strip("\r\n").splitlines(), start=line - source.header)))
+        lines.update(dict(enumerate(split_lines(text.strip("\r\n")), start=line - source.header)))
     table = pa.table({"row": pa.array(lines.keys(), pa.int64()), "value": pa.array(lines.values(), pa.string())})
     return table.sort_by("row")
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from builders.compression import MAGIC, REFUSED, chunks, compression_of, open_bytes, refuse_tar, unpack
 from builders.dialect import column_names, detect_delimiter, detect_header, parse
 from builders.encoding import UTF8, detect_encoding, transcode
+from builders.line_ends import LineEnds, split_lines, write_one_kind
 from builders.lists import NAMES, write_pairs
 from builders.literals import are_literals, as_json, write_json_lines
 from graphrec.errors import InputError, MappingError
@@ -166,7 +167,7 @@ def _head(source: Source) -> bytes:
 
 
 def _copy_path(source: Source, workspace: Path) -> Path:
-    return workspace / f"{source.sha256[:16]}-{source.path.stem}"
+    return workspace / f"{source.sha256[:16]}-{source.path.stem[:40]}"
 
 
 def _parquet(source: Source, workspace: Path) -> Source:
@@ -178,15 +179,17 @@ def _parquet(source: Source, workspace: Path) -> Source:
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{source.path}: the Parquet file is damaged ({reason}); write or fetch it again") from error
+    _refuse_twice(source, schema.names)
     return replace(source, format="parquet", readable=readable, columns=tuple(schema.names))
 
 
 def _text(source: Source, layout: Layout, workspace: Path) -> Source:
-    source = _read_through(source, layout.encoding)
+    source, ends = _read_through(source, layout.encoding)
     if source.encoding != UTF8:
-        copy = _copy_path(source, workspace)
+        copy, ends = _copy_path(source, workspace), LineEnds()
         source = replace(source, readable=transcode(source.path, source.compression, str(source.encoding), copy))
-    lines = _sample_lines(source)
+        deque(ends.watch(chunks(copy, "none")), maxlen=0)
+    first, lines = _sample_lines(source)
     if not lines:
         raise InputError(f"{source.path}: the file holds blank lines only; a log with one row an event expected")
     what = next((what for start, what in NO_LOGS.items() if lines[0].lstrip().lower().startswith(start)), None)
@@ -194,21 +197,25 @@ def _text(source: Source, layout: Layout, workspace: Path) -> Source:
         raise InputError(f"{source.path}: CSV, JSON lines or Parquet expected, got {what}")
     if layout.lists:
         return _lists(source, layout, workspace)
-    if layout.delimiter is None and lines[0].lstrip().startswith(("{", "[")):
-        return _json_lines(source, lines, workspace)
-    return _delimited(source, layout, lines)
+    is_json = layout.delimiter is None and lines[0].lstrip().startswith(("{", "["))
+    if ends.mixed or not first.strip():
+        target = workspace / f"{source.sha256[:16]}.lines"
+        quote = "" if is_json else layout.quote
+        source = replace(source, readable=write_one_kind(source.readable, source.packed, quote, target))
+    return _json_lines(source, lines, workspace) if is_json else _delimited(source, layout, lines)
 
 
-def _read_through(source: Source, wanted: str | None) -> Source:
-    """The source with its hash and its encoding, found in one pass where it is not packed."""
-    path, digest = source.path, hashlib.sha256()
+def _read_through(source: Source, wanted: str | None) -> tuple[Source, LineEnds]:
+    """The source with its hash and its encoding, and its line ends, found in one pass where it is not packed."""
+    path, digest, ends = source.path, hashlib.sha256(), LineEnds()
     if source.compression != "none":
-        encoding = detect_encoding(path, source.compression, wanted, chunks(path, source.compression))
-        return replace(source, encoding=encoding, sha256=sha256_of(path))
-    pieces = _hashed(path, digest)
+        pieces = ends.watch(chunks(path, source.compression))
+        encoding = detect_encoding(path, source.compression, wanted, pieces)
+        return replace(source, encoding=encoding, sha256=sha256_of(path)), ends
+    pieces = ends.watch(_hashed(path, digest))
     encoding = detect_encoding(path, "none", wanted, pieces)
     deque(pieces, maxlen=0)  # the rest, where the answer was clear before the end
-    return replace(source, encoding=encoding, sha256=digest.hexdigest())
+    return replace(source, encoding=encoding, sha256=digest.hexdigest()), ends
 
 
 def _hashed(path: Path, digest: hashlib._Hash) -> Iterator[bytes]:
@@ -217,12 +224,19 @@ def _hashed(path: Path, digest: hashlib._Hash) -> Iterator[bytes]:
         yield piece
 
 
-def _sample_lines(source: Source) -> list[str]:
+def _refuse_twice(source: Source, columns: Sequence[str]) -> None:
+    twice = next((name for name in columns if columns.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(f"{source.path}: column names must differ, but {twice!r} is there twice; rename one of them")
+
+
+def _sample_lines(source: Source) -> tuple[str, list[str]]:
+    """The first line of the file, and the first lines that are not blank."""
     encoding = source.encoding or UTF8
     text = codecs.getincrementaldecoder(encoding)().decode(_head(source)).removeprefix("\ufeff")
-    lines = text.splitlines()
+    lines = split_lines(text)
     whole = lines[:-1] if len(lines) > 1 and len(text) > SAMPLE_BYTES // 4 else lines  # the last one may be cut
-    return [line for line in whole if line.strip()]
+    return lines[0], [line for line in whole if line.strip()]
 
 
 def _lists(source: Source, layout: Layout, workspace: Path) -> Source:
@@ -247,12 +261,17 @@ def _json_lines(source: Source, lines: list[str], workspace: Path) -> Source:
         source = replace(source, readable=write_json_lines(source.readable, source.packed, target))
     names: dict[str, None] = {}
     for line in lines:
-        names.update(dict.fromkeys(_json_object(line)))
+        names.update(dict.fromkeys(filter(_can_be_asked_for, _json_object(line))))
     if not names:
         raise InputError(
             f'{source.path}: JSON lines expected, one object such as {{"user": 1}} a line, got {lines[0][:60]!r}'
         )
     return replace(source, format="jsonl", columns=tuple(names))
+
+
+def _can_be_asked_for(key: str) -> bool:
+    """Whether the engine knows a key: an empty one it does not, nor half a character."""
+    return bool(key) and not any("\ud800" <= character <= "\udfff" for character in key)
 
 
 def _json_object(line: str) -> dict[str, Any]:
@@ -273,7 +292,5 @@ def _delimited(source: Source, layout: Layout, lines: list[str]) -> Source:
         raise MappingError(
             f"{source.path}: {len(columns)} column names are given for {len(first)} fields: {', '.join(columns)}"
         )
-    twice = next((name for name in columns if columns.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"{source.path}: column names must differ, but {twice!r} is there twice; rename one of them")
+    _refuse_twice(source, columns)
     return replace(source, delimiter=delimiter, quote=layout.quote, header=header, columns=columns)
