@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +25,9 @@ DUCKDB = "duckdb"
 """The engine that needs nothing else."""
 MASTER = re.compile(r"local(\[[\d*]+(,\d+)?\])?|spark://\S+|yarn|k8s://\S+")
 """What Spark calls a master: where its machines are asked for."""
-LEAST_MEMORY = 512 * 2**20
+BATCH_ROWS = 1 << 17
+"""Rows that come from the engine at a time."""
+LEAST_MEMORY = 384 * 2**20
 """Bytes that the engine may use at least; beyond its limit it spills to disk."""
 
 
@@ -89,6 +92,13 @@ class Engine:
             return (ibis.literal("0x") + portable_text(columns).hexdigest("md5").left(15)).cast("int64")
         return ibis.struct({f"c{place}": column for place, column in enumerate(columns)}).hash()
 
+    def stream(self, expression: Any) -> pa.Table:
+        """The rows of a large table expression in memory, copied out of the engine's, which are several times as large."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # the copy is the point
+            rows = self.backend.con.execute(self.backend.compile(expression)).to_arrow_reader(BATCH_ROWS)
+        return rows.read_all()
+
     def to_pyarrow(self, expression: Any) -> pa.Table:
         """The rows of an expression in memory."""
         return self.backend.to_pyarrow(expression)
@@ -99,8 +109,8 @@ class Engine:
         return rows
 
     def allow_memory(self, input_bytes: int) -> None:
-        """Let the engine use as much memory as the input is large, within reason; it spills what needs more."""
-        most = max(LEAST_MEMORY, min(input_bytes, psutil.virtual_memory().total // 2))
+        """Let the engine use half as much memory as the input is large, within reason; it spills what needs more."""
+        most = max(LEAST_MEMORY, min(input_bytes // 2, psutil.virtual_memory().total // 2))
         self.run(f"SET memory_limit = '{most // 2**20}MiB'")
 
 

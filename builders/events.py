@@ -110,7 +110,7 @@ def encode(engine: Engine, events: Any, numbered: Numbered) -> Encoded:
     numbers = {name: coded[f"{name}_code"].fill_null(-1).cast("int32") for name in codes}
     columns = coded.select("key", "utc_offset", "weight", "split", **numbers).order_by("key")
     kinds = _kinds(engine, codes["kind"]) if "kind" in codes else _constant_kinds(numbered)
-    return Encoded(_with_constants(engine.to_pyarrow(columns), numbered, kinds), codes, kinds)
+    return Encoded(_with_constants(engine.stream(columns), numbered, kinds), codes, kinds)
 
 
 def _with_constants(columns: pa.Table, numbered: Numbered, kinds: list[str]) -> pa.Table:
@@ -169,10 +169,13 @@ def session_codes(user: np.ndarray, session: np.ndarray, split: np.ndarray) -> n
     rows = np.flatnonzero(session >= 0)
     key = (user[rows].astype(np.int64) * (int(session.max(initial=0)) + 1) + session[rows]) * len(SPLITS) + split[rows]
     order = np.argsort(key, kind="stable")  # of each session the first event first
-    begins = np.diff(key[order], prepend=-1) != 0
+    key = key[order]
+    begins = np.ones(len(key), bool)
+    begins[1:] = key[1:] != key[:-1]
+    del key  # five million events are 40 MB
     firsts = order[begins]
     rank = np.empty(len(firsts), np.int32)
     rank[np.argsort(firsts)] = np.arange(len(firsts), dtype=np.int32)
     codes = np.full(len(session), -1, np.int32)
-    codes[rows[order]] = rank[np.cumsum(begins) - 1]
+    codes[rows[order]] = rank[np.cumsum(begins, dtype=np.int32) - 1]
     return codes

@@ -93,6 +93,7 @@ def at_relation(events: pa.Table, items: pa.Table, locations: pa.Table, told: pa
     -------
     ``source``, ``target`` int32 and ``valid_from`` int64 (null: timeless), sorted by source, then by time.
     """
+    events = events.select(["item", "location", "time"])
     placed = events.filter(pc.greater_equal(events["location"], 0))
     pairs = placed.group_by(["item", "location"], use_threads=False).aggregate([("time", "min")])
     by_event = pairs.rename_columns({"item": "source", "location": "target", "time_min": "valid_from"})

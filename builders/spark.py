@@ -112,6 +112,10 @@ class SparkEngine(Engine):
         digest = portable_text(columns).hexdigest("md5")
         return conv(digest.left(15), 16, 10).cast("int64")
 
+    def stream(self, expression: Any) -> Any:
+        """The rows of a large table expression in memory."""
+        return self.to_pyarrow(expression)
+
     def to_pyarrow(self, expression: Any) -> Any:
         """The rows of an expression in memory, brought by way of the workspace: none of it goes through Spark's driver.
 

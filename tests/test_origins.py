@@ -67,13 +67,13 @@ def test_a_database_gives_the_graph_of_its_rows(tmp_path: Path) -> None:
 def test_an_address_gives_the_graph_of_its_file_and_grows(tmp_path: Path) -> None:
     expected = build(tmp_path).manifest
     store = fsspec.filesystem("memory")
-    store.pipe("/logs/a.csv", write(tmp_path / "a.csv", ROWS[:3]).read_bytes())
-    found = build(tmp_path, "memory://logs/*.csv")
+    store.pipe("/origins/a.csv", write(tmp_path / "a.csv", ROWS[:3]).read_bytes())
+    found = build(tmp_path, "memory://origins/*.csv")
     assert found.manifest["counts"]["events"] == 3
-    store.pipe("/logs/b.csv", write(tmp_path / "b.csv", ROWS[3:]).read_bytes())
-    assert append_to_graph(tmp_path / "graph", ["memory://logs/b.csv"])["counts"] == expected["counts"]
+    store.pipe("/origins/b.csv", write(tmp_path / "b.csv", ROWS[3:]).read_bytes())
+    assert append_to_graph(tmp_path / "graph", ["memory://origins/b.csv"])["counts"] == expected["counts"]
     assert [source["name"] for source in json.loads((tmp_path / "graph" / "manifest.json").read_text())["sources"]] == [
-        "memory:///logs/a.csv", "memory:///logs/b.csv",
+        "memory:///origins/a.csv", "memory:///origins/b.csv",
     ]  # fmt: skip
 
 
