@@ -27,13 +27,13 @@ PACE_QUERY = (
 )
 PACE_SECONDS, PACE_BOX = 0.035, 0.2
 """What the query takes where the constants below were measured; for so many seconds it is asked again and again."""
-START_SECONDS, SECONDS_A_VALUE = 2.5, 0.7e-6
+START_SECONDS, SECONDS_A_VALUE = 3.0, 0.7e-6
 """Seconds of one processor for starting and looking at the files, and for each value of a column that has a role."""
-SECONDS_A_BYTE = {"csv": 3e-9, "jsonl": 2e-8, "parquet": 3e-9}
+SECONDS_A_BYTE = {"csv": 3e-9, "jsonl": 3e-8, "parquet": 3e-9}
 """Seconds of one processor for each unpacked byte, by format."""
 UNPACKING_SECONDS_A_BYTE = 2e-8
 """What each of them takes besides in a packed file."""
-ALONE = 0.45
+ALONE = 0.5
 """The share of the work that one processor does while the others wait."""
 START_BYTES, BYTES_A_ROW, BYTES_A_VALUE = 450e6, 60, 7
 """Memory of the process and of the engine's buffers, what each row adds, and each value with a role."""
