@@ -93,7 +93,7 @@ class Engine:
         return ibis.struct({f"c{place}": column for place, column in enumerate(columns)}).hash()
 
     def stream(self, expression: Any) -> pa.Table:
-        """The rows of a large table expression in memory, copied out of the engine's, which are several times as large."""
+        """The rows of a large expression in memory, copied out of the engine's, which are several times as large."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Arrow output on a DB-API result", UserWarning)  # the copy is the point
             rows = self.backend.con.execute(self.backend.compile(expression)).to_arrow_reader(BATCH_ROWS)

@@ -23,6 +23,7 @@ from graphrec.moments import ALWAYS
 
 __all__ = ["read_edges", "read_events", "read_manifest", "read_nodes"]
 
+
 def _column(table: pa.Table, name: str, dtype: Any) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(table[name].to_numpy(), dtype=dtype).copy())
 
