@@ -37,6 +37,7 @@ WHOLE = [
     parquet(user=[1, 2], item=[1.5, None], time=pa.array([0, 10**15], pa.timestamp("us")), note=[[1], None]),
     gzip.compress(parquet(**COLUMNS)),
     b"1 2 3 4\n2 3 1\n",
+    b'item,title,lat,lon,location,since\ni1,"Tea, green",40.5,-73.25,l1,2024-01-01\ni2,Bar,,,l2,\ni1,"Tea",1,1,l2,\n',
 ]
 """Logs that can be read, each written in another way."""
 GIVEN: list[dict[str, Any]] = [
@@ -89,6 +90,16 @@ def refused(call: Callable[[], Any]) -> bool:
     return False
 
 
+def try_to_list(content: bytes) -> None:
+    """Build a good log with a table of items: likewise."""
+    with tempfile.TemporaryDirectory() as name:
+        log, items, out = Path(name, "log"), Path(name, "items"), Path(name, "graph")
+        log.write_text(GOOD)
+        items.write_bytes(content)
+        built = not refused(lambda: build_graph([log], out, items=items, text_model="none"))
+        assert {path.name for path in Path(name).iterdir()} == {"log", "items", *(["graph"] if built else [])}
+
+
 def try_to_read(content: bytes, mapping: dict[str, Any], max_bad: float) -> None:
     """Look at a log and build it: each goes well or ends in one line, and leaves a whole graph or none."""
     with tempfile.TemporaryDirectory() as name:
@@ -108,6 +119,20 @@ def try_to_read(content: bytes, mapping: dict[str, Any], max_bad: float) -> None
 @given(LOGS, st.sampled_from(GIVEN), st.sampled_from([0.01, 1.0]))
 def test_no_bytes_end_in_a_traceback(content: bytes, mapping: dict[str, Any], max_bad: float) -> None:
     try_to_read(content, mapping, max_bad)
+
+
+@settings(max_examples=15, deadline=None)
+@given(LOGS)
+def test_no_table_of_items_ends_in_a_traceback(content: bytes) -> None:
+    try_to_list(content)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@settings(max_examples=500, deadline=None)
+@given(LOGS)
+def test_no_more_tables_of_items_end_in_a_traceback(content: bytes) -> None:
+    try_to_list(content)
 
 
 @pytest.mark.slow

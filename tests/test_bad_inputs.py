@@ -28,7 +28,10 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
+from builders.draft import draft
 from builders.graph import build_graph
+from builders.inspection import inspect_log
+from builders.mapping import Mapping
 
 Run = Callable[..., Any]
 HEADER = "user,item,time\n"
@@ -45,6 +48,13 @@ def rows(count: int = 40, ending: str = "") -> str:
 def parquet(**columns: Any) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
+
+
+def parquet_twice() -> bytes:
+    """A Parquet file with two columns of one name."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays([pa.array(["a"])] * 4, names=["user", "user", "item", "time"]), buffer)
     return buffer.getvalue()
 
 
@@ -165,6 +175,7 @@ CASES: dict[str, Bad] = {
     "first bytes of gzip": log(PACKED[:2], "the gzip file is damaged or cut off"),
     "zstd cut off": log(zstd(GOOD)[:-20], "the zstd file is damaged or cut off"),
     "first bytes of zstd": log(zstd(GOOD)[:4], "the zstd file is damaged or cut off"),
+    "Parquet column named twice": log(parquet_twice(), "'user' is there twice"),
     "Parquet cut off": log(parquet(**COLUMNS)[:-30], "the Parquet file is damaged"),
     "Parquet with wrong bytes": log(parquet(**COLUMNS)[:10] + b"\xff" * 60 + parquet(**COLUMNS)[70:], "log.csv: "),
     "first bytes of Parquet": log(b"PAR1", "the Parquet file is damaged"),
@@ -469,6 +480,35 @@ def test_a_file_may_have_any_name(name: str, tmp_path: Path) -> None:
     (tmp_path / "log1.csv").write_text("another log\n")
     manifest = build_graph([tmp_path / name], tmp_path / "graph", text_model="none")
     assert (manifest["counts"]["events"], manifest["sources"][0]["name"]) == (40, name)
+
+
+ODD: dict[str, str | bytes] = {
+    **{
+        f"key {key!r}": json_lines(2, **{key: 1}) for key in ("", "a.b[0]*", "a\\b", 'a"b', "a\nb", "a\0b", "$", "line")
+    },
+    "key cut in half": json_lines(2) + '{"user": 1, "item": 2, "time": 0, "\\ud800": 1}\n',
+    "roles with odd names": "".join(
+        json.dumps({'us"er': user, "it\\em": "i1", "time": 1_704_067_200}) + "\n" for user in ("u1", "u2")
+    ),
+    "empty names": "user,,item,,time\nu1,1,i1,2,2024-01-01\nu2,1,i1,2,2024-01-02\n",
+    "delimiter at the end": "user,item,time,\nu1,i1,2024-01-01,\nu2,i2,2024-01-02,\n",
+    "returns only": GOOD[: 15 + 48].replace("\n", "\r"),
+    "other ends of lines in a text": "user,item,time\nu\u20281,i1,2024-01-01\nu\x0b2,i\x85,2024-01-02\n",
+    "names that differ by case": parquet(user=["a", "b"], User=["a", "b"], item=["i", "j"], time=COLUMNS["time"]),
+    "a column without a name": parquet(**{"": ["a", "b"], **COLUMNS}),
+    "encoded strings": parquet(**{**COLUMNS, "user": pa.array(["a", "b"]).dictionary_encode()}),
+}
+"""Logs that are odd, but have two rows that can be used."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_log_is_read(name: str, tmp_path: Path) -> None:
+    content = ODD[name]
+    (tmp_path / "log").write_bytes(content.encode() if isinstance(content, str) else content)
+    found = inspect_log([tmp_path / "log"])
+    assert found.events == 2
+    (tmp_path / "m.yaml").write_text(draft(found), encoding="utf-8")
+    assert Mapping.load(tmp_path / "m.yaml") == found.mapping
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graphrec: Run) -> None:
