@@ -255,3 +255,8 @@ def test_every_reason_has_a_remedy_and_every_remedy_a_reason() -> None:
     assert reasons == {*REMEDIES}
     assert all("\n" not in sentence and len(sentence) < 130 for sentence in REMEDIES.values())
     assert remedy("unknown brand")
+
+
+def test_the_page_on_checks_has_every_reason() -> None:
+    page = (Path(quarantine.__file__).parents[1] / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert [reason for reason in REMEDIES if reason not in page] == []
