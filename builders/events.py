@@ -21,7 +21,7 @@ from graphrec.errors import InputError
 from graphrec.splits import SPLITS
 
 NODE_TYPES = ("user", "item", "location")
-CODED = (*NODE_TYPES, "kind", "session")
+CODED = (*NODE_TYPES, "kind")
 """The columns of events that become codes."""
 MOST_KINDS = 127
 """Kinds are int8 codes."""
@@ -80,8 +80,8 @@ class Encoded:
     """A log's events in time order and the vocabularies that number their ids."""
 
     columns: pa.Table
-    """One row an event, by ``key``: codes ``user`` ``item`` ``location`` ``kind`` ``session`` (-1: none; users may
-    share one), ``utc_offset``, ``weight``, ``split``."""
+    """One row an event, by ``key``: codes ``user`` ``item`` ``location`` ``kind`` (-1: none), ``session`` (hash of its
+    name, -1: none; users may share one), ``utc_offset``, ``weight``, ``split``."""
     vocabularies: dict[str, Any]
     """For each node type a table with ``id``, ``code``, ``first`` (key of its first event, null without one) and
     ``row`` (null for one that no table lists)."""
@@ -95,7 +95,7 @@ def encode(engine: Engine, events: Any, numbered: Numbered) -> Encoded:
     Parameters
     ----------
     events
-        Table with ``key``, the columns of `CODED`, ``utc_offset``, ``weight`` and ``split``.
+        Table with ``key``, the columns of `CODED`, ``session``, ``utc_offset``, ``weight`` and ``split``.
     """
     codes = {name: _codes(engine, events, name, numbered) for name in CODED if name not in numbered.constants}
     by = {name: [name] for name in codes}
@@ -104,11 +104,14 @@ def encode(engine: Engine, events: Any, numbered: Numbered) -> Encoded:
         by["location"] = ["lat", "lon"]
         where = numbered.points.inner_join(tables["location"], "location")
         tables["location"] = engine.materialise("point_codes", where.select("lat", "lon", "location_code"))
-    coded = events.select("key", "utc_offset", "weight", "split", *dict.fromkeys(chain(*by.values())))
+    rest = {name: events[name] for name in ("key", "utc_offset", "weight", "split")}
+    if "session" not in numbered.constants:
+        rest["session"] = events.session.isnull().ifelse(-1, engine.row_hash([events.session]))
+    coded = events.select(*dict.fromkeys(chain(*by.values())), **rest)
     for name, table in tables.items():
         coded = coded.left_join(table, by[name]).drop(*(f"{key}_right" for key in by[name]))
     numbers = {name: coded[f"{name}_code"].fill_null(-1).cast("int32") for name in codes}
-    columns = coded.select("key", "utc_offset", "weight", "split", **numbers).order_by("key")
+    columns = coded.select(*rest, **numbers).order_by("key")
     kinds = _kinds(engine, codes["kind"]) if "kind" in codes else _constant_kinds(numbered)
     return Encoded(_with_constants(engine.stream(columns), numbered, kinds), codes, kinds)
 
@@ -165,17 +168,12 @@ def _kinds(engine: Engine, codes: Any) -> list[str]:
 
 
 def session_codes(user: np.ndarray, session: np.ndarray, split: np.ndarray) -> np.ndarray:
-    """Codes of each user's sessions, cut where the split changes, [n] int32 in order of appearance; -1 stays -1."""
-    rows = np.flatnonzero(session >= 0)
-    key = (user[rows].astype(np.int64) * (int(session.max(initial=0)) + 1) + session[rows]) * len(SPLITS) + split[rows]
-    order = np.argsort(key, kind="stable")  # of each session the first event first
-    key = key[order]
-    begins = np.ones(len(key), bool)
-    begins[1:] = key[1:] != key[:-1]
-    del key  # five million events are 40 MB
-    firsts = order[begins]
-    rank = np.empty(len(firsts), np.int32)
-    rank[np.argsort(firsts)] = np.arange(len(firsts), dtype=np.int32)
-    codes = np.full(len(session), -1, np.int32)
-    codes[rows[order]] = rank[np.cumsum(begins, dtype=np.int32) - 1]
-    return codes
+    """Codes of each user's sessions, cut where the split changes, [n] int32 in order of appearance; -1 stays -1.
+
+    Parameters
+    ----------
+    session
+        Hash of the name of each event's session, [n] int64; -1: none.
+    """
+    key = (session.astype(np.uint64) + user.astype(np.uint64)) * np.uint64(len(SPLITS)) + split.astype(np.uint64)
+    return pa.array(key, mask=session == -1).dictionary_encode().indices.fill_null(-1).to_numpy()
