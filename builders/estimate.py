@@ -27,7 +27,7 @@ PACE_QUERY = (
 )
 PACE_SECONDS, PACE_BOX = 0.035, 0.2
 """What the query takes where the constants below were measured; for so many seconds it is asked again and again."""
-START_SECONDS, SECONDS_A_VALUE = 3.0, 0.7e-6
+START_SECONDS, SECONDS_A_VALUE = 5.0, 0.36e-6
 """Seconds of one processor for starting and looking at the files, and for each value of a column that has a role."""
 SECONDS_A_BYTE = {"csv": 3e-9, "jsonl": 3e-8, "parquet": 3e-9}
 """Seconds of one processor for each unpacked byte, by format."""

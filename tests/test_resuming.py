@@ -43,7 +43,7 @@ def steps_done(run: Path) -> int:
     path = run / "checkpoints" / "last.safetensors"
     if not path.is_file():
         return 0
-    with safe_open(path, "pt") as file:
+    with safe_open(path, "np") as file:  # "pt" opens the file twice, and it may be another by then
         return int(json.loads(file.metadata()["state"])["step"])
 
 
