@@ -139,7 +139,7 @@ def print_estimate(log: str) -> None:
     """Print seconds and bytes that graphrec expects of a log."""
     from build_log import COLUMNS
 
-    from builders.engine import connect
+    from builders.connection import connect
     from builders.estimate import estimate_build
     from builders.sources import Layout, detect
 

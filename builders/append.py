@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from builders.assembly import assemble
+from builders.connection import connect
 from builders.database import is_database
 from builders.directory import staged
-from builders.engine import DUCKDB, connect
+from builders.engine import DUCKDB
 from builders.graph import MAX_BAD
 from builders.log import open_log
 from builders.origin import Given, extend, origin_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping as Dictionary
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from builders.places import Placed, place_events
 from builders.protection import drop_rare_places
 from builders.relations import relation_rows
 from builders.split import split_events, split_method
+from builders.tables import Tables
 from builders.vectors import NOTHING, Asked, write_vectors
 from graphrec.progress import Progress
 
@@ -50,36 +51,6 @@ FEW_VALUES = ["utc_offset", "kind", "weight", "split"]
 """Columns of events that say the same over and over: Parquet writes each value once."""
 RISING = dict.fromkeys(("user", "item", "location", "time", "session"), "DELTA_BINARY_PACKED")
 """Columns of events that Parquet writes as differences: 2.5 times as fast as by default, and two thirds of the size."""
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Everything of a graph but its text vectors and its manifest."""
-
-    events: pa.Table
-    """Columns of events.parquet."""
-    key: np.ndarray
-    """Of each event, [n] int64; it tells the row of the log, see `builders.events.places`."""
-    nodes: dict[str, pa.Table]
-    """Columns of nodes/<type>.parquet, by type."""
-    relations: dict[str, pa.Table]
-    """Columns of relations/<name>.parquet, by name."""
-    ends: dict[str, list[str]]
-    """Types of the nodes that each relation leads from and to."""
-    quarantine: pa.Table
-    """Rows that could not be used."""
-    filtered: dict[str, int]
-    """Usable rows that the filters left out, by reason."""
-    split: dict[str, Any]
-    """What the manifest says of the split."""
-    kinds: list[str]
-    """Names of the kinds of event by code."""
-    location_method: str
-    """``log``, ``h3`` or ``none``."""
-    resolution: int | None
-    """Of the H3 cells."""
-    rare: int
-    """Events at places with too few users, left out for privacy."""
 
 
 def assemble(

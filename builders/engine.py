@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,12 +18,10 @@ import pyarrow.parquet as pq
 
 from builders.scans import Scan, only, scan, take_rejects
 from builders.sources import Source
-from graphrec.errors import ConfigError, InputError
+from graphrec.errors import InputError
 
 DUCKDB = "duckdb"
 """The engine that needs nothing else."""
-MASTER = re.compile(r"local(\[[\d*]+(,\d+)?\])?|spark://\S+|yarn|k8s://\S+")
-"""What Spark calls a master: where its machines are asked for."""
 BATCH_ROWS = 1 << 17
 """Rows that come from the engine at a time."""
 LEAST_MEMORY = 384 * 2**20
@@ -112,40 +109,6 @@ class Engine:
         """Let the engine use half as much memory as the input is large, within reason; it spills what needs more."""
         most = max(LEAST_MEMORY, min(input_bytes // 2, psutil.virtual_memory().total // 2))
         self.run(f"SET memory_limit = '{most // 2**20}MiB'")
-
-
-def connect(workspace: Path, engine: str = DUCKDB, row_hash: str | None = None) -> Engine:
-    """An engine whose steps are kept in ``workspace``.
-
-    Parameters
-    ----------
-    engine
-        ``duckdb``, or a Spark master: ``local[4]``, ``spark://host:7077``, ``yarn`` or ``k8s://host``.
-    row_hash
-        How the rows of the graph that grows are hashed, see `Engine.row_hash_name`; None: as the engine likes.
-
-    Raises
-    ------
-    ConfigError
-        For any other engine, where Spark is not installed or does not start, or if it cannot hash as the graph does.
-    """
-    if engine == DUCKDB:
-        return connect_duckdb(workspace, row_hash or DUCKDB)
-    master = engine if engine.startswith("spark://") else engine.removeprefix("spark:")
-    if not MASTER.fullmatch(master):
-        raise ConfigError(
-            f"engine: 'duckdb' or a Spark master such as 'local[4]' or 'spark://host:7077' expected, got {engine!r}"
-        )
-    if row_hash == DUCKDB:
-        raise ConfigError(
-            f"engine: {engine!r} cannot tell which rows a graph has already that DuckDB hashed; append with 'duckdb', "
-            "or build the graph with Spark"
-        )
-    try:
-        from builders.spark import connect_spark
-    except ImportError as error:
-        raise ConfigError(f"engine: {engine!r} needs Spark ({error}); pip install 'graphrec[spark]'") from error
-    return connect_spark(workspace, master)
 
 
 def connect_duckdb(workspace: Path, row_hash: str = DUCKDB) -> Engine:

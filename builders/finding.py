@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from builders.events import places
+from builders.origin import Origin
 from builders.parts import located
-
-if TYPE_CHECKING:
-    from builders.assembly import Tables
-    from builders.origin import Origin
+from builders.tables import Tables
 
 EXAMPLES = 3
 """How many examples are told of a finding."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,16 +12,11 @@ import pyarrow.compute as pc
 
 from builders.events import NODE_TYPES
 from builders.finding import EXAMPLES, Example, Finding, node_examples
+from builders.origin import Origin
 from builders.split import split_method
-from builders.templates import fields
+from builders.tables import Tables
 from builders.time_zone import far_from_sun, wrong_zone
 from graphrec.splits import SPLITS
-
-if TYPE_CHECKING:
-    from pydantic import BaseModel
-
-    from builders.assembly import Tables
-    from builders.origin import Origin
 
 SLASHED = re.compile(r"\s*(\d{1,2})/(\d{1,2})/")
 """A date whose first two parts are a day and a month, in either order."""
@@ -32,13 +27,6 @@ _TAIL = "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u0
 MOJIBAKE = f"\ufffd|[\u0080-\u009f]|[\u00c2\u00c3]{_TAIL}|\u00e2\u20ac|([\u00c2-\u00df]{_TAIL}){{2}}"
 """How UTF-8 looks that was read as another encoding (``CafÃ©``), and what stands for a character that was lost."""
 _pc: Any = pc  # its functions are made at run time, so that no checker knows them
-
-
-def unused_columns(columns: Sequence[str], mapping: BaseModel) -> list[str]:
-    """The columns of a file that a mapping neither gives a role to nor puts into a text."""
-    given = [value for value in mapping.model_dump().values() if isinstance(value, str)]
-    used = {*given, *(name for value in given for name in fields(value))}
-    return [column for column in columns if column not in used]
 
 
 def findings(origin: Origin, found: Tables) -> tuple[Finding, ...]:

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 
 from builders.assembly import assemble
 from builders.catalogue import TableMapping
+from builders.connection import connect
 from builders.directory import refuse_to_overwrite, staged
-from builders.engine import DUCKDB, Engine, connect
+from builders.engine import DUCKDB, Engine
 from builders.estimate import estimate_build
 from builders.log import Log, open_log
 from builders.mapping import Mapping

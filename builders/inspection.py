@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from builders.assembly import Tables, tables
+from builders.assembly import tables
+from builders.connection import connect
 from builders.contents import kind_of
-from builders.engine import Engine, connect, engine_errors
+from builders.engine import Engine, engine_errors
 from builders.finding import Finding
-from builders.findings import either_way_round, findings, unused_columns
+from builders.findings import either_way_round, findings
 from builders.graph import MAX_BAD, chosen_tables
 from builders.log import Log, open_log, time_format
 from builders.mapping import Mapping
@@ -26,6 +27,8 @@ from builders.quarantine import counts_by_reason, first_example, refuse_too_many
 from builders.remedies import remedy
 from builders.rows import rejected_lines
 from builders.sources import Source
+from builders.tables import Tables
+from builders.templates import unused_columns
 from builders.time_zone import told_zone
 from builders.vectors import NO_MODEL
 from graphrec.errors import InputError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from datetime import UTC, datetime
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
@@ -13,14 +13,12 @@ import pyarrow.compute as pc
 from builders.directory import content_hash
 from builders.editions import check_counts, recognise
 from builders.findings import findings
+from builders.origin import Origin
 from builders.quarantine import counts_by_reason
+from builders.tables import Tables
 from graphrec.manifest import FORMAT
 from graphrec.reidentification import risk_of_events
 from graphrec.splits import SPLITS
-
-if TYPE_CHECKING:
-    from builders.assembly import Tables
-    from builders.origin import Origin
 
 LIBRARIES = ("graphrec", "torch", "ibis-framework", "duckdb", "pyarrow", "h3", "numpy", "scipy")
 """The packages whose versions a graph remembers."""

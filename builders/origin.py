@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 from builders.catalogue import LISTED_TWICE, TableMapping, read_catalogue, table_mapping
 from builders.engine import DUCKDB, Engine
 from builders.events import read_log
-from builders.findings import unused_columns
 from builders.log import Log, check_log
 from builders.mapping import Mapping as Roles
 from builders.node_columns import of_part
@@ -25,6 +24,7 @@ from builders.pseudonyms import Key
 from builders.quarantine import BROKEN_LINE, DUPLICATE, QUARANTINE, Sifted, refuse_too_many
 from builders.relations import Declared, read_links, read_relation
 from builders.sources import Source
+from builders.templates import unused_columns
 from graphrec.errors import ConfigError, MappingError
 from graphrec.manifest import read_manifest
 from graphrec.progress import Progress

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from builders.engine import Engine, engine_errors
 from builders.line_ends import split_lines
+from builders.scans import LONGEST_TOLD
 from builders.sources import Source
 from graphrec.errors import InputError
 
@@ -17,8 +18,6 @@ SAMPLE_ROWS = 1000
 """How many rows are looked at to find out what a column holds."""
 UNCLOSED = "UNQUOTED VALUE"
 """What the engine calls a quote that is never closed."""
-LONGEST_TOLD = 10_000
-"""The engine tells so many characters of a line that is no row."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ LONGEST_LINE = 1 << 24
 """Bytes of a line of JSON."""
 LINE_END = "\x1e"
 """A delimiter that no line of JSON holds unescaped."""
+LONGEST_TOLD = 10_000
+"""The engine tells so many characters of a line that is no row."""
 Scan = tuple[Any, frozenset[str]]
 """A table with columns ``c0``, ``c1``, ... (text, null where empty) in the source's order, of JSON also ``line``; and
 the names of the columns of a Parquet file that hold lists or objects."""

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from builders.compression import unpack
-from builders.rows import LONGEST_TOLD
+from builders.scans import LONGEST_TOLD
 from builders.sources import Source
 
 PLAIN = ("tinyint", "smallint", "int", "bigint", "string", "boolean", "date", "timestamp_ntz")

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import ibis
+from pydantic import BaseModel
 
 from builders.names import nearest
 from graphrec.errors import MappingError
@@ -20,6 +21,13 @@ _FIELD = re.compile(r"\{([^{}]+)\}")
 def fields(template: str) -> list[str]:
     """Names of the columns that a template uses, in order."""
     return [name.removesuffix("?") for name in _FIELD.findall(template)]
+
+
+def unused_columns(columns: Sequence[str], mapping: BaseModel) -> list[str]:
+    """The columns of a file that a mapping neither gives a role to nor puts into a text."""
+    given = [value for value in mapping.model_dump().values() if isinstance(value, str)]
+    used = {*given, *(name for value in given for name in fields(value))}
+    return [column for column in columns if column not in used]
 
 
 def check_fields(template: str, key: str, columns: Iterable[str], where: str) -> None:

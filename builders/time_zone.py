@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from builders.finding import EXAMPLES, Example, Finding, event_examples
+from builders.origin import Origin
+from builders.tables import Tables
 from builders.timestamps import EPOCHS
-
-if TYPE_CHECKING:
-    from builders.assembly import Tables
-    from builders.origin import Origin
 
 HOUR, DAY = 3600, 86_400
 WRITTEN_ZONE = re.compile(r"\d:\d\d(:\d\d([.,]\d+)?)?\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d){0,2}|[A-Za-z_]+/[A-Za-z_/]+)$")

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.engine import connect
+from builders.connection import connect
 from builders.events import read_log, set_aside_duplicates
 from builders.log import check_log, open_log
 from builders.quarantine import counts_by_reason, refuse_too_many

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.engine import connect
+from builders.connection import connect
 from builders.estimate import Amount, Estimate, amount, estimate, estimate_build, pace, threads
 from builders.sources import Layout, detect
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.engine import Engine, connect
+from builders.connection import connect
+from builders.engine import Engine
 from builders.filters import BOX, DATES, ITEM, KIND, NOWHERE, REPEAT, SESSION, USER, filter_events
 from builders.mapping import Mapping
 from graphrec.errors import InputError, MappingError

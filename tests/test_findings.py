@@ -18,10 +18,11 @@ from hypothesis import strategies as st
 from builders import quarantine
 from builders.checks import Check
 from builders.finding import Example, Finding
-from builders.findings import MOJIBAKE, unused_columns
+from builders.findings import MOJIBAKE
 from builders.inspection import inspect_log
 from builders.mapping import Mapping
 from builders.remedies import REMEDIES, remedy
+from builders.templates import unused_columns
 from builders.time_zone import hours_off, quietest, told_zone
 
 HEADER = "user,item,time\n"

@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builders.append import append_to_graph
-from builders.engine import Engine, connect
+from builders.connection import connect
+from builders.engine import Engine
 from builders.graph import build_graph
 from builders.node_columns import TYPES, of_relation
 from builders.privacy import Privacy

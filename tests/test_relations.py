@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from builders.connection import connect
 from builders.edges import DeclaredEdges, edges
-from builders.engine import Engine, connect
+from builders.engine import Engine
 from builders.nodes import SCHEMA
 from builders.parts import Part
 from builders.relation_mapping import RelationMapping, check_relation_name

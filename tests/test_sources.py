@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from ibis import _
 
 from builders.checks import Check
+from builders.connection import connect
 from builders.encoding import detect_encoding
-from builders.engine import connect
 from builders.lists import write_pairs
 from builders.literals import as_json
 from builders.mapping import Mapping

@@ -17,7 +17,8 @@ import pytest
 from benchmarks.build_log import MAPPING, write_log
 from builders.append import append_to_graph
 from builders.checks import number
-from builders.engine import Engine, connect
+from builders.connection import connect
+from builders.engine import Engine
 from builders.graph import build_graph
 from builders.scans import json_valid
 from builders.sources import Layout, detect
