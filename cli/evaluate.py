@@ -67,10 +67,11 @@ def evaluate(
         return
     if json_file is not None:
         write_json(json_file, result)
-    console.print(metrics_table(result["metrics"], result["baselines"], title=f"{split.value}, {result['n']} events"))
+    model, title = result["model"], f"{split.value}, {result['n']} events"
+    console.print(metrics_table(result["metrics"], result["baselines"], name=model, title=title))
     for name, part in result["slices"].items():
         title = f"{name} items, {number(part['n'])} events"
-        console.print("", metrics_table(part["metrics"], part["baselines"], title=title))
+        console.print("", metrics_table(part["metrics"], part["baselines"], name=model, title=title))
     protocol = result["protocol"]
     console.print("", f"[dim]{', '.join(f'{name} {value}' for name, value in protocol.items())}[/]")
     if split is Split.test and result["reads"] > 1:

@@ -152,6 +152,11 @@ def _show_run(path: Path, run: Mapping[str, Any]) -> None:
         shown = [name for name in ("epoch", "train_loss", *METRICS) if name in run["history"][0]]
         console.print("", table("epochs", shown, [[epoch[name] for name in shown] for epoch in run["history"]]))
     for split, found in run["metrics"].items():
-        console.print("", metrics_table(found["metrics"], found["baselines"], title=f"metrics on {split}"))
+        console.print(
+            "",
+            metrics_table(
+                found["metrics"], found["baselines"], name=found.get("model", "stgat"), title=f"metrics on {split}"
+            ),
+        )
     if not run["metrics"]:
         next_step(f"graphrec evaluate {path} --split test")

@@ -14,6 +14,9 @@ from cli.console import RichProgress, console, duration, facts, next_step, numbe
 def train(
     graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="A graph directory, made by 'graphrec build'.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run directory to write.")],
+    model: Annotated[
+        str | None, typer.Option(help="stgat (the default), sasrec, lightgcn, als, bpr, ease or item-knn.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of settings; a run's config.yaml is one.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as epochs=3. Repeatable.")
@@ -23,7 +26,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's manifest as JSON.")] = False,
 ) -> None:
-    """Train the graph attention network; Ctrl-C leaves a run that --resume goes on with.
+    """Train the graph attention network, or another model; Ctrl-C leaves a run that --resume goes on with.
 
     Example: graphrec train city/graph --out city/run --set epochs=4 --seed 1
     """
@@ -31,8 +34,9 @@ def train(
     from graphrec.publishing import publish
     from graphrec.training import train as fit
 
-    given = config is not None or settings or seed is not None
-    chosen = RunConfig.load(config, settings or (), seed) if given else None
+    named = [f"model.name={model}"] if model else []
+    given = config is not None or named or settings or seed is not None
+    chosen = RunConfig.load(config, [*named, *(settings or ())], seed) if given else None
     with RichProgress() as progress:
         manifest = fit(graph, out, chosen, device, resume, progress)
     if environ.get("RANK", "0") != "0":  # of several processes the first one reports
@@ -43,7 +47,7 @@ def train(
         return
     names = ("acc@1", "acc@5", "acc@10", "mrr")
     rows = [
-        (record["epoch"], record["train_loss"], *(record.get(name, float("nan")) for name in names))
+        (record["epoch"], record.get("train_loss", float("nan")), *(record.get(name, float("nan")) for name in names))
         for record in manifest["history"]
     ]
     console.print(table("validation", ("epoch", "loss", *names), rows))

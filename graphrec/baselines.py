@@ -9,7 +9,6 @@ decides between equal counts both have room.
 from __future__ import annotations
 
 import math
-from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float64
@@ -20,6 +19,7 @@ from graphrec.graph import TemporalGraph
 from graphrec.item_to_item import Ease, ItemKNN
 from graphrec.query import Queries
 from graphrec.sampling import event_coordinates
+from graphrec.score_ranker import ItemScorer
 from graphrec.visits import Visits, expand, popularity, shared_cutoff, table
 
 DAY = 86_400
@@ -27,19 +27,9 @@ EASE_ITEMS = 10_000
 """Largest catalogue that EASE is listed for: fitting it then takes 1.2 GB."""
 
 
-@runtime_checkable
-class Baseline(Protocol):
-    """Scores every item for every question, higher is better."""
-
-    name: str
-
-    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
-        """One score an item, known or not; which items may be ranked is the caller's to say."""
-
-
-def all_baselines(graph: TemporalGraph) -> list[Baseline]:
+def all_baselines(graph: TemporalGraph) -> list[ItemScorer]:
     """Every baseline that the graph has the data for; ``nearest`` needs coordinates, ``ease`` a small catalogue."""
-    baselines: list[Baseline] = [
+    baselines: list[ItemScorer] = [
         Popularity(graph),
         RecentPopularity(graph),
         Counter(graph),

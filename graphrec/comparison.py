@@ -13,8 +13,6 @@ from graphrec.words import measure, percent, plain, split_name
 
 SHOWN = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
 """Measures that a table shows, in this order, where they are there."""
-MODEL = "stgat"
-"""What the model is called in the table."""
 
 
 class Slice(BaseModel):
@@ -40,6 +38,8 @@ class Evaluation(BaseModel):
     """Number of questions."""
     protocol: dict[str, Any] = {}
     """How they were asked."""
+    model: str = "stgat"
+    """The model's name."""
     metrics: dict[str, float] = {}
     """Mean measures of the model."""
     errors: dict[str, float] = {}
@@ -87,7 +87,7 @@ def compare(evaluation: Evaluation) -> tuple[list[str], list[Row]]:
     measured = [evaluation.metrics, *evaluation.baselines.values()]
     names = metric_names(measured)
     largest = {name: max(_known(values, name) for values in measured) for name in names}
-    rows = [Row(MODEL, True, _cells(evaluation.metrics, largest, evaluation.errors))]
+    rows = [Row(evaluation.model, True, _cells(evaluation.metrics, largest, evaluation.errors))]
     rows += [Row(plain(name), False, _cells(values, largest)) for name, values in evaluation.baselines.items()]
     return names, sorted(rows, key=lambda row: -row.cells[-1].part if row.cells else 0.0)
 

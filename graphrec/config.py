@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from graphrec.errors import ConfigError
 from graphrec.model import ModelConfig
+from graphrec.models import CONFIGS, TRAINING, Settings
 
 
 class TrainingConfig(BaseModel):
@@ -56,9 +57,21 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: ModelConfig = ModelConfig()
+    model: Settings = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_of_the_model(cls, values: Any) -> Any:
+        """A model without a name is ``stgat``; what nobody set of the training is as the model wants it."""
+        if not isinstance(values, dict) or not isinstance(values.get("model", {}), dict | None):
+            return values
+        model = {"name": "stgat", **(values.get("model") or {})}
+        training = values.get("training")
+        if isinstance(training, dict | None) and isinstance(model["name"], str):
+            training = {**TRAINING.get(model["name"], {}), **(training or {})}
+        return {**values, "model": model, "training": training}
 
     @staticmethod
     def load(path: Path | None = None, settings: Sequence[str] = (), seed: int | None = None) -> RunConfig:
@@ -83,9 +96,14 @@ class RunConfig(BaseModel):
             return RunConfig.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            near = difflib.get_close_matches(str(first["loc"][-1]), [name for _, name in _names()], 1)
-            hint = f"; did you mean {near[0]!r}?" if first["type"] == "extra_forbidden" and near else ""
+            if first["type"] == "union_tag_invalid":
+                name = str(first["ctx"]["tag"])
+                raise ConfigError(
+                    f"model {name!r}: one of {', '.join(CONFIGS)} expected{_meant(name, CONFIGS)}"
+                ) from error
+            where = ".".join(str(part) for part in first["loc"] if part not in CONFIGS)
+            extra = first["type"] == "extra_forbidden"
+            hint = _meant(str(first["loc"][-1]), [name for _, name in _names()]) if extra else ""
             raise ConfigError(f"setting {where}: {first['msg']}, got {first['input']!r}{hint}") from error
 
     def save(self, path: Path) -> None:
@@ -123,8 +141,8 @@ def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
 
 
 def _names() -> list[tuple[str, str]]:
-    sections: dict[str, type[BaseModel]] = {"model": ModelConfig, "training": TrainingConfig}
-    return [(section, name) for section, config in sections.items() for name in config.model_fields]
+    models = [("model", name) for config in CONFIGS.values() for name in config.model_fields]
+    return list(dict.fromkeys([*models, *(("training", name) for name in TrainingConfig.model_fields)]))
 
 
 def _path(name: str) -> list[str]:
@@ -133,6 +151,10 @@ def _path(name: str) -> list[str]:
         return name.split(".")
     found = [[section, field] for section, field in _names() if field == name]
     if not found:
-        near = difflib.get_close_matches(name, [field for _, field in _names()], 1)
-        raise ConfigError(f"setting {name!r} is unknown" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise ConfigError(f"setting {name!r} is unknown{_meant(name, [field for _, field in _names()])}")
     return found[0]
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {near[0]!r}?" if near and near[0] != name else ""

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
-import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from graphrec.baselines import Baseline, all_baselines
+from graphrec.baselines import all_baselines
 from graphrec.environment import versions
 from graphrec.errors import GraphError
 from graphrec.graph import TemporalGraph
-from graphrec.metrics import expected_rank, query_metrics, standard_error, summarise
+from graphrec.metrics import query_metrics, standard_error, summarise
 from graphrec.progress import Progress, Silent
 from graphrec.protocol import Protocol, returning
-from graphrec.query import Queries
-from graphrec.ranking import Ranker, mask
+from graphrec.ranking import Ranker
 from graphrec.run import Run, read_json, write_json
-from graphrec.visits import Visits
-
-CELLS = 4_000_000
-"""Scores of a baseline held at once: a batch of questions times the catalogue."""
+from graphrec.score_ranker import ScoreRanker
 
 
 def evaluate(
@@ -49,7 +45,7 @@ def evaluate(
     rows = protocol.target_rows(run.graph, split)
     if not len(rows):
         raise GraphError(f"{run.path}: no event of split {split!r} is judged under {protocol.model_dump()}")
-    judges = judges_of(run.graph, run.ranker, protocol)
+    judges = judges_of(run.graph, run.ranker, protocol, run.config.model.name)
     listener = progress or Silent()
     listener.start(f"evaluating {split}", len(judges))
     ranks = {}
@@ -60,6 +56,7 @@ def evaluate(
     result = {
         "n": len(rows),
         "split": split,
+        "model": run.config.model.name,
         "protocol": protocol.model_dump(),
         **_summary(ranks, returning(run.graph, rows)),
         "seed": run.config.seed,
@@ -72,44 +69,18 @@ def evaluate(
 
 
 def judges_of(
-    graph: TemporalGraph, ranker: Ranker, protocol: Protocol
+    graph: TemporalGraph, ranker: Ranker | ScoreRanker, protocol: Protocol, name: str = "stgat"
 ) -> dict[str, Callable[[Int64[Tensor, " n"]], Float64[Tensor, " n"]]]:
     """Functions from rows of events to the expected ranks of their items: the model's, then each baseline's."""
     candidates = protocol.candidate_mask(graph)
+    others = [baseline for baseline in all_baselines(graph) if baseline.name != name]
+    rankers = {"model": ranker, **{baseline.name: ScoreRanker(graph, baseline) for baseline in others}}
 
-    def of_model(rows: Int64[Tensor, " n"]) -> Float64[Tensor, " n"]:
+    def judge(ranker: Ranker | ScoreRanker, rows: Int64[Tensor, " n"]) -> Float64[Tensor, " n"]:
         target = graph.log.item[rows].long()
         return ranker.expected_ranks(protocol.queries(graph, rows), target, candidates, protocol.novel)
 
-    def of_baseline(baseline: Baseline) -> Callable[[Int64[Tensor, " n"]], Float64[Tensor, " n"]]:
-        return lambda rows: baseline_ranks(
-            graph, baseline, protocol.queries(graph, rows), graph.log.item[rows].long(), candidates, protocol.novel
-        )
-
-    return {"model": of_model, **{baseline.name: of_baseline(baseline) for baseline in all_baselines(graph)}}
-
-
-def baseline_ranks(
-    graph: TemporalGraph,
-    baseline: Baseline,
-    queries: Queries,
-    target: Int64[Tensor, " n"],
-    candidates: Tensor | None,
-    novel: bool,
-) -> Float64[Tensor, " n"]:
-    """Expected ranks that a baseline gives, among the same candidates as a model's."""
-    items = len(graph.nodes["item"])
-    size = max(1, CELLS // max(items, 1))
-    first_seen = graph.nodes["item"].first_seen
-    ranks = []
-    for start in range(0, len(queries), size):
-        batch = queries.rows(slice(start, start + size))
-        known = first_seen < batch.time.clamp(max=graph.horizon)[:, None]
-        scores = baseline.scores(batch).masked_fill(~known, -torch.inf)
-        seen = Visits.before(graph, batch) if novel else None
-        scores = mask(scores, slice(0, items), candidates, seen)
-        ranks.append(expected_rank(scores, target[start : start + size]))
-    return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.float64)
+    return {name: partial(judge, ranker) for name, ranker in rankers.items()}
 
 
 def _summary(ranks: Mapping[str, Tensor], old: Tensor) -> dict[str, Any]:

@@ -5,8 +5,9 @@ Both fit their weights on the train split, once, at first use, and then answer f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import scipy.linalg
@@ -14,12 +15,33 @@ import scipy.sparse
 import torch
 from jaxtyping import Float64
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from graphrec.events import TRAIN
 from graphrec.graph import TemporalGraph
 from graphrec.query import Queries
 from graphrec.visits import Visits
+
+
+class ItemKNNConfig(BaseModel):
+    """Settings of ``item-knn``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["item-knn"] = "item-knn"
+    neighbours: int = Field(50, ge=1)
+    """How many items go with an item."""
+
+
+class EaseConfig(BaseModel):
+    """Settings of ``ease``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Literal["ease"] = "ease"
+    ridge: float = Field(100.0, gt=0)
+    """Weight of the squared weights."""
 
 
 class ItemKNN:
@@ -31,22 +53,40 @@ class ItemKNN:
 
     name = "item-knn"
 
-    def __init__(self, graph: TemporalGraph, neighbours: int = 50) -> None:
+    def __init__(self, graph: TemporalGraph, config: ItemKNNConfig | None = None) -> None:
         self.graph = graph
-        self.neighbours = neighbours
+        self.neighbours = (config or ItemKNNConfig()).neighbours
 
     @cached_property
     def similarity(self) -> scipy.sparse.csr_array:
         """Cosine of each item (row) with its nearest items (columns), fitted on the train split at first use."""
-        counts = _train_counts(self.graph)
+        counts = train_counts(self.graph)
         norm = np.sqrt(counts.power(2).sum(axis=0))
         unit = counts @ scipy.sparse.diags_array(1 / np.maximum(norm, 1e-12))
         blocks = [_largest(rows, self.neighbours) for _, rows in _gram(unit)]
         return scipy.sparse.csr_array(scipy.sparse.vstack(blocks))
 
+    def fit(self, seed: int) -> None:
+        """Find each item's neighbours; nothing of it is random."""
+        _ = self.similarity
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Pairs of items that are alike, and how much."""
+        similarity = self.similarity.tocoo()
+        pairs = torch.from_numpy(np.stack(similarity.coords).astype(np.int64))
+        return {"alike": pairs, "similarity": torch.from_numpy(similarity.data)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take similarities that were found before."""
+        pairs = tensors["alike"].numpy()
+        items = int(pairs.max(initial=-1)) + 1
+        shape = (items, items)
+        self.similarity = scipy.sparse.coo_array((tensors["similarity"].numpy(), tuple(pairs)), shape=shape).tocsr()
+
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """Similarity to the items of the history, each as often as it was visited."""
-        return _scores(_history(self.graph, queries) @ self.similarity, queries)
+        visits = visit_counts(self.graph, queries)
+        return _scores(visits[:, : self.similarity.shape[0]] @ self.similarity, queries, visits.shape[1])
 
 
 class Ease:
@@ -58,23 +98,35 @@ class Ease:
 
     name = "ease"
 
-    def __init__(self, graph: TemporalGraph, ridge: float = 100.0) -> None:
+    def __init__(self, graph: TemporalGraph, config: EaseConfig | None = None) -> None:
         self.graph = graph
-        self.ridge = ridge
+        self.ridge = (config or EaseConfig()).ridge
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
         """Weight of each item (row) for each other (column), zero diagonal, fitted at first use."""
-        counts = _train_counts(self.graph).log1p()
+        counts = train_counts(self.graph).log1p()
         lower, diagonal = _ridge_inverse(counts, self.ridge)
         weights = lower + lower.T
         weights /= -diagonal
         return weights
 
+    def fit(self, seed: int) -> None:
+        """Solve the regression; nothing of it is random."""
+        _ = self.weights
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights, one row and one column an item."""
+        return {"item.item": torch.from_numpy(self.weights)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take weights that were solved for before."""
+        self.weights = tensors["item.item"].numpy()
+
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """The regression's answer to the user's history."""
-        history = _history(self.graph, queries).log1p().astype(np.float32)
-        return _scores(history @ self.weights, queries)
+        visits = visit_counts(self.graph, queries).log1p().astype(np.float32)
+        return _scores(visits[:, : len(self.weights)] @ self.weights, queries, visits.shape[1])
 
 
 def _counts(row: Tensor, item: Tensor, shape: tuple[int, int]) -> scipy.sparse.csr_array:
@@ -83,14 +135,14 @@ def _counts(row: Tensor, item: Tensor, shape: tuple[int, int]) -> scipy.sparse.c
     return scipy.sparse.coo_array((np.ones(len(row)), pairs), shape=shape).tocsr()
 
 
-def _train_counts(graph: TemporalGraph) -> scipy.sparse.csr_array:
+def train_counts(graph: TemporalGraph) -> scipy.sparse.csr_array:
     """Visits of each item by each user in the train split, as far as the graph is visible."""
     events = graph.events
     train = events.split == TRAIN
     return _counts(events.user[train], events.item[train], (len(graph.nodes["user"]), len(graph.nodes["item"])))
 
 
-def _history(graph: TemporalGraph, queries: Queries) -> scipy.sparse.csr_array:
+def visit_counts(graph: TemporalGraph, queries: Queries) -> scipy.sparse.csr_array:
     """Visits of each item that each question may see, [batch, items]."""
     visits = Visits.before(graph, queries)
     return _counts(visits.question, visits.item, visits.shape)
@@ -130,6 +182,9 @@ def _largest(dense: NDArray[np.float64], k: int) -> scipy.sparse.csr_array:
     return scipy.sparse.csr_array(dense)
 
 
-def _scores(answer: scipy.sparse.csr_array | NDArray[np.float32], queries: Queries) -> Float64[Tensor, "batch items"]:
-    dense = answer if isinstance(answer, np.ndarray) else answer.toarray()
-    return torch.from_numpy(dense).double().to(queries.time.device)
+def _scores(
+    answer: scipy.sparse.csr_array | NDArray[np.float32], queries: Queries, items: int
+) -> Float64[Tensor, "batch items"]:
+    """The answer as a tensor; 0 for items that are newer than the fit."""
+    dense = torch.from_numpy(answer if isinstance(answer, np.ndarray) else answer.toarray()).double()
+    return torch.nn.functional.pad(dense, (0, items - dense.shape[1])).to(queries.time.device)

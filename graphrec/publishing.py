@@ -42,7 +42,7 @@ def publish(path: str | Path, run: Run | None = None) -> Path:
 def _without_crumbs(answer: dict[str, Any]) -> dict[str, Any]:
     """An answer without the reasons that carry next to nothing."""
     items = [
-        {**item, "evidence": [part for part in item["evidence"] if part["share"] >= CRUMB * item["score"]]}
+        {**item, "evidence": [part for part in item.get("evidence", ()) if part["share"] >= CRUMB * item["score"]]}
         for item in answer["items"]
     ]
     return {**answer, "items": items}

@@ -51,7 +51,7 @@ def recommend(
     novel
         Leave out what the user has visited before.
     reasons
-        Take scores apart into shares and evidence.
+        Take scores apart into shares and evidence, which ``stgat`` alone can.
 
     Returns
     -------
@@ -76,7 +76,9 @@ def recommend(
             torch.tensor([place] * len(batch), dtype=torch.float32, device=codes.device),
         )
         found = ranker.top(queries, min(k, len(graph.nodes["item"])), candidates, novel)
-        items = explained(ranker, queries, found.items) if reasons else plain(graph, found)
+        items = (
+            explained(ranker, queries, found.items) if reasons and isinstance(ranker, Ranker) else plain(graph, found)
+        )
         for row, user in enumerate(batch):
             answers.append(_answer(graph, user, int(codes[row]), time, near, items[row]))
         listener.advance(len(batch))

@@ -128,6 +128,11 @@ class ReportContent(Record):
     users: tuple[Answer, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def explained(self) -> bool:
+        """Whether any item says what its score is made of."""
+        return any(item.shares for user in self.users for item in user.items)
+
 
 def run_content(
     run: Path,

@@ -17,13 +17,15 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import nn
 
 from graphrec.config import RunConfig
 from graphrec.errors import InputError, RunError
 from graphrec.graph import TemporalGraph
-from graphrec.model import Stgat
+from graphrec.models import Model, ranker_of, restored
 from graphrec.protocol import Protocol
 from graphrec.ranking import Ranker
+from graphrec.score_ranker import ScoreRanker
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Run:
     """How its questions are asked: the graph's protocol with the query time of the training."""
     graph: TemporalGraph
     """The graph it was trained on, or that graph grown since."""
-    model: Stgat
+    model: Model
     """The best checkpoint, in evaluation mode."""
 
     @staticmethod
@@ -65,13 +67,15 @@ class Run:
                 f"{root}: trained on a graph of {trained_on} nodes, but this graph has {counts}; "
                 "give the graph of the training, or one grown from it"
             )
-        model = load_model(root / "model.safetensors", opened, config).to(where)
+        model = load_model(root / "model.safetensors", opened, config)
+        if isinstance(model, nn.Module):
+            model.to(where)
         return Run(root, config, manifest, protocol, opened, model)
 
     @property
-    def ranker(self) -> Ranker:
+    def ranker(self) -> Ranker | ScoreRanker:
         """The model over the graph, to be asked."""
-        return Ranker(self.graph, self.model)
+        return ranker_of(self.graph, self.model)
 
 
 def vocabulary(graph: TemporalGraph, counts: Mapping[str, int]) -> str:
@@ -94,20 +98,19 @@ def _manifest(root: Path) -> tuple[dict[str, Any], Protocol]:
         raise RunError(f"{root / 'manifest.json'}: the manifest of a run expected ({reason})") from error
 
 
-def load_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Stgat:
-    """The network with the weights of a file, over a graph that may have grown since they were learned."""
+def load_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Model:
+    """The model with the weights of a file, over a graph that may have grown since they were learned."""
     try:
         weights = load_file(path)
-        learned = {kind: len(weights[f"nodes.{kind}.trained"]) for kind in ("user", "item", "location")}
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: model weights expected ({error}); train the run again or resume it") from error
-    model = Stgat(graph, config.model, learned)
     try:
-        model.load_state_dict(weights)
+        return restored(graph, config.model, weights)
+    except KeyError as error:
+        raise RunError(f"{path}: model weights expected ({error} is not there); train the run again") from error
     except RuntimeError as error:
         reason = textwrap.shorten(str(error), 200)
         raise RunError(f"{path}: the weights do not fit the settings of config.yaml ({reason})") from error
-    return model.eval()
 
 
 def pick_device(name: str) -> torch.device:

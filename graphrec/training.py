@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import resource
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,24 +12,22 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from graphrec import checkpoint
 from graphrec.checkpoint import TrainingState
 from graphrec.config import RunConfig, TrainingConfig
-from graphrec.environment import versions
-from graphrec.errors import GraphError, RunError
+from graphrec.errors import RunError
+from graphrec.fitting import fit_at_once
 from graphrec.graph import TemporalGraph
-from graphrec.losses import NextEvent
-from graphrec.metrics import summarise
-from graphrec.model import Stgat
+from graphrec.models import NETWORKS, loss_of, new_network, units_of
 from graphrec.progress import Progress, Silent
-from graphrec.protocol import Protocol
-from graphrec.ranking import Ranker
-from graphrec.run import aside, pick_device, vocabulary, write_json
+from graphrec.run import aside, pick_device, write_json
+from graphrec.run_facts import peak_memory, run_facts
+from graphrec.validation import protocol_of, refuse_nothing_to_learn, validate
 
 FEWEST_EPOCHS = 3
 """Epochs of a large log, unless its settings say fewer."""
@@ -62,6 +59,8 @@ def train(
     """
     root = Path(out)
     chosen = _resumed(root, config) if resume else _fresh(root, config)
+    if not isinstance(chosen.model, NETWORKS):
+        return fit_at_once(Path(graph), root, chosen, device)
     training = Training(Path(graph), root, chosen, device, progress or Silent())
     if resume:
         training.restore()
@@ -105,17 +104,14 @@ class Training:
             torch.cuda.set_device(where)
         self.accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=precision)
         self.graph = TemporalGraph.open(graph, self.accelerator.device)
-        self.protocol = _protocol(self.graph, settings)
-        rows = self.protocol.training_rows(self.graph)
-        if not len(rows):
-            raise GraphError(f"{graph}: no train event to learn from; check the split in its manifest")
-        self.target = self.graph.log.item[rows].long()
-        self.queries = self.protocol.queries(self.graph, rows)
-        self.steps = math.ceil(len(rows) / settings.batch_size)  # an epoch
-        self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.least_steps / self.steps)))
+        self.protocol = protocol_of(self.graph, settings)
+        refuse_nothing_to_learn(self.graph, self.protocol, graph)
         torch.manual_seed(config.seed)
-        self.model = Stgat(self.graph, config.model)
-        loss = NextEvent(self.model, self.graph, settings.negatives, settings.full_softmax)
+        self.model = new_network(self.graph, config.model)
+        self.units = units_of(self.model, self.graph, self.protocol)
+        self.steps = max(1, math.ceil(len(self.units) / settings.batch_size))  # an epoch
+        self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.least_steps / self.steps)))
+        loss = loss_of(self.model, self.graph, settings.negatives, settings.full_softmax)
         self.optimiser = _optimiser(self.model, settings)
         self.loss, self.optimiser = self.accelerator.prepare(loss, self.optimiser)
         self.state = TrainingState(graph=self.graph.manifest["hash"])
@@ -165,11 +161,11 @@ class Training:
     def _batches(self, epoch: int, done: int) -> Iterator[Int64[Tensor, " batch"]]:
         """Row numbers of the batches of an epoch that are still to do, this process's share of each."""
         order = torch.Generator().manual_seed(_seed(self.config.seed, -1 - epoch))
-        rows = torch.randperm(len(self.target), generator=order)
+        rows = torch.randperm(len(self.units), generator=order)
         processes, me = self.accelerator.num_processes, self.accelerator.process_index
         for step in range(done, self.steps):
             size = self.config.training.batch_size
-            yield rows[step * size : (step + 1) * size][me::processes].to(self.target.device)
+            yield rows[step * size : (step + 1) * size][me::processes].to(self.accelerator.device)
 
     def _step(self, batch: Int64[Tensor, " batch"]) -> float:
         """One optimiser step; returns the mean loss of the batch."""
@@ -180,7 +176,7 @@ class Training:
         for place, part in enumerate(parts):
             torch.manual_seed(_seed(self.config.seed, self.state.step * self.config.training.accumulate + place))
             with self.accelerator.autocast():
-                loss = self.loss(self.queries.rows(part), self.target[part]) * (len(part) / len(batch))
+                loss = self.loss(*self.units[part]) * (len(part) / len(batch))
             self.accelerator.backward(loss)
             total += float(loss.detach())
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.training.clip)
@@ -215,17 +211,8 @@ class Training:
             for name, value in record.items():
                 writer.add_scalar(name, value, number + 1)
 
-    @torch.inference_mode()
     def _validate(self) -> dict[str, float]:
-        """Metrics on the validation rows, under the training's own protocol; empty without any."""
-        rows = self.protocol.target_rows(self.graph, "val")
-        limit = self.config.training.validation_rows
-        if len(rows) > limit:
-            chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.config.seed))[:limit]
-            rows = rows[chosen.sort().values.to(rows.device)]
-        if not len(rows):
-            return {}
-        return summarise(validation_ranks(self.graph, self.model, self.protocol, rows), (1, 5, 10))
+        return validate(self.graph, self.model, self.protocol, self.config)
 
     def _keep(self, name: str) -> None:
         self.state.seconds = time.monotonic() - self.started
@@ -246,39 +233,19 @@ class Training:
         return manifest
 
     def _manifest(self) -> dict[str, Any]:
-        counts = {kind: len(table) for kind, table in self.graph.nodes.items()}
         return {
-            "graph": os.path.relpath(self.graph_path, self.root),
-            "graph_hash": self.graph.manifest["hash"],
-            "nodes": counts,
-            "vocabulary": vocabulary(self.graph, counts),
-            "protocol": self.protocol.model_dump(),
-            "seed": self.config.seed,
+            **run_facts(self.graph, self.graph_path, self.root, self.protocol, self.config.seed),
             "device": str(self.accelerator.device),
             "precision": self.precision,
             "processes": self.accelerator.num_processes,
             "threads": torch.get_num_threads(),
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
-            "training_rows": len(self.target),
+            "training_rows": len(self.units),
             "best_epoch": self.state.best_epoch + 1,
             "wall_seconds": round(self.state.seconds, 1),
             "peak_memory": self.state.peak_memory,
             "history": self.state.history,
-            "versions": versions(),
         }
-
-
-def validation_ranks(
-    graph: TemporalGraph, model: Stgat, protocol: Protocol, rows: Int64[Tensor, " rows"]
-) -> Float64[Tensor, " rows"]:
-    """Expected ranks of what happened at ``rows``, asked under a protocol."""
-    ranker, queries = Ranker(graph, model), protocol.queries(graph, rows)
-    return ranker.expected_ranks(queries, graph.log.item[rows].long(), protocol.candidate_mask(graph), protocol.novel)
-
-
-def _protocol(graph: TemporalGraph, settings: TrainingConfig) -> Protocol:
-    protocol = Protocol(**graph.manifest.get("protocol", {}))
-    return protocol.model_copy(update={"query_time": settings.query_time}) if settings.query_time else protocol
 
 
 def _precision(settings: TrainingConfig, device: torch.device) -> str:
@@ -287,7 +254,7 @@ def _precision(settings: TrainingConfig, device: torch.device) -> str:
     return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "no"
 
 
-def _optimiser(model: Stgat, settings: TrainingConfig) -> torch.optim.Optimizer:
+def _optimiser(model: nn.Module, settings: TrainingConfig) -> torch.optim.Optimizer:
     matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
@@ -302,10 +269,3 @@ def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 def _seed(seed: int, step: int) -> int:
     """A seed for one step: what is drawn there depends on nothing that was drawn before."""
     return (seed * 1_000_003 + step + 7) % 2**63
-
-
-def peak_memory(device: torch.device) -> int:
-    """Largest memory in bytes: the GPU's allocations, or the process on a CPU."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -19,6 +19,9 @@ from graphrec.run import aside, read_json, vocabulary, write_json
 LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
 """What of a run is not copied: states of the training, pages that show people, and what is written anew."""
 
+PAIRS = (("visited", ("user", "item"), ()), ("alike", ("item", "item"), ("similarity",)))
+"""Tensors [2, n] of pairs of nodes, the types of these, and what is known of each pair besides."""
+
 
 def forgotten(graph: TemporalGraph) -> dict[str, list[int]]:
     """Codes of the forgotten nodes by type, for the types that have some."""
@@ -75,7 +78,16 @@ def _without(weights: Mapping[str, Tensor], codes: Mapping[str, list[int]]) -> d
     """The weights with zeros for these nodes, those that are newer than the training passed over."""
     left = {name: value.clone() for name, value in weights.items()}
     for kind, rows in codes.items():
-        names = [f"nodes.{kind}.identity.weight", f"nodes.{kind}.trained", *(["bias.weight"] if kind == "item" else [])]
+        names = [f"nodes.{kind}.identity.weight", f"nodes.{kind}.trained", f"{kind}.weight", f"{kind}.{kind}"]
+        names += ["bias.weight"] if kind == "item" else []
         for name in (name for name in names if name in left):
-            left[name][torch.tensor([row for row in rows if row < len(left[name])], dtype=torch.long)] = 0
+            known = torch.tensor([row for row in rows if row < len(left[name])], dtype=torch.long)
+            left[name][known] = 0
+            if name == f"{kind}.{kind}":  # of each pair of nodes
+                left[name][:, known] = 0
+    for name, ends, beside in PAIRS:
+        if name in left:
+            gone = [torch.isin(left[name][row], torch.tensor(codes.get(kind, []))) for row, kind in enumerate(ends)]
+            kept = ~(gone[0] | gone[1])
+            left |= {one: left[one][..., kept].contiguous() for one in (name, *beside)}
     return left

@@ -10,11 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.baselines import (
-    Baseline,
     Counter,
     DecayedCounter,
-    Ease,
-    ItemKNN,
     Markov,
     Nearest,
     Popularity,
@@ -23,8 +20,10 @@ from graphrec.baselines import (
 )
 from graphrec.events import TEST, TRAIN, Events
 from graphrec.graph import TemporalGraph
+from graphrec.item_to_item import Ease, EaseConfig, ItemKNN, ItemKNNConfig
 from graphrec.query import Queries
 from graphrec.relation import NEVER
+from graphrec.score_ranker import ItemScorer
 from graphrec.visits import Visits, popularity
 from tests.worlds import events, graph, random_world
 
@@ -211,7 +210,7 @@ def test_item_knn_equals_dense_cosine(seed: int, frozen: bool) -> None:
     world = city(seed)
     asked, counts = questions(world, seed, frozen), dense_train(world)
     unit = counts / np.maximum(np.linalg.norm(counts, axis=0), 1e-12)
-    found = ItemKNN(world, neighbours=15).scores(asked).numpy()
+    found = ItemKNN(world, ItemKNNConfig(neighbours=15)).scores(asked).numpy()
     np.testing.assert_allclose(found, dense_history(world, asked) @ (unit.T @ unit), atol=1e-9)
 
 
@@ -219,8 +218,8 @@ def test_item_knn_equals_dense_cosine(seed: int, frozen: bool) -> None:
 @given(SEEDS, st.integers(1, 14))
 def test_item_knn_keeps_the_most_similar(seed: int, neighbours: int) -> None:
     world = city(seed)
-    whole = ItemKNN(world, neighbours=15).similarity.toarray()
-    kept = ItemKNN(world, neighbours).similarity.toarray()
+    whole = ItemKNN(world, ItemKNNConfig(neighbours=15)).similarity.toarray()
+    kept = ItemKNN(world, ItemKNNConfig(neighbours=neighbours)).similarity.toarray()
     np.testing.assert_allclose(-np.sort(-kept, axis=1)[:, :neighbours], -np.sort(-whole, axis=1)[:, :neighbours])
     assert (np.count_nonzero(kept, axis=1) <= neighbours).all()
 
@@ -233,7 +232,7 @@ def test_ease_equals_the_dense_formula(seed: int, frozen: bool) -> None:
     precision = np.linalg.inv(counts.T @ counts + 3 * np.eye(15))
     weights = -precision / np.diag(precision)
     np.fill_diagonal(weights, 0)
-    found = Ease(world, ridge=3.0).scores(asked).numpy()
+    found = Ease(world, EaseConfig(ridge=3.0)).scores(asked).numpy()
     np.testing.assert_allclose(found, np.log1p(dense_history(world, asked)) @ weights, atol=1e-5)
 
 
@@ -257,7 +256,7 @@ def poisoned(world: TemporalGraph, time: int, seed: int) -> TemporalGraph:
     return replace(world, log=Events(**columns), _cache={})
 
 
-def by_name(world: TemporalGraph) -> dict[str, Baseline]:
+def by_name(world: TemporalGraph) -> dict[str, ItemScorer]:
     return {baseline.name: baseline for baseline in all_baselines(world)}
 
 
