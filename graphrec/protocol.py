@@ -9,7 +9,7 @@ from jaxtyping import Bool, Int64
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from graphrec.events import SPLITS, TRAIN
+from graphrec.events import SPLITS, TEST, TRAIN, VAL
 from graphrec.graph import TemporalGraph
 from graphrec.query import Queries, queries_of_events
 from graphrec.relation import NEVER
@@ -23,11 +23,13 @@ class Protocol(BaseModel):
     query_time: Literal["last-event", "request"] = "request"
     """What a question knows of its time: that of the user's preceding event, or its own."""
     history: Literal["streaming", "frozen"] = "streaming"
-    """Every earlier event, or those before the split and the question's own session only."""
-    targets: Literal["every", "session-last"] = "every"
-    """Judge every event of the split, or the last of each session of at least two."""
-    samples: Literal["every", "session-rest"] = "every"
-    """Train events that make a user or an item known: every one, or all but the first of each session."""
+    """Every earlier event, or those before the question's split and of the question's own session only."""
+    targets: Literal["every", "session-last", "session-last-of-three"] = "every"
+    """Judge every event of the split; or the last of each session of at least two; or, as GETNext's rows are, the last
+    known one of each session of at least three events whose user and item are known."""
+    samples: Literal["every", "session-rest", "before-test"] = "every"
+    """Events that make a user or an item known: every one of train, or all of these but the first of each session, or
+    every one of train and val."""
     candidates: Literal["known", "train"] = "known"
     """Rank the items known as of the question, or those that occur among the training samples."""
     known_only: bool = False
@@ -46,20 +48,28 @@ class Protocol(BaseModel):
         judged = log.split == SPLITS[split]
         if self.targets == "session-last":
             judged &= _last_of_session(graph) & ~_first_of_session(graph)
-        if self.known_only:
-            samples = self._sample_rows(graph)
-            for codes, kind in ((log.user, "user"), (log.item, "item")):
-                seen = torch.zeros(len(graph.nodes[kind]), dtype=torch.bool, device=codes.device)
-                seen[codes[samples].long()] = True
-                judged &= seen[codes.long()]
+        if self.known_only or self.targets == "session-last-of-three":
+            judged &= self._known(graph)
+        if self.targets == "session-last-of-three":
+            judged = _last_of_three(log.session, judged)
         rows = judged.nonzero()[:, 0]
         return rows[~returning(graph, rows)] if self.novel else rows
+
+    def _known(self, graph: TemporalGraph) -> Bool[Tensor, " n"]:
+        """Events whose user and item both occur among the samples."""
+        samples, known = self._sample_rows(graph), torch.ones_like(graph.log.item, dtype=torch.bool)
+        for codes, kind in ((graph.log.user, "user"), (graph.log.item, "item")):
+            seen = torch.zeros(len(graph.nodes[kind]), dtype=torch.bool, device=codes.device)
+            seen[codes[samples].long()] = True
+            known &= seen[codes.long()]
+        return known
 
     def queries(self, graph: TemporalGraph, rows: Int64[Tensor, " rows"]) -> Queries:
         """The questions behind these events, under this protocol's query time and history."""
         frozen_at = NEVER
-        if self.history == "frozen":
-            held_out = graph.log.time[graph.log.split != TRAIN]
+        if self.history == "frozen" and len(rows):
+            asked = graph.log.split[rows].min().clamp(min=VAL)  # train events have nothing but train before them
+            held_out = graph.log.time[graph.log.split >= asked]
             frozen_at = int(held_out.min()) if len(held_out) else NEVER
         return queries_of_events(graph, rows, self.query_time, frozen_at)
 
@@ -73,7 +83,7 @@ class Protocol(BaseModel):
         return mask
 
     def _sample_rows(self, graph: TemporalGraph) -> Int64[Tensor, " rows"]:
-        sample = graph.log.split == TRAIN
+        sample = graph.log.split < TEST if self.samples == "before-test" else graph.log.split == TRAIN
         if self.samples == "session-rest":
             sample &= ~_first_of_session(graph)
         return sample.nonzero()[:, 0]
@@ -90,6 +100,15 @@ def returning(graph: TemporalGraph, rows: Int64[Tensor, " rows"]) -> Bool[Tensor
     first_time = torch.empty_like(log.time)
     first_time[order] = log.time[order][first.nonzero()[:, 0]][group]
     return first_time[rows] < log.time[rows]
+
+
+def _last_of_three(session: Tensor, judged: Bool[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    """The last judged event of each session that has at least three."""
+    chosen = torch.where(judged, session.long(), -1)
+    count = torch.bincount(chosen[chosen >= 0], minlength=1)
+    large = (chosen >= 0) & (count[chosen.clamp(min=0)] >= 3)
+    row = torch.arange(len(session), device=session.device)
+    return _edge_of_session(torch.where(large, chosen, -1), row, "amax")
 
 
 def _first_of_session(graph: TemporalGraph) -> Bool[Tensor, " n"]:

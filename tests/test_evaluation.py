@@ -14,7 +14,7 @@ import torch
 from graphrec.config import RunConfig
 from graphrec.errors import GraphError, RunError
 from graphrec.evaluation import evaluate, headline
-from graphrec.events import SPLITS, TRAIN, VAL
+from graphrec.events import SPLITS, TEST, TRAIN, VAL
 from graphrec.graph import TemporalGraph
 from graphrec.protocol import Protocol
 from graphrec.query import Queries
@@ -146,7 +146,7 @@ class Slow:
         log = run.graph.log
         names = ("user", "item", "time", "split", "session")
         self.events = list(zip(*(getattr(log, name).tolist() for name in names), strict=True))
-        held_out = [time for _, _, time, split, _ in self.events if split != TRAIN]
+        held_out = [time for _, _, time, split, _ in self.events if split == TEST]  # what all here are asked of
         self.frozen_at = min(held_out) if self.protocol.history == "frozen" else NEVER
         self.samples = [row for row in range(len(self.events)) if self.is_sample(row)]
 

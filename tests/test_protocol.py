@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_queries_follow_the_protocol() -> None:
     assert last.queries(world, rows).time.tolist() == [51, 61]
     assert last.queries(world, rows).frozen_at == NEVER
     assert frozen.queries(world, rows).time.tolist() == [70, 80]
-    assert frozen.queries(world, rows).frozen_at == 60
+    assert frozen.queries(world, rows).frozen_at == 70
     all_train = replace(world, log=replace(world.log, split=torch.zeros_like(world.log.split)), _cache={})
     assert frozen.queries(all_train, rows).frozen_at == NEVER
 
@@ -200,3 +201,32 @@ def test_held_out_events_choose_neither_samples_nor_candidates(seed: int) -> Non
     for protocol in (Protocol(candidates="train", samples="session-rest"), Protocol(candidates="train", novel=True)):
         assert torch.equal(protocol.training_rows(world), protocol.training_rows(other))
         assert torch.equal(protocol.candidate_mask(world), protocol.candidate_mask(other))
+
+
+@settings(deadline=None)
+@given(SEEDS, st.sampled_from(["val", "test"]), st.sampled_from(["every", "session-rest", "before-test"]))
+def test_the_rows_of_getnext_equal_a_slow_reference(seed: int, split: str, samples: Any) -> None:
+    """Drop what is not known, keep sessions of which three are left, judge the last of these."""
+    world = city(seed)
+    log, code = world.log, SPLITS[split]
+    first = {int(session): row for row, session in reversed(list(enumerate(log.session))) if session >= 0}
+    sample = [
+        row
+        for row in range(90)
+        if log.split[row] == TRAIN or (samples == "before-test" and log.split[row] < TEST)
+        if samples != "session-rest" or first.get(int(log.session[row])) != row
+    ]
+    users, items = ({int(codes[row]) for row in sample} for codes in (log.user, log.item))
+    left: dict[int, list[int]] = {}
+    for row in range(90):
+        if log.split[row] == code and int(log.user[row]) in users and int(log.item[row]) in items:
+            left.setdefault(int(log.session[row]), []).append(row)
+    expected = sorted(rows[-1] for session, rows in left.items() if session >= 0 and len(rows) >= 3)
+    protocol = Protocol(targets="session-last-of-three", samples=samples)
+    assert protocol.target_rows(world, split).tolist() == expected
+
+
+def test_a_frozen_history_of_test_questions_has_train_and_val() -> None:
+    world, protocol = small_world(), Protocol(history="frozen")
+    frozen = {split: protocol.queries(world, protocol.target_rows(world, split)).frozen_at for split in SPLITS}
+    assert frozen == {"train": 60, "val": 60, "test": 70}

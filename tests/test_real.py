@@ -9,6 +9,7 @@ import pytest
 from builders.graph import build_graph
 from graphrec.config import RunConfig
 from graphrec.evaluation import evaluate
+from graphrec.events import TEST
 from graphrec.graph import TemporalGraph
 from graphrec.protocol import Protocol
 from graphrec.recommendation import recommend
@@ -53,3 +54,11 @@ def test_the_published_rows_of_new_york(data_folder: Path, tmp_path: Path) -> No
     assert len(protocol.target_rows(graph, "test")) == 1348  # counted only: the test split is read by benchmarks
     assert (protocol.query_time, protocol.history) == ("last-event", "streaming")
     assert int(protocol.candidate_mask(graph).sum()) == 4938
+
+
+def test_the_rows_of_getnext_in_blocks_of_time(data_folder: Path, tmp_path: Path) -> None:
+    graph = TemporalGraph.open(built(data_folder, "nyc-chrono", "nyc-chrono", tmp_path))
+    protocol = Protocol(**graph.manifest["protocol"])
+    assert len(protocol.target_rows(graph, "test")) == 5550
+    frozen = protocol.model_copy(update={"history": "frozen"}).queries(graph, protocol.target_rows(graph, "test"))
+    assert frozen.frozen_at == int(graph.log.time[graph.log.split == TEST].min())
