@@ -67,8 +67,8 @@ class Factors:
 
     def fit(self, seed: int) -> None:
         """Learn the vectors from the train split."""
-        model = _implicit(self.config, seed)
-        with _one_thread_of_blas():
+        with _one_thread_of_blas(self.name):
+            model = _implicit(self.config, seed)
             model.fit(scipy.sparse.csr_matrix(train_counts(self.graph), dtype=np.float32), show_progress=False)
         self.user, self.item = torch.from_numpy(model.user_factors), torch.from_numpy(model.item_factors)
 
@@ -93,30 +93,29 @@ class Factors:
         return self.user[torch.where(known, user, 0)] * known[:, None]
 
     def _of_history(self, queries: Queries) -> Float32[Tensor, "batch d"]:
-        model = _implicit(self.config, 0)
-        model.item_factors = self.item.numpy()
         visits = scipy.sparse.csr_matrix(visit_counts(self.graph, queries)[:, : len(self.item)], dtype=np.float32)
-        with _one_thread_of_blas():
+        with _one_thread_of_blas(self.name):
+            model = _implicit(self.config, 0)
+            model.item_factors = self.item.numpy()
             return torch.from_numpy(model.recalculate_user(np.arange(len(queries)), visits))
 
 
-def _one_thread_of_blas() -> AbstractContextManager[Any]:
+def _one_thread_of_blas(name: str) -> AbstractContextManager[Any]:
     """The library's own threads each use BLAS; so many times more threads would be in each other's way."""
-    from threadpoolctl import threadpool_limits
-
+    try:
+        import implicit  # noqa: F401 - it brings the next one
+        from threadpoolctl import threadpool_limits
+    except ImportError as error:
+        raise ConfigError(f"model {name}: needs the library implicit; pip install 'graphrec[implicit]'") from error
     limits: AbstractContextManager[Any] = threadpool_limits(1, "blas")
     return limits
 
 
 def _implicit(config: AlsConfig | BprConfig, seed: int) -> Any:
     """The library's model; one thread for ``bpr``, whose threads would race for a result."""
-    try:
-        from implicit.cpu.als import AlternatingLeastSquares
-        from implicit.cpu.bpr import BayesianPersonalizedRanking
-    except ImportError as error:
-        raise ConfigError(
-            f"model {config.name}: needs the library implicit; pip install 'graphrec[implicit]'"
-        ) from error
+    from implicit.cpu.als import AlternatingLeastSquares
+    from implicit.cpu.bpr import BayesianPersonalizedRanking
+
     if isinstance(config, AlsConfig):
         return AlternatingLeastSquares(
             config.dimension, config.ridge, ALPHA, iterations=config.rounds, random_state=seed

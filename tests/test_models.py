@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -249,3 +250,10 @@ def test_what_was_learned_of_forgotten_nodes_alone_is_gone(name: str) -> None:
 def test_what_scores_is_a_scorer(city_graph: Path) -> None:
     graph = TemporalGraph.open(city_graph)
     assert all(isinstance(fitted(graph, name, steps=0), ItemScorer) for name in OTHERS)
+
+
+@pytest.mark.parametrize("name", ["als", "bpr"])
+def test_a_library_that_is_not_there_is_one_line(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "implicit", None)
+    with pytest.raises(ConfigError, match=r"needs the library implicit; pip install 'graphrec\[implicit\]'"):
+        fitted(town(1), name)
