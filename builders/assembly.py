@@ -87,19 +87,12 @@ def tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
         first["location"] = placed.listed
     numbered = Numbered(origin.old, first, placed.points, _constants(origin.mapping))
     encoded = encode(engine, placed.events, numbered)
-    for kind, table in ({} if origin.old else listed).items():
-        source, column = origin.parts[kind][-1].source, origin.written[kind].id
-        refuse_foreign(engine, kind, encoded.vocabularies[kind], table, source, column)
+    _refuse_foreign_tables(engine, origin, encoded, listed)
     done()
     nodes = _nodes(engine, encoded, placed, first)
     done()
     columns, split = _events(encoded.columns, origin)
-    lat, lon = (np.asarray(nodes["location"][name].to_numpy(), np.float64) for name in ("lat", "lon"))
-    told = engine.to_pyarrow(placed.items) if placed.items is not None else None
-    relations = {
-        "at": at_relation(columns, nodes["item"], nodes["location"], told),
-        "near": near(lat, lon, nodes["location"]["first_seen"].to_numpy()),
-    }
+    relations = _relations(columns, nodes, engine.to_pyarrow(placed.items) if placed.items is not None else None)
     declared = _declared(engine, origin, nodes)
     done()
     progress.finish()
@@ -117,6 +110,22 @@ def tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
         resolution=placed.resolution,
         rare=rare,
     )
+
+
+def _refuse_foreign_tables(engine: Engine, origin: Origin, encoded: Encoded, listed: dict[str, Any]) -> None:
+    """Raise InputError for a table of nodes that knows none of the log's; an append has been checked before."""
+    for kind, table in ({} if origin.old else listed).items():
+        source, column = origin.parts[kind][-1].source, origin.written[kind].id
+        refuse_foreign(engine, kind, encoded.vocabularies[kind], table, source, column)
+
+
+def _relations(events: pa.Table, nodes: dict[str, pa.Table], told: pa.Table | None) -> dict[str, pa.Table]:
+    """The relations of every graph; ``told`` is what tables say of where items are."""
+    lat, lon = (np.asarray(nodes["location"][name].to_numpy(), np.float64) for name in ("lat", "lon"))
+    return {
+        "at": at_relation(events, nodes["item"], nodes["location"], told),
+        "near": near(lat, lon, nodes["location"]["first_seen"].to_numpy()),
+    }
 
 
 def _declared(engine: Engine, origin: Origin, nodes: dict[str, pa.Table]) -> DeclaredEdges:
