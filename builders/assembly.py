@@ -32,7 +32,7 @@ from builders.filters import filter_events
 from builders.manifest import describe
 from builders.mapping import Mapping
 from builders.near import near
-from builders.nodes import at_relation, node_table, refuse_foreign
+from builders.nodes import at_relation, node_table, refuse_foreign, seen_from
 from builders.origin import Origin
 from builders.places import Placed, place_events
 from builders.protection import drop_rare_places
@@ -91,14 +91,16 @@ def tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
     done()
     nodes = _nodes(engine, encoded, placed, first)
     done()
-    columns, split = _events(encoded.columns, origin)
+    columns, key, split = _events(encoded.columns, origin)
+    if origin.mapping.timeless:
+        nodes = {kind: seen_from(table, kind, columns) for kind, table in nodes.items()}
     relations = _relations(columns, nodes, engine.to_pyarrow(placed.items) if placed.items is not None else None)
     declared = _declared(engine, origin, nodes)
     done()
     progress.finish()
     return Tables(
         events=columns,
-        key=encoded.columns["key"].to_numpy(),
+        key=key,
         nodes={**nodes, **declared.nodes},
         relations={**relations, **declared.relations},
         ends={**ENDS, **declared.ends},
@@ -177,8 +179,11 @@ def _nodes(engine: Engine, encoded: Encoded, placed: Placed, listed: Dictionary[
     }
 
 
-def _events(columns: pa.Table, origin: Origin) -> tuple[pa.Table, dict[str, Any]]:
-    """Columns of events.parquet and what the manifest says of the split."""
+def _events(columns: pa.Table, origin: Origin) -> tuple[pa.Table, np.ndarray, dict[str, Any]]:
+    """Columns of events.parquet, the keys of the events, and what the manifest says of the split.
+
+    In a log without times, an event of train happens at second 0, one of val at 1, one of test at 2.
+    """
     key = columns["key"].to_numpy()
     time = times(key)
     split, about = split_events(
@@ -187,14 +192,19 @@ def _events(columns: pa.Table, origin: Origin) -> tuple[pa.Table, dict[str, Any]
         user=columns["user"].to_numpy(),
         file=_files(key, origin) if split_method(origin.mapping) == "files" else np.empty(0, np.int64),
         column=columns["split"].to_numpy(),
+        place=places(key),
         names=[part.source for part in origin.events],
     )
+    if origin.mapping.timeless:
+        order = np.argsort(split, kind="stable")
+        columns, key, split = columns.take(order), key[order], split[order]
+        time = split.astype(np.int64)
     session = session_codes(columns["user"].to_numpy(), columns["session"].to_numpy(), split)
     given = {name: columns[name] for name in ("user", "item", "location")}
     typed = {"utc_offset": pa.int16(), "kind": pa.int8(), "weight": pa.float32()}
     rest = {name: columns[name].cast(dtype) for name, dtype in typed.items()}
     ends = {"split": pa.array(split, pa.int8()), "session": pa.array(session, pa.int32())}
-    return pa.table({**given, "time": time, **rest, **ends}), about
+    return pa.table({**given, "time": time, **rest, **ends}), key, about
 
 
 def _files(key: np.ndarray, origin: Origin) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -62,6 +63,15 @@ def node_table(engine: Engine, codes: Any, listed: Any | None, own: Any | None, 
         id=nodes.id.fill_null(""),
     )
     return engine.to_pyarrow(nodes.order_by("code").select(*SCHEMA.names)).cast(SCHEMA)
+
+
+def seen_from(nodes: pa.Table, kind: str, events: pa.Table) -> pa.Table:
+    """The nodes with ``first_seen`` at their first event of ``events``; those that a table lists are known always."""
+    listed = nodes["first_seen"].to_numpy() == ALWAYS
+    code, first = events[kind].to_numpy(), np.full(len(nodes), NEVER)
+    np.minimum.at(first, code[code >= 0], events["time"].to_numpy()[code >= 0])
+    place = nodes.schema.get_field_index("first_seen")
+    return nodes.set_column(place, SCHEMA.field(place), pa.array(np.where(listed, ALWAYS, first)))
 
 
 def refuse_foreign(engine: Engine, kind: str, codes: Any, listed: Any, file: str, column: str | None) -> None:

@@ -25,7 +25,13 @@ def split_method(mapping: Mapping) -> str:
 
 
 def split_events(
-    mapping: Mapping, time: np.ndarray, user: np.ndarray, file: np.ndarray, column: np.ndarray, names: Sequence[str]
+    mapping: Mapping,
+    time: np.ndarray,
+    user: np.ndarray,
+    file: np.ndarray,
+    column: np.ndarray,
+    place: np.ndarray,
+    names: Sequence[str],
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """The split of every event and what the manifest says of it.
 
@@ -33,9 +39,9 @@ def split_events(
     ----------
     mapping
         Says how; see its ``split_*`` keys.
-    time, user, file, column
+    time, user, file, column, place
         Of each event, [n], sorted by time: UTC seconds, user code, place of its file (looked at where files are the
-        split), code in the split column.
+        split), code in the split column, number of its row in the log.
     names
         Names of the files.
 
@@ -51,7 +57,9 @@ def split_events(
     split_of_event = column if method == "column" else file_splits(names)[file] if method == "files" else _by_user(user)
     split = split_of_event.astype(np.int8)
     if mapping.val_from_train and not (split == VAL).any():
-        split = _carve_val(split, time, mapping.val_from_train)
+        drawn = _draw_val(split, user, place, mapping.val_from_train) if mapping.timeless else None
+        split = _carve_val(split, time, mapping.val_from_train) if drawn is None else drawn
+    time = split if mapping.timeless else time  # which is when its events happen, see `builders.assembly`
     return split, {"method": method, "t_val": _border(split, time, VAL), "t_test": _border(split, time, TEST)}
 
 
@@ -106,6 +114,21 @@ def _carve_val(split: np.ndarray, time: np.ndarray, share: float) -> np.ndarray:
     if not len(train):
         return split
     return np.where((split == TRAIN) & (time >= _cut_after(train, 1 - share)), VAL, split).astype(np.int8)
+
+
+def _draw_val(split: np.ndarray, user: np.ndarray, place: np.ndarray, share: float) -> np.ndarray:
+    """Make val of a share of the train events whatever their time, but of no user's first.
+
+    Multiples of the golden ratio, whose fractions lie evenly however many there are, draw it by the row in the log: a
+    log that grows keeps what was drawn, and of neighbouring rows, such as those of a user, the share is the same.
+    """
+    train = np.flatnonzero(split == TRAIN)
+    fraction = (place[train].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(11)) / 2.0**53
+    first = np.zeros(len(train), bool)
+    first[np.unique(user[train], return_index=True)[1]] = True
+    drawn = split.copy()
+    drawn[train[(fraction < share) & ~first]] = VAL
+    return drawn
 
 
 def _border(split: np.ndarray, time: np.ndarray, first: int) -> int | None:

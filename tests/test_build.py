@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from builders.events import session_codes
 from builders.graph import build_graph
@@ -205,6 +206,7 @@ def test_random_logs_are_encoded_as_a_slow_reference_does(tmp_path: Path) -> Non
 def split(mapping: dict[str, Any], time: list[int], **columns: Any) -> tuple[list[int], Any, Any]:
     n = len(time)
     given = {name: np.array(columns.get(name, [0] * n)) for name in ("user", "file", "column")}
+    given["place"] = np.arange(1, n + 1)
     codes, about = split_events(Mapping.of(mapping), np.array(time), **given, names=columns.get("names", ["log.csv"]))
     return codes.tolist(), about["t_val"], about["t_test"]
 
@@ -336,3 +338,25 @@ def test_rows_of_a_table_are_set_aside_too(tmp_path: Path) -> None:
 def test_a_table_of_locations_needs_locations(tmp_path: Path) -> None:
     with pytest.raises(GraphrecError, match="needs a column of the log with their ids"):
         build(tmp_path, locations=table(tmp_path, "places.csv", "id,name\na,A\n"))
+
+
+def test_val_of_a_log_without_times_is_drawn_from_each_users_events(tmp_path: Path) -> None:
+    """It lies after train and before test, hits each user alike but never their first, and stays when the log grows."""
+    mapping = {"lists": True, "timeless": True, "columns": ["user", "item"], "user": "user", "item": "item"}
+    mapping |= {"split_by": "files", "val_from_train": 0.2}
+    train, test = tmp_path / "train.txt", tmp_path / "test.txt"
+    train.write_text("".join(f"{user} {' '.join(str(user + n) for n in range(40))}\n" for user in range(50)))
+    test.write_text("".join(f"{user} 999\n" for user in range(50)))
+    build_graph([train, test], tmp_path / "graph", text_model="none", mapping=mapping)
+    log = TemporalGraph.open(tmp_path / "graph").log
+    assert torch.equal(log.time, log.split.long())
+    val = log.split == 1
+    assert 0.17 < val.sum() / (log.split < 2).sum() < 0.23
+    of_user = torch.bincount(log.user[val].long())
+    assert (int(of_user.min()), int(of_user.max())) >= (6, 8)
+    assert int(of_user.max()) <= 10
+    train.write_text(train.read_text() + "77 1 2 3 4 5 6 7\n")
+    build_graph([train, test], tmp_path / "grown", text_model="none", mapping=mapping)
+    grown = TemporalGraph.open(tmp_path / "grown").log
+    drawn, now = (set((one.user * 10_000 + one.item)[one.split == 1].tolist()) for one in (log, grown))
+    assert drawn <= now

@@ -101,15 +101,15 @@ def test_filters_are_counted(tmp_path: Path) -> None:
     assert graph.manifest["filtered"] == {"outside the dates": 2, "user with too few events": 1}
 
 
-def test_a_log_without_times_is_a_file_a_second(tmp_path: Path) -> None:
+def test_a_log_without_times_is_a_split_a_second(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("0 10 11\n1 10\n")
     (tmp_path / "test.txt").write_text("0 12\n1\n")
     files = [tmp_path / "train.txt", tmp_path / "test.txt"]
     mapping = {"lists": True, "timeless": True, "columns": ["user", "item"], "split_by": "files"}
     graph = build(tmp_path, *files, mapping={**mapping, "user": "user", "item": "item"})
-    assert graph.log.time.tolist() == [0, 0, 0, 1]
+    assert graph.log.time.tolist() == [0, 0, 0, 2]
+    assert graph.nodes["item"].first_seen.tolist() == [0, 0, 2]
     assert graph.log.split.tolist() == [0, 0, 0, 2]
-    assert graph.nodes["item"].first_seen.tolist() == [0, 0, 1]
 
 
 def test_relations_of_a_mapping_beside_it(tmp_path: Path) -> None:
