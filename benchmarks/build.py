@@ -24,9 +24,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from page import rewrite
+
 HERE = Path(__file__).parent
 PAGE = Path(__file__).with_suffix(".md")
-BEGIN, END = "<!-- measured -->", "<!-- end -->"
 THREADS = 2
 ENGINES = ("graphrec", "sql", "polars")
 NAMES = {"graphrec": "`graphrec build`", "sql": "DuckDB, SQL by hand", "polars": "Polars by hand"}
@@ -62,8 +63,7 @@ def main() -> None:
     print(page)
     if arguments.no_page:
         return
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{page}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    rewrite(PAGE, page)
 
 
 def compare(rows: int, repeats: int, folder: Path) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from page import rewrite
+
 from builders.graph import build_graph
 from cli.console import RichProgress
 from graphrec import Run, RunConfig, evaluate, train
@@ -26,7 +28,6 @@ from graphrec.environment import versions
 from graphrec.models import CONFIGS
 
 PAGE = Path(__file__).with_suffix(".md")
-BEGIN, END = "<!-- measured -->", "<!-- end -->"
 METRICS = ("acc@1", "acc@5", "acc@10", "acc@20", "mrr")
 MODELS = [name for name in CONFIGS if name != "stgat"]
 FIXED = ("ease", "item-knn")
@@ -56,8 +57,7 @@ def main() -> None:
     head = ["model", "seeds", *METRICS, "validation mrr", "training s", "peak memory"]
     table = "\n".join([_facts(), "", f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *rows])
     print(table)
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    rewrite(PAGE, table)
 
 
 def _seeds(name: str, seeds: Sequence[int]) -> Sequence[int]:

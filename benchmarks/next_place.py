@@ -17,13 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from page import rewrite
+
 from builders.graph import build_graph
 from cli.console import RichProgress
 from graphrec import Run, RunConfig, evaluate, train
 from graphrec.environment import versions
 
 PAGE = Path(__file__).with_suffix(".md")
-BEGIN, END = "<!-- measured -->", "<!-- end -->"
 METRICS = ("acc@1", "acc@5", "acc@10", "acc@20", "mrr")
 PUBLISHED = {
     "GETNext 2022, published": (0.2435, 0.5089, 0.6143, None, 0.3621),
@@ -61,8 +62,7 @@ def _run(graph: Path, out: Path, seed: int, progress: RichProgress) -> dict[str,
 def _write(results: list[dict[str, Any]]) -> None:
     table = _table(results)
     print(table)
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    rewrite(PAGE, table)
 
 
 def _table(results: list[dict[str, Any]]) -> str:

@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from page import rewrite
 
 from builders.model_folder import find_model
 from builders.text import TextEncoder, encode_texts, load_encoder, seconds_for
 
 PAGE = Path(__file__).with_suffix(".md")
-BEGIN, END = "<!-- measured -->", "<!-- end -->"
 TEXTS = {
     "name and category": "{name}. {category}.",
     "name, category and description": "{name}. {category}. {description}",
@@ -111,8 +111,7 @@ def _write(rows: list[str]) -> None:
     )
     table = "\n".join([facts, "", head, *rows])
     print(table)
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    rewrite(PAGE, table)
 
 
 if __name__ == "__main__":

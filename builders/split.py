@@ -57,8 +57,8 @@ def split_events(
     split_of_event = column if method == "column" else file_splits(names)[file] if method == "files" else _by_user(user)
     split = split_of_event.astype(np.int8)
     if mapping.val_from_train and not (split == VAL).any():
-        drawn = _draw_val(split, user, place, mapping.val_from_train) if mapping.timeless else None
-        split = _carve_val(split, time, mapping.val_from_train) if drawn is None else drawn
+        share = mapping.val_from_train
+        split = _draw_val(split, user, place, share) if mapping.timeless else _carve_val(split, time, share)
     time = split if mapping.timeless else time  # which is when its events happen, see `builders.assembly`
     return split, {"method": method, "t_val": _border(split, time, VAL), "t_test": _border(split, time, TEST)}
 

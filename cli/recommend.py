@@ -36,14 +36,13 @@ def recommend(
 
     Example: graphrec recommend city/run --user u0001 --at 2026-03-01T18:00 --near 40.75,-73.99 -k 5 --explain
     """
-    from graphrec.ranking import Ranker
     from graphrec.recommendation import recommend as answer
     from graphrec.run import Run
 
     with RichProgress() as progress:
         opened = Run.open(run, graph, device)
         asked = _users(user, users, everyone, opened.graph.nodes["user"].ids.to_pylist())
-        if explain and not isinstance(opened.ranker, Ranker):
+        if explain and not opened.explains:
             raise InputError(
                 f"--explain: only stgat can take its scores apart, and {run} is {opened.config.model.name}"
             )
@@ -57,7 +56,7 @@ def recommend(
     elif out is None:
         for one in answers:
             _show(one, explain)
-        if not explain and isinstance(opened.ranker, Ranker):
+        if not explain and opened.explains:
             next_step("add --explain for the reasons behind each item")
 
 

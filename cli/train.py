@@ -10,6 +10,9 @@ import typer
 
 from cli.console import RichProgress, console, duration, facts, next_step, number, print_json, size, table
 
+SHOWN = ("epoch", "train_loss", "acc@1", "acc@5", "acc@10", "mrr")
+"""What is told of each epoch, where it is known."""
+
 
 def train(
     graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="A graph directory, made by 'graphrec build'.")],
@@ -45,12 +48,9 @@ def train(
     if as_json:
         print_json(manifest)
         return
-    names = ("acc@1", "acc@5", "acc@10", "mrr")
-    rows = [
-        (record["epoch"], record.get("train_loss", float("nan")), *(record.get(name, float("nan")) for name in names))
-        for record in manifest["history"]
-    ]
-    console.print(table("validation", ("epoch", "loss", *names), rows))
+    names = [name for name in SHOWN if any(name in record for record in manifest["history"])]
+    rows = [[record.get(name, float("nan")) for name in names] for record in manifest["history"]]
+    console.print(table("validation", [name.removeprefix("train_") for name in names], rows))
     console.print(
         "",
         facts(

@@ -65,12 +65,14 @@ class RunConfig(BaseModel):
     @classmethod
     def _settings_of_the_model(cls, values: Any) -> Any:
         """A model without a name is ``stgat``; what nobody set of the training is as the model wants it."""
-        if not isinstance(values, dict) or not isinstance(values.get("model", {}), dict | None):
+        if not isinstance(values, dict):
             return values
-        model = {"name": "stgat", **(values.get("model") or {})}
-        training = values.get("training")
-        if isinstance(training, dict | None) and isinstance(model["name"], str):
-            training = {**TRAINING.get(model["name"], {}), **(training or {})}
+        model, training = values.get("model") or {}, values.get("training") or {}
+        if isinstance(model, dict):
+            model = {"name": "stgat", **model}
+        name = model["name"] if isinstance(model, dict) else getattr(model, "name", None)
+        if isinstance(training, dict) and isinstance(name, str):
+            training = {**TRAINING.get(name, {}), **training}
         return {**values, "model": model, "training": training}
 
     @staticmethod

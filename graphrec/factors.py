@@ -31,7 +31,7 @@ class AlsConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["als"]
+    name: Literal["als"] = "als"
     dimension: int = Field(64, ge=1)
     """Length of the vectors."""
     ridge: float = Field(0.05, ge=0)
@@ -45,7 +45,7 @@ class BprConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["bpr"]
+    name: Literal["bpr"] = "bpr"
     dimension: int = Field(64, ge=1)
     """Length of the vectors."""
     ridge: float = Field(0.01, ge=0)

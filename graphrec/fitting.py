@@ -12,21 +12,30 @@ from safetensors.torch import save_file
 from graphrec.config import RunConfig
 from graphrec.graph import TemporalGraph
 from graphrec.models import at_once
+from graphrec.progress import Progress
 from graphrec.run import aside, pick_device, write_json
 from graphrec.run_facts import peak_memory, run_facts
 from graphrec.validation import protocol_of, refuse_nothing_to_learn, validate
 
+STEPS = ("weights", "validation")
+"""What there is to do."""
 
-def fit_at_once(graph_path: Path, root: Path, config: RunConfig, device: str) -> dict[str, Any]:
+
+def fit_at_once(graph_path: Path, root: Path, config: RunConfig, device: str, progress: Progress) -> dict[str, Any]:
     """Fit a model and leave a run directory; its manifest. There is nothing to resume: it is fitted again."""
     began = time.monotonic()
     where = pick_device(device)
     graph = TemporalGraph.open(graph_path, where)
     protocol = protocol_of(graph, config.training)
-    refuse_nothing_to_learn(graph, protocol, graph_path)
+    rows = protocol.training_rows(graph)
+    refuse_nothing_to_learn(rows, graph_path)
     model = at_once(graph, config.model)
+    progress.start(f"fitting {model.name}", len(STEPS))
     model.fit(config.seed)
+    progress.advance(note=STEPS[0])
     metrics = validate(graph, model, protocol, config)
+    progress.advance(note=STEPS[1])
+    progress.finish()
     tensors = {name: value.contiguous() for name, value in model.tensors().items()}
     seconds = round(time.monotonic() - began, 1)
     manifest = {
@@ -36,13 +45,12 @@ def fit_at_once(graph_path: Path, root: Path, config: RunConfig, device: str) ->
         "processes": 1,
         "threads": torch.get_num_threads(),
         "parameters": sum(value.numel() for value in tensors.values()),
-        "training_rows": len(protocol.training_rows(graph)),
+        "training_rows": len(rows),
         "best_epoch": 1,
         "wall_seconds": seconds,
         "peak_memory": peak_memory(where),
         "history": [{"epoch": 1, "seconds": seconds, **metrics}],
     }
-    root.mkdir(parents=True, exist_ok=True)
     with aside(root / "config.yaml") as temporary:
         config.save(temporary)
     with aside(root / "model.safetensors") as temporary:

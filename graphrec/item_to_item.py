@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
+import psutil
 import scipy.linalg
 import scipy.sparse
 import torch
@@ -18,10 +19,14 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from graphrec.errors import GraphError
 from graphrec.events import TRAIN
 from graphrec.graph import TemporalGraph
 from graphrec.query import Queries
 from graphrec.visits import Visits
+
+BYTES_A_PAIR = 12
+"""Memory of EASE for each pair of items, while it is fitted."""
 
 
 class ItemKNNConfig(BaseModel):
@@ -112,7 +117,13 @@ class Ease:
         return weights
 
     def fit(self, seed: int) -> None:
-        """Solve the regression; nothing of it is random."""
+        """Solve the regression; nothing of it is random. GraphError where there is no memory for that."""
+        items, free = len(self.graph.nodes["item"]), psutil.virtual_memory().available
+        if BYTES_A_PAIR * items**2 > free:
+            raise GraphError(
+                f"ease: {items:,} items need {BYTES_A_PAIR * items**2 / 2**30:.1f} GiB of memory, and "
+                f"{free / 2**30:.1f} GiB are free; take another model, such as item-knn"
+            )
         _ = self.weights
 
     def tensors(self) -> dict[str, Tensor]:

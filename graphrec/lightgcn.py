@@ -25,7 +25,7 @@ class LightGCNConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["lightgcn"]
+    name: Literal["lightgcn"] = "lightgcn"
     dimension: int = Field(64, ge=1)
     """Length of the vectors."""
     layers: int = Field(3, ge=0)
@@ -37,6 +37,8 @@ class LightGCN(nn.Module):
 
     name = "lightgcn"
     visited: Tensor
+    edges: Tensor
+    share: Tensor
 
     def __init__(
         self, graph: TemporalGraph, config: LightGCNConfig, weights: Mapping[str, Tensor] | None = None
@@ -51,6 +53,9 @@ class LightGCN(nn.Module):
         for table in (self.user, self.item):
             nn.init.normal_(table.weight, std=0.1)
         self.register_buffer("visited", _visited(graph) if weights is None else weights["visited"])
+        edges, share = self._edges()
+        self.register_buffer("edges", edges, persistent=False)
+        self.register_buffer("share", share, persistent=False)
         self.step = _step()
         self._spread: tuple[Tensor, Tensor] | None = None
 
@@ -63,11 +68,10 @@ class LightGCN(nn.Module):
         """Vectors of users and items: the mean over all layers."""
         if self._spread is not None:
             return self._spread
-        edges, share = self._edges()
         vector = torch.cat((self.user.weight, self.item.weight))
         total = vector
         for _ in range(self.config.layers):
-            vector = self.step(vector, edges, share)
+            vector = self.step(vector, self.edges, self.share)
             total = total + vector
         mean = total / (self.config.layers + 1)
         users, items = mean[: len(self.user.weight)], mean[len(self.user.weight) :]

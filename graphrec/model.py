@@ -34,6 +34,12 @@ DIFFERENCES = "donot_use_mm_for_euclid_dist"
 Relation = Literal["mine", "then", "here"]
 
 
+def check_heads(dimension: int, heads: int) -> None:
+    """ValueError if heads cannot share a dimension."""
+    if dimension % heads:
+        raise ValueError(f"dimension {dimension} cannot be shared by {heads} heads; take a multiple")
+
+
 class ModelConfig(BaseModel):
     """Settings of ``stgat``."""
 
@@ -60,8 +66,7 @@ class ModelConfig(BaseModel):
 
     @model_validator(mode="after")
     def _whole_heads(self) -> ModelConfig:
-        if self.dimension % self.heads:
-            raise ValueError(f"dimension {self.dimension} cannot be shared by {self.heads} heads; take a multiple")
+        check_heads(self.dimension, self.heads)
         return self
 
 

@@ -33,10 +33,16 @@ def publish(path: str | Path, run: Run | None = None) -> Path:
         graph=graph.manifest,
         title="/".join(root.resolve().parts[-2:]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=shlex.join(["graphrec", "train", opened.manifest["graph"], "--seed", str(opened.config.seed)]),
+        command=shlex.join(["graphrec", "train", opened.manifest["graph"], *_options(opened)]),
     )
     write_report(content, root / "report.html")
     return root / "report.html"
+
+
+def _options(run: Run) -> list[str]:
+    """What to give to train such a run, besides its settings."""
+    name, seed = run.config.model.name, str(run.config.seed)
+    return [*(["--model", name] if name != "stgat" else []), "--seed", seed]
 
 
 def _without_crumbs(answer: dict[str, Any]) -> dict[str, Any]:

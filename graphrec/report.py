@@ -232,6 +232,7 @@ def _charts(content: ReportContent) -> list[tuple[str, str]]:
         lines = {
             words.measure(name.removeprefix("train_")): [record.get(name, math.nan) for record in content.curves]
             for name in names
+            if any(name in record for record in content.curves)
         }
         if epochs and lines:
             drawn.append((title, line_chart(title, epochs, lines, content.run.best_epoch)))

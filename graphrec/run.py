@@ -22,6 +22,7 @@ from torch import nn
 from graphrec.config import RunConfig
 from graphrec.errors import InputError, RunError
 from graphrec.graph import TemporalGraph
+from graphrec.model import Stgat
 from graphrec.models import Model, ranker_of, restored
 from graphrec.protocol import Protocol
 from graphrec.ranking import Ranker
@@ -71,6 +72,11 @@ class Run:
         if isinstance(model, nn.Module):
             model.to(where)
         return Run(root, config, manifest, protocol, opened, model)
+
+    @property
+    def explains(self) -> bool:
+        """Whether the model's scores can be taken apart into shares and evidence."""
+        return isinstance(self.model, Stgat)
 
     @property
     def ranker(self) -> Ranker | ScoreRanker:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from jaxtyping import Float, Float64, Int64
-from pydantic import BaseModel, ConfigDict, Field
+from jaxtyping import Bool, Float, Float64, Int64
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 
 from graphrec.graph import TemporalGraph
+from graphrec.model import check_heads
 from graphrec.query import Queries
 from graphrec.sampling import sample
 
@@ -23,7 +24,7 @@ class SasrecConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Literal["sasrec"]
+    name: Literal["sasrec"] = "sasrec"
     dimension: int = Field(64, ge=4)
     """Length of the vectors."""
     heads: int = Field(1, ge=1)
@@ -34,6 +35,11 @@ class SasrecConfig(BaseModel):
     """The last so many events are read."""
     dropout: float = Field(0.2, ge=0, lt=1)
     """Share of features dropped in training."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_dimension(self) -> SasrecConfig:
+        check_heads(self.dimension, self.heads)
+        return self
 
 
 class Sasrec(nn.Module):
@@ -71,11 +77,8 @@ class Sasrec(nn.Module):
     def answers(
         self, item: Int64[Tensor, "batch window_plus_one"], time: Int64[Tensor, "batch window_plus_one"]
     ) -> tuple[Float[Tensor, "n d"], Int64[Tensor, " n"], Float[Tensor, "items d"]]:
-        """States before the items of windows, these items, and the vectors of all items.
-
-        An event of the same second as the one before it is not asked for: neither is before the other.
-        """
-        asked = (item[:, :-1] >= 0) & (time[:, 1:] > time[:, :-1])
+        """States before the items of windows that are asked for, these items, and the vectors of all items."""
+        asked = asked_for(item, time)
         return self.states(item[:, :-1])[asked], item[:, 1:][asked], self.item.weight
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
@@ -92,8 +95,21 @@ class Sasrec(nn.Module):
         return scores
 
 
+def asked_for(
+    item: Int64[Tensor, "batch window_plus_one"], time: Int64[Tensor, "batch window_plus_one"]
+) -> Bool[Tensor, "batch window"]:
+    """Which events of windows, from the second on, can be asked for: there is an event before them, at an earlier time.
+
+    Events of the same second are not before each other.
+    """
+    return (item[:, :-1] >= 0) & (time[:, 1:] > time[:, :-1])
+
+
 class Windows:
-    """The train events of each user in order of time, cut into windows of inputs and the item after each."""
+    """The train events of each user in order of time, cut into windows of inputs and the item after each.
+
+    In each window there is an event to ask for: one with an earlier event before it.
+    """
 
     def __init__(self, graph: TemporalGraph, rows: Int64[Tensor, " rows"], window: int) -> None:
         """``rows`` are the events to learn from, in time order."""
@@ -107,8 +123,10 @@ class Windows:
         at = last[:, None] - torch.arange(window, -1, -1, device=rows.device)
         real = at >= begin[last][:, None]
         event = rows[at.clamp(min=0)]
-        self.item = torch.where(real, graph.log.item[event].long(), -1)
-        self.time = torch.where(real, graph.log.time[event], 0)
+        item = torch.where(real, graph.log.item[event].long(), -1)
+        time = graph.log.time[event]
+        some = asked_for(item, time).any(1)
+        self.item, self.time = item[some], time[some]
 
     def __len__(self) -> int:
         return len(self.item)

@@ -60,7 +60,7 @@ def train(
     root = Path(out)
     chosen = _resumed(root, config) if resume else _fresh(root, config)
     if not isinstance(chosen.model, NETWORKS):
-        return fit_at_once(Path(graph), root, chosen, device)
+        return fit_at_once(Path(graph), root, chosen, device, progress or Silent())
     training = Training(Path(graph), root, chosen, device, progress or Silent())
     if resume:
         training.restore()
@@ -105,11 +105,11 @@ class Training:
         self.accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=precision)
         self.graph = TemporalGraph.open(graph, self.accelerator.device)
         self.protocol = protocol_of(self.graph, settings)
-        refuse_nothing_to_learn(self.graph, self.protocol, graph)
         torch.manual_seed(config.seed)
         self.model = new_network(self.graph, config.model)
         self.units = units_of(self.model, self.graph, self.protocol)
-        self.steps = max(1, math.ceil(len(self.units) / settings.batch_size))  # an epoch
+        refuse_nothing_to_learn(self.units, graph)
+        self.steps = math.ceil(len(self.units) / settings.batch_size)  # an epoch
         self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.least_steps / self.steps)))
         loss = loss_of(self.model, self.graph, settings.negatives, settings.full_softmax)
         self.optimiser = _optimiser(self.model, settings)

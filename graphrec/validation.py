@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
 
 import torch
@@ -22,10 +23,13 @@ def protocol_of(graph: TemporalGraph, settings: TrainingConfig) -> Protocol:
     return protocol.model_copy(update={"query_time": settings.query_time}) if settings.query_time else protocol
 
 
-def refuse_nothing_to_learn(graph: TemporalGraph, protocol: Protocol, path: Path) -> None:
-    """Raise GraphError for a graph without a train event."""
-    if not len(protocol.training_rows(graph)):
-        raise GraphError(f"{path}: no train event to learn from; check the split in its manifest")
+def refuse_nothing_to_learn(units: Sized, path: Path) -> None:
+    """Raise GraphError for a graph without anything to learn from."""
+    if not len(units):
+        raise GraphError(
+            f"{path}: no train event to learn from (for sasrec, none after an earlier one of its user); "
+            "check the split in its manifest"
+        )
 
 
 @torch.inference_mode()

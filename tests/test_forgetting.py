@@ -26,6 +26,7 @@ from builders.traces import Search, Word, search
 from graphrec.config import RunConfig
 from graphrec.errors import ConfigError, GraphError, InputError, RunError
 from graphrec.graph import TemporalGraph
+from graphrec.models import CONFIGS
 from graphrec.moments import NEVER
 from graphrec.recommendation import recommend
 from graphrec.run import Run
@@ -290,6 +291,22 @@ def test_a_run_forgets_what_it_learned_of_them(graph: Path, run: Path) -> None:
     assert not (run / "report.html").exists()
     assert Run.open(run, device="cpu").manifest["graph_hash"] == Run.open(run, device="cpu").graph.manifest["hash"]
     (hers, his) = recommend(Run.open(run, device="cpu"), [ANNA, "bo_bergman"], k=5)
+    assert (hers["known"], his["known"]) == (False, True)
+    assert not {FORGOTTEN, "", "clinic_x"} & {item["item"] for item in [*hers["items"], *his["items"]]}
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "stgat"])
+def test_every_model_forgets(name: str, graph: Path) -> None:
+    run = graph.with_name(name)
+    train(graph, run, RunConfig.load(settings=[f"model.name={name}", "epochs=1"]), device="cpu")
+    clinic = TemporalGraph.open(graph).nodes["item"].code("clinic_x")
+    done = forget(graph, ANNA, [run])
+    assert (done.runs, done.search.found) == ((run,), 0)
+    opened = Run.open(run, device="cpu")
+    left = load_weights(run / "model.safetensors")
+    assert all(not (left[pairs][1] == clinic).any() for pairs in ("visited", "alike") if pairs in left)
+    assert all(not left[rows][clinic].any() for rows in ("item.weight", "item.item") if rows in left)
+    (hers, his) = recommend(opened, [ANNA, "bo_bergman"], k=5)
     assert (hers["known"], his["known"]) == (False, True)
     assert not {FORGOTTEN, "", "clinic_x"} & {item["item"] for item in [*hers["items"], *his["items"]]}
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,18 +19,19 @@ from torch import Tensor
 
 from builders.graph import build_graph
 from graphrec.config import RunConfig
-from graphrec.errors import ConfigError, RunError
+from graphrec.errors import ConfigError, GraphError, RunError
 from graphrec.evaluation import evaluate
 from graphrec.graph import TemporalGraph
+from graphrec.item_to_item import EaseConfig
 from graphrec.metrics import expected_rank
 from graphrec.models import CONFIGS, NETWORKS, at_once, loss_of, new_network, restored, units_of
 from graphrec.protocol import Protocol
 from graphrec.query import Queries
 from graphrec.recommendation import recommend
 from graphrec.run import Run
-from graphrec.sasrec import Windows
+from graphrec.sasrec import SasrecConfig, Windows
 from graphrec.score_ranker import ItemScorer, ScoreRanker
-from graphrec.training import train
+from graphrec.training import Training, train
 from graphrec.unlearning import _without as without
 from graphrec.visits import Visits
 from tests.runs import appended, history, weights
@@ -156,22 +160,36 @@ def test_windows_equal_a_slow_reference(seed: int, window: int) -> None:
     world = town(seed)
     rows = Protocol().training_rows(world)
     found = Windows(world, rows, window)
-    targets = []
+    asked = []
     for item, time in zip(found.item.tolist(), found.time.tolist(), strict=True):
         assert len(item) == window + 1
         sequence = [(when, code) for when, code in zip(time, item, strict=True) if code >= 0]
         assert item[: len(item) - len(sequence)] == [-1] * (len(item) - len(sequence))
-        targets += sequence[1:]
+        asked += [one for before, one in pairwise(sequence) if one[0] > before[0]]
     own = [rows[world.log.user[rows] == user].tolist() for user in range(8)]
-    expected = [(int(world.log.time[row]), int(world.log.item[row])) for mine in own for row in mine[1:]]
-    assert sorted(targets) == sorted(expected)  # each event but a user's first is asked for once
+    steps = [(before, row) for mine in own for before, row in pairwise(mine)]
+    later = [row for before, row in steps if world.log.time[row] > world.log.time[before]]
+    assert sorted(asked) == sorted((int(world.log.time[row]), int(world.log.item[row])) for row in later)
 
 
 def test_an_event_of_the_same_second_is_not_asked_for() -> None:
-    world = planted(np.zeros(4), np.arange(4), np.array([10, 10, 20, 30]), np.zeros(4), 1, 4)
+    """The second user's two events are not before each other: there is no window of them, and no loss of nothing."""
+    time = np.array([10, 10, 20, 30, 40, 40])
+    world = planted(np.array([0, 0, 0, 0, 1, 1]), np.arange(6), time, np.zeros(6), 2, 6)
     model = new_network(world, config("sasrec").model)
-    _, target, _ = model.answers(*units_of(model, world, Protocol())[torch.tensor([0])])
+    units = units_of(model, world, Protocol())
+    assert len(units) == 1
+    _, target, _ = model.answers(*units[torch.tensor([0])])
     assert target.tolist() == [2, 3]
+    assert torch.isfinite(loss_of(model, world, 0, 10_000)(*units[torch.tensor([0])]))
+
+
+def test_a_log_without_an_order_is_refused_by_what_learns_it(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("user,item,time\n" + "".join(f"u,i{n},1700000000\n" for n in range(5)))
+    build_graph([tmp_path / "log.csv"], tmp_path / "graph", text_model="none", mapping={"split_fractions": [1, 0, 0]})
+    with pytest.raises(GraphError, match="none after an earlier one of its user"):
+        train(tmp_path / "graph", tmp_path / "run", config("sasrec"), device="cpu")
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_sequence_that_all_follow_is_found_by_sasrec() -> None:
@@ -206,8 +224,15 @@ def test_settings_that_a_model_does_not_have_are_one_line() -> None:
         RunConfig.check({"model": {"name": "sasrek"}})
     with pytest.raises(ConfigError, match=r"setting model\.heads: Extra inputs"):
         RunConfig.check({"model": {"name": "ease", "heads": 2}})
+    with pytest.raises(ConfigError, match="dimension 64 cannot be shared by 3 heads"):
+        RunConfig.load(settings=["model.name=sasrec", "heads=3"])
+
+
+def test_a_model_has_its_own_settings_of_the_training() -> None:
     chosen = RunConfig.load(settings=["model.name=sasrec", "epochs=7"])
     assert (chosen.training.batch_size, chosen.training.epochs) == (64, 7)
+    assert RunConfig(model=SasrecConfig()).training == RunConfig.load(settings=["model.name=sasrec"]).training
+    assert RunConfig(model=EaseConfig()).training == RunConfig().training
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -250,6 +275,47 @@ def test_what_was_learned_of_forgotten_nodes_alone_is_gone(name: str) -> None:
 def test_what_scores_is_a_scorer(city_graph: Path) -> None:
     graph = TemporalGraph.open(city_graph)
     assert all(isinstance(fitted(graph, name, steps=0), ItemScorer) for name in OTHERS)
+
+
+@pytest.mark.parametrize("name", ["sasrec", "lightgcn"])
+def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
+    name: str, city_graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = config(name, epochs=3, least_steps=1, checkpoint_every=1, batch_size=16 if name == "sasrec" else 200)
+    train(city_graph, tmp_path / "whole", chosen, device="cpu")
+    step, done = Training._step, []
+
+    def interrupted(self: Training, batch: Tensor) -> float:
+        if len(done) == 4:
+            raise KeyboardInterrupt
+        done.append(batch)
+        return step(self, batch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            train(city_graph, tmp_path / "run", chosen, device="cpu")
+    train(city_graph, tmp_path / "run", resume=True, device="cpu")
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+
+
+def test_ease_refuses_what_memory_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=12 * 15**2 - 1))
+    with pytest.raises(GraphError, match=r"ease: 15 items need 0\.0 GiB of memory"):
+        fitted(town(1), "ease")
+
+
+def test_a_run_without_reasons_says_so(city_graph: Path, tmp_path: Path, graphrec: Callable[..., Any]) -> None:
+    done = graphrec("train", city_graph, "--model", "ease", "--out", tmp_path / "run")
+    assert "nan" not in done.out
+    assert "loss" not in done.out
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "--model ease" in page
+    assert "cannot be taken apart" in page
+    assert "nan" not in page.lower().split("<body", 1)[1]
+    assert "explain" not in graphrec("recommend", tmp_path / "run", "--user", "u0003").out
+    refused = graphrec("recommend", tmp_path / "run", "--user", "u0003", "--explain")
+    assert "only stgat can take its scores apart" in refused.refusal
 
 
 @pytest.mark.parametrize("name", ["als", "bpr"])
