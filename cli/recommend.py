@@ -44,7 +44,7 @@ def recommend(
         asked = _users(user, users, everyone, opened.graph.nodes["user"].ids.to_pylist())
         if explain and not opened.explains:
             raise InputError(
-                f"--explain: only stgat can take its scores apart, and {run} is {opened.config.model.name}"
+                f"--explain: only stgat can take its scores apart, and {run} is a run of {opened.config.model.name}"
             )
         place = _place(near) if near else None
         answers = answer(opened, asked, _time(at) if at else None, place, k, novel, explain or as_json, progress)
