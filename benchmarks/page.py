@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-BEGIN, END = "<!-- measured -->", "<!-- end -->"
+END = "<!-- end -->"
 
 
-def rewrite(page: Path, measured: str) -> None:
-    """Put what was measured into its place on a page."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n{measured}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+def rewrite(page: Path, measured: str, section: str = "") -> None:
+    """Put what was measured into its place on a page, or in the section of that name."""
+    begin = f"<!-- measured {section}".rstrip() + " -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    page.write_text(f"{before}{begin}\n{measured}\n{END}{rest.partition(END)[2]}", encoding="utf-8")

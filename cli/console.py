@@ -19,13 +19,12 @@ from rich.progress import TimeRemainingColumn as TimeLeftColumn
 from rich.table import Table
 from rich.text import Text
 
+from graphrec.comparison import metric_names
+
 console = Console(highlight=False)
 """Results, on stdout."""
 notes = Console(stderr=True, highlight=False)
 """Progress, hints and errors, on stderr: never in the way of a pipe."""
-
-METRICS = ("acc@1", "acc@5", "acc@10", "ndcg@10", "mrr")
-"""The columns of a metrics table that fit 80 columns."""
 
 
 class RichProgress:
@@ -116,6 +115,13 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -
     return _titled(title, result)
 
 
+def epochs_table(title: str, history: Sequence[Mapping[str, Any]]) -> Group:
+    """What each epoch of a training came to."""
+    names = [*(name for name in ("epoch", "train_loss") if name in history[0]), *metric_names(history)]
+    rows = [[record.get(name, math.nan) for name in names] for record in history]
+    return table(title, [name.removeprefix("train_") for name in names], rows)
+
+
 def facts(title: str, values: Mapping[str, object]) -> Group:
     """Names and values, one a line."""
     result = Table(box=None, show_header=False, pad_edge=False)
@@ -129,13 +135,12 @@ def facts(title: str, values: Mapping[str, object]) -> Group:
 def metrics_table(
     model: Mapping[str, float],
     baselines: Mapping[str, Mapping[str, float]],
-    metrics: Sequence[str] = METRICS,
     name: str = "stgat",
     title: str = "",
 ) -> Group:
     """The model's metrics above those of the baselines, the best of each column in bold."""
     rows = {name: model, **baselines}
-    shown = [metric for metric in metrics if metric in model]
+    shown = metric_names([model])
     best = {metric: max(_or_lowest(row.get(metric)) for row in rows.values()) for metric in shown}
     result = _ruled()
     result.add_column("")

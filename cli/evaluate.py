@@ -67,7 +67,7 @@ def evaluate(
         return
     if json_file is not None:
         write_json(json_file, result)
-    model, title = result["model"], f"{split.value}, {result['n']} events"
+    model, title = result["model"], f"{split.value}, {number(result['n'])} {result['protocol']['judge']}"
     console.print(metrics_table(result["metrics"], result["baselines"], name=model, title=title))
     for name, part in result["slices"].items():
         title = f"{name} items, {number(part['n'])} events"

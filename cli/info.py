@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.console import (
-    METRICS,
     console,
     duration,
+    epochs_table,
     facts,
     metrics_table,
     moment,
@@ -149,8 +149,7 @@ def _show_run(path: Path, run: Mapping[str, Any]) -> None:
         )
     )
     if run["history"]:
-        shown = [name for name in ("epoch", "train_loss", *METRICS) if name in run["history"][0]]
-        console.print("", table("epochs", shown, [[epoch[name] for name in shown] for epoch in run["history"]]))
+        console.print("", epochs_table("epochs", run["history"]))
     for split, found in run["metrics"].items():
         console.print(
             "",

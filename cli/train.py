@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from cli.console import RichProgress, console, duration, facts, next_step, number, print_json, size, table
+from cli.console import RichProgress, console, duration, epochs_table, facts, next_step, number, print_json, size
 
-SHOWN = ("epoch", "train_loss", "acc@1", "acc@5", "acc@10", "mrr")
 """What is told of each epoch, where it is known."""
 
 
@@ -48,9 +47,7 @@ def train(
     if as_json:
         print_json(manifest)
         return
-    names = [name for name in SHOWN if any(name in record for record in manifest["history"])]
-    rows = [[record.get(name, float("nan")) for name in names] for record in manifest["history"]]
-    console.print(table("validation", [name.removeprefix("train_") for name in names], rows))
+    console.print(epochs_table("validation", manifest["history"]))
     console.print(
         "",
         facts(

@@ -13,6 +13,8 @@ from graphrec.words import measure, percent, plain, split_name
 
 SHOWN = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
 """Measures that a table shows, in this order, where they are there."""
+LISTED = ("recall@10", "ndcg@10", "recall@20", "ndcg@20", "mrr")
+"""The same where users were asked once for a list."""
 
 
 class Slice(BaseModel):
@@ -74,10 +76,11 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-def metric_names(measured: Iterable[Mapping[str, float]]) -> list[str]:
-    """Measures worth a column: those of SHOWN that occur; Recall@10 only where it differs from Acc@10."""
+def metric_names(measured: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Measures worth a column: those of SHOWN or, of lists, of LISTED that occur; Recall@10 only if no Acc@10 is it."""
     rows = list(measured)
-    names = [name for name in SHOWN if any(name in row for row in rows)]
+    lists = any("hit_rate@10" in row for row in rows) and not any("acc@10" in row for row in rows)
+    names = [name for name in (LISTED if lists else SHOWN) if any(name in row for row in rows)]
     same = all(row.get("recall@10") == row.get("acc@10") for row in rows)
     return [name for name in names if name != "recall@10" or not same]
 

@@ -22,8 +22,14 @@ class TrainingConfig(BaseModel):
 
     query_time: Literal["last-event", "request"] | None = None
     """What a question knows of its time in training; None: what the graph's protocol says."""
+    novel: bool | None = None
+    """Learn from first visits only, among unvisited items; None: what the graph's protocol says."""
     epochs: int = Field(10, ge=1)
     """Passes over the training events at most: three, or as many as make ``least_steps``."""
+    questions: int = Field(1_000_000, ge=1)
+    """What an epoch goes through at most, drawn anew for each."""
+    held_out: bool = True
+    """Keep the val events for validation; else they are learned from as train events are, and nothing stops early."""
     least_steps: int = Field(800, ge=1)
     """Optimiser steps that a small log gets, by more epochs."""
     patience: int = Field(2, ge=1)

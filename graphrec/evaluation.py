@@ -14,7 +14,8 @@ from graphrec.baselines import all_baselines
 from graphrec.environment import versions
 from graphrec.errors import GraphError
 from graphrec.graph import TemporalGraph
-from graphrec.metrics import query_metrics, standard_error, summarise
+from graphrec.judging import judge
+from graphrec.metrics import means, standard_error
 from graphrec.progress import Progress, Silent
 from graphrec.protocol import Protocol, returning
 from graphrec.ranking import Ranker
@@ -48,9 +49,9 @@ def evaluate(
     judges = judges_of(run.graph, run.ranker, protocol, run.config.model.name)
     listener = progress or Silent()
     listener.start(f"evaluating {split}", len(judges))
-    ranks = {}
-    for name, judge in judges.items():
-        ranks[name] = judge(rows)
+    measured = {}
+    for name, measure in judges.items():
+        measured[name] = measure(rows)
         listener.advance(1, name)
     listener.finish()
     result = {
@@ -58,7 +59,7 @@ def evaluate(
         "split": split,
         "model": run.config.model.name,
         "protocol": protocol.model_dump(),
-        **_summary(ranks, returning(run.graph, rows)),
+        **_summary(measured, None if protocol.judge == "users" else returning(run.graph, rows)),
         "seed": run.config.seed,
         "graph_hash": run.graph.manifest["hash"],
         "versions": versions(),
@@ -70,36 +71,37 @@ def evaluate(
 
 def judges_of(
     graph: TemporalGraph, ranker: Ranker | ScoreRanker, protocol: Protocol, name: str = "stgat"
-) -> dict[str, Callable[[Int64[Tensor, " n"]], Float64[Tensor, " n"]]]:
-    """Functions from rows of events to the expected ranks of their items: the model's, then each baseline's."""
-    candidates = protocol.candidate_mask(graph)
+) -> dict[str, Callable[[Int64[Tensor, " n"]], dict[str, Float64[Tensor, " n"]]]]:
+    """Functions from rows of events to what their questions earn: the model, then each baseline."""
     others = [baseline for baseline in all_baselines(graph) if baseline.name != name]
     rankers = {"model": ranker, **{baseline.name: ScoreRanker(graph, baseline) for baseline in others}}
-
-    def judge(ranker: Ranker | ScoreRanker, rows: Int64[Tensor, " n"]) -> Float64[Tensor, " n"]:
-        target = graph.log.item[rows].long()
-        return ranker.expected_ranks(protocol.queries(graph, rows), target, candidates, protocol.novel)
-
-    return {name: partial(judge, ranker) for name, ranker in rankers.items()}
+    return {name: partial(judge, graph, ranker, protocol) for name, ranker in rankers.items()}
 
 
-def _summary(ranks: Mapping[str, Tensor], old: Tensor) -> dict[str, Any]:
-    model = ranks["model"]
-    slices = {"returning": old, "new": ~old}
+def _summary(measured: Mapping[str, Mapping[str, Tensor]], old: Tensor | None) -> dict[str, Any]:
+    """Means over all questions and, where ``old`` tells which ask for a returning item, over those and the others."""
+    model = measured["model"]
+    slices = {} if old is None else {"returning": old, "new": ~old}
     return {
-        "metrics": summarise(model),
-        "errors": {name: standard_error(values) for name, values in query_metrics(model).items() if len(values) > 1},
-        "baselines": {name: summarise(found) for name, found in ranks.items() if name != "model"},
+        "metrics": means(model),
+        "errors": {name: standard_error(values) for name, values in model.items() if len(values) > 1},
+        "baselines": _baselines(measured),
         "slices": {
-            name: {
-                "n": int(chosen.sum()),
-                "metrics": summarise(model[chosen]),
-                "baselines": {other: summarise(found[chosen]) for other, found in ranks.items() if other != "model"},
-            }
+            name: {"n": int(chosen.sum()), "metrics": _means(model, chosen), "baselines": _baselines(measured, chosen)}
             for name, chosen in slices.items()
             if bool(chosen.any())
         },
     }
+
+
+def _baselines(
+    measured: Mapping[str, Mapping[str, Tensor]], chosen: Tensor | slice = slice(None)
+) -> dict[str, dict[str, float]]:
+    return {name: _means(values, chosen) for name, values in measured.items() if name != "model"}
+
+
+def _means(values: Mapping[str, Tensor], chosen: Tensor | slice) -> dict[str, float]:
+    return means({name: value[chosen] for name, value in values.items()})
 
 
 def _record(run: Run, split: str, result: dict[str, Any]) -> None:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from graphrec.geography import kilometres, unit_vectors
 from graphrec.graph import TemporalGraph
-from graphrec.model import State
 from graphrec.query import Queries
 from graphrec.ranking import Answer, Ranker, event_mass
 
@@ -26,6 +25,8 @@ SHARES = {
     "semantic": "semantic space",
 }
 """The parts of a score, as people read them."""
+LINKED = "what is linked"
+"""The part that relations declared by the graph bring, where the model reads some."""
 ALIKE = 0.25
 """Cosine similarity from which an item is said to be close to another."""
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -39,7 +40,7 @@ class Evidence:
     """The events of one relation that speak for an item."""
 
     relation: str
-    """``mine``, ``then``, ``here`` or ``semantic``."""
+    """``mine``, ``then``, ``here``, a declared relation or ``semantic``."""
     share: float
     """Part of the item's score that they carry, as probability mass."""
     words: str
@@ -86,7 +87,8 @@ def _explain_one(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> 
         evidence.append(_of_semantics(ranker, answer, row, code, float(semantic[place])))
         shares = dict.fromkeys(SHARES.values(), 0.0)
         for part in evidence:
-            shares[SHARES[part.relation]] += part.share
+            name = SHARES.get(part.relation, LINKED)
+            shares[name] = shares.get(name, 0.0) + part.share
         table = ranker.graph.nodes["item"]
         recommendations.append(
             Recommendation(
@@ -103,9 +105,7 @@ def _explain_one(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> 
 def semantic_share(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> Float[Tensor, " items"]:
     """What the semantic space gives each item for one question."""
     one = slice(row, row + 1)
-    attention = {name: values[one] for name, values in answer.state.attention.items()}
-    state = State(answer.state.z[one], answer.state.reach[one], answer.state.log_gate[one], attention)
-    logits = ranker.semantic_logits(state, answer.context.rows(one))[0]
+    logits = ranker.semantic_logits(answer.state.rows(one), answer.context.rows(one))[0]
     return (logits[items] - answer.log_partition[row] + answer.state.log_gate[row, 0]).exp()
 
 
@@ -124,7 +124,8 @@ def _of_relation(
         words = f"{_times(count, 'time')} next after {last}{_own(graph, answer, row, event)}, {when}"
     else:
         people = len(torch.unique(graph.log.user[event]))
-        words = f"{_times(count, 'visit')} around here by {_times(people, 'user')}, {when}"
+        where = "around here" if relation == "here" else f"linked by {relation}"
+        words = f"{_times(count, 'visit')} {where} by {_times(people, 'user')}, {when}"
     rows = tuple(zip(event.tolist(), mass.tolist(), strict=True))
     return Evidence(relation, float(mass.sum()), words, rows)
 

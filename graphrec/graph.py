@@ -173,6 +173,15 @@ class TemporalGraph:
             self._cache[name] = self._build_relation(name)
         return self._cache[name]  # type: ignore[no-any-return]
 
+    def backward(self, name: str) -> Relation:
+        """A static relation of the directory the other way round, from its targets to its sources."""
+        key = f"{name} backward"
+        if key not in self._cache:
+            edges = self.edges[name]
+            nothing, targets = torch.full_like(edges.source, -1), len(self.nodes[edges.target_type])
+            self._cache[key] = Relation.build(edges.target, edges.source, edges.valid_from, nothing, targets)
+        return self._cache[key]  # type: ignore[no-any-return]
+
     def _build_relation(self, name: str) -> Relation:
         if name == "item->item":
             return self._followed_by()

@@ -25,13 +25,13 @@ from torch import Tensor, nn
 from graphrec.events import TRAIN
 from graphrec.geography import PLACE_FEATURES, distance_features, kilometres, place_features, unit_vectors
 from graphrec.graph import Nodes, TemporalGraph
+from graphrec.propagation import Propagation
 from graphrec.relation import ALWAYS
-from graphrec.sampling import Context
-from graphrec.signals import CLOCK, GAP_BUCKETS, SIGNALS, Neighbours, clock, neighbours
+from graphrec.sampling import Context, check_relations
+from graphrec.signals import CLOCK, GAP_BUCKETS, SIGNALS, Neighbours, clock, gap_bucket, neighbours, waited
 
 DIFFERENCES = "donot_use_mm_for_euclid_dist"
 """How to take distances: a product of matrices in float32 is kilometres off within a city, and by the batch's size."""
-Relation = Literal["mine", "then", "here"]
 
 
 def check_heads(dimension: int, heads: int) -> None:
@@ -51,18 +51,27 @@ class ModelConfig(BaseModel):
     """Length of node vectors and states."""
     heads: int = Field(4, ge=1)
     """Attention heads a relation; divides the dimension."""
-    fan_out: dict[Relation, PositiveInt] = {"mine": 128, "then": 48, "here": 48}
-    """Events at most by relation; leave one out to do without it."""
+    fan_out: dict[str, PositiveInt] = {"mine": 128, "then": 48, "here": 48}
+    """Events at most by relation, of these three or declared by the graph; leave one out to do without it."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Share of features dropped in training."""
     id_dropout: float = Field(0.3, ge=0, lt=1)
-    """Share of nodes whose learned id is hidden in training, so that a node without one still works."""
+    """Share of nodes whose learned id is hidden in training, so that a node without one still works; and of questions
+    without propagation, so that items that nobody visited are found as well."""
     identity: bool = True
     """Learn a vector for each node; without, nodes are their text and place alone."""
     text: bool = True
     """Use the graph's text vectors."""
     geography: bool = True
     """Use the graph's coordinates."""
+    trips: int = Field(2, ge=0)
+    """Round trips from items to users and back over the whole train split; 0 to do without."""
+    path: int = Field(1, ge=1)
+    """Second hop: how many of the same person's events before a neighbour are read with it."""
+    time: bool = True
+    """Use hours, weekdays and how long ago."""
+    pointers: bool = True
+    """Let neighbours name their items; without, items are found by their vectors and by propagation alone."""
 
     @model_validator(mode="after")
     def _whole_heads(self) -> ModelConfig:
@@ -184,6 +193,7 @@ class Attention(nn.Module):
         self.heads = config.heads
         self.item = nn.Linear(d, d, bias=False)
         self.before = nn.Linear(d, d, bias=False)
+        self.fading = nn.Parameter(0.5 ** torch.arange(config.path))
         self.value = nn.Linear(d, d, bias=False)
         self.clock = nn.Linear(CLOCK, d, bias=False)
         self.read = Scorer(config, k)
@@ -195,7 +205,9 @@ class Attention(nn.Module):
         """Keys and values of the events, [batch, k, d] each: what, after what, and when."""
         row = table.row(near.item)
         key = gather(self.item(table.vector), row) + self.clock(near.clock)
-        key = key + gather(self.before(table.vector), table.row(near.before))
+        before = self.before(table.vector)
+        for step, share in enumerate(self.fading):
+            key = key + share * gather(before, table.row(near.before[..., step]))
         return key, gather(self.value(table.vector), row)
 
     def summary(
@@ -231,6 +243,14 @@ class State:
     """Log share of the semantic space and of each (relation, head)."""
     attention: Mapping[str, Float[Tensor, "batch k heads"]]
     """Attention over the events of each relation."""
+    kin: Float[Tensor, "batch items"] | None = None
+    """Logits from what people with a like history visit."""
+
+    def rows(self, index: slice) -> State:
+        """The same for some of the questions."""
+        attention = {name: values[index] for name, values in self.attention.items()}
+        kin = None if self.kin is None else self.kin[index]
+        return State(self.z[index], self.reach[index], self.log_gate[index], attention, kin)
 
 
 class Stgat(nn.Module):
@@ -239,12 +259,15 @@ class Stgat(nn.Module):
     place: Tensor | None
     first_seen: Tensor
 
-    def __init__(self, graph: TemporalGraph, config: ModelConfig, learned: Mapping[str, int] | None = None) -> None:
-        """Make the network for a graph; ``learned`` counts the nodes a type that had ids when weights were saved."""
+    def __init__(self, graph: TemporalGraph, config: ModelConfig, weights: Mapping[str, Tensor] | None = None) -> None:
+        """Make the network for a graph, as large as ``weights`` that are to be loaded into it, if there are any."""
         super().__init__()
+        check_relations(graph, config.fan_out)
         self.config = config
         d = config.dimension
-        counts = learned or {kind: len(table) for kind, table in graph.nodes.items()}
+        counts = {kind: len(graph.nodes[kind]) for kind in ("user", "item", "location")}
+        if weights is not None:
+            counts = {kind: len(weights[f"nodes.{kind}.trained"]) for kind in counts}
         encoders = {
             kind: NodeEncoder(graph.nodes[kind], _trained(graph, kind, counts[kind]), config)
             for kind in ("user", "item", "location")
@@ -263,6 +286,16 @@ class Stgat(nn.Module):
         self.reach = nn.Linear(d, 4)
         self.drop = nn.Dropout(config.dropout)
         nn.init.zeros_(self.reach.weight)
+        self.since = nn.Embedding(GAP_BUCKETS + 1, d)
+        nn.init.zeros_(self.since.weight)
+        self.propagation = None
+        if config.trips and "mine" in config.fan_out:
+            kept = {name: weights[f"propagation.{name}"] for name in ("visited", "often")} if weights else None
+            self.propagation = Propagation(graph, config.trips, kept)
+            self.remember = Scorer(config, config.fan_out["mine"])
+            self.loud = nn.Linear(d, 1)
+            nn.init.zeros_(self.loud.weight)
+            nn.init.constant_(self.loud.bias, 0.5)
         self.attach(graph)
 
     def attach(self, graph: TemporalGraph) -> None:
@@ -288,14 +321,16 @@ class Stgat(nn.Module):
 
     def forward(self, graph: TemporalGraph, context: Context, table: ItemTable) -> State:
         """The state of each question, from its neighbourhoods."""
+        config = self.config
         user = self.encoder("user")(context.queries.user)
         place = self.encoder("location")(context.location)
         last = self.drop(table.vector[table.row(context.last_item)])
-        query = self.read(torch.cat((self.drop(user), last, place, clock(context.local_time)), -1))
+        query = self.read(torch.cat((self.drop(user), last, place, clock(context.local_time) * config.time), -1))
+        query = query + self.since(self._elapsed(graph, context))
         summaries, read, amounts = [query], {}, []
         relations = {name: cast(Attention, attend) for name, attend in self.attend.items()}
         for name, attend in relations.items():
-            near = neighbours(graph, context, name, self.config.geography)
+            near = neighbours(graph, context, name, config.path, config.geography, config.time)
             key, value = attend.keys(near, table)
             read[name] = near, key
             summaries.append(attend.summary(query, near, key, value))
@@ -304,9 +339,27 @@ class Stgat(nn.Module):
         z = self.norm(query + self.fuse(torch.cat(summaries, -1)))
         attention = {name: relations[name].point(z, key, near) for name, (near, key) in read.items()}
         gate = self.gate(torch.cat((z, *amounts), -1)).float()
-        empty = [(amount == 0).expand(-1, self.config.heads) for amount in amounts[1::2]]
+        empty = [(amount == 0).expand(-1, config.heads) | (not config.pointers) for amount in amounts[1::2]]
         gate = gate.masked_fill(torch.cat((torch.zeros_like(gate[:, :1], dtype=torch.bool), *empty), 1), -1e9)
-        return State(z, self.reach(z), gate.log_softmax(-1), attention)
+        kin = None if self.propagation is None else self._kin(z, *read["mine"], context)
+        return State(z, self.reach(z), gate.log_softmax(-1), attention, kin)
+
+    def _elapsed(self, graph: TemporalGraph, context: Context) -> Int64[Tensor, " batch"]:
+        """Bucket of the time since the user's last event; ``GAP_BUCKETS`` for a user without one."""
+        return torch.where(
+            (context.last_event >= 0) & self.config.time, gap_bucket(waited(graph, context)), GAP_BUCKETS
+        )
+
+    def _kin(self, z: Tensor, near: Neighbours, key: Tensor, context: Context) -> Float[Tensor, "batch items"]:
+        """Logits by propagation of the user's events, each as strong as the state remembers it."""
+        weight = self.remember(z, key, near).mean(-1)
+        visited = weight.new_zeros(len(z), len(self.first_seen)).scatter_add(1, near.item, weight)
+        assert self.propagation is not None
+        loud = self.loud(z).float()
+        if self.training and self.config.id_dropout:
+            loud = loud * (torch.rand_like(loud) >= self.config.id_dropout)
+        reached: Tensor = self.propagation(visited, context.queries.user)
+        return reached * loud
 
     def semantic(
         self, state: State, context: Context, table: ItemTable, known_by: Tensor, rows: slice = slice(None)
@@ -324,6 +377,8 @@ class Stgat(nn.Module):
             chord = torch.cdist(here, there, compute_mode=DIFFERENCES)
             features = distance_features(kilometres(chord.square()))  # [batch, rows, 4]
             logits = logits + (features @ state.reach.float()[..., None])[..., 0]
+        if state.kin is not None:
+            logits = logits + state.kin[:, code]
         if self.dated:
             logits = logits.masked_fill(self.first_seen[code] >= known_by[..., None], -torch.inf)
         return logits

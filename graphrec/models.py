@@ -72,9 +72,7 @@ def new_network(graph: TemporalGraph, config: BaseModel, weights: Mapping[str, T
         return None if weights is None else len(weights[name])
 
     if isinstance(config, ModelConfig):
-        kinds = ("user", "item", "location")
-        counts = {kind: len(weights[f"nodes.{kind}.trained"]) for kind in kinds} if weights is not None else None
-        return Stgat(graph, config, counts)
+        return Stgat(graph, config, weights)
     if isinstance(config, SasrecConfig):
         return Sasrec(graph, config, learned("item.weight"))
     if isinstance(config, LightGCNConfig):

@@ -12,6 +12,7 @@ SHARES = {
     "my history": "#3b6fb6",
     "what people do next": "#e8a33d",
     "what happens here": "#2a9d8f",
+    "what is linked": "#5b3a8c",
     "semantic space": "#b5446e",
 }
 """Where a score comes from, in the order in which it is shown."""
@@ -20,6 +21,7 @@ SHARES_ON_DARK = {
     "my history": "#7aa7e8",
     "what people do next": "#f0b95c",
     "what happens here": "#4fc1b3",
+    "what is linked": "#a98be0",
     "semantic space": "#e07a9f",
 }
 """The same on a dark ground."""

@@ -20,6 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
+from graphrec.evidence import LINKED
 from graphrec.graph import TemporalGraph
 from graphrec.interest import DAY, MONDAY, InterestOverTime, user_events
 from graphrec.palette import FAINT, INK, PAPER, SEQUENCE, SHARES, SOFT, THEMES, TYPES, WASH
@@ -211,6 +212,8 @@ def draw_shares(recommendation: Mapping[str, Any]) -> Figure:
         names = [_short(item.get("label") or item["item"], 38) for item in items]
         left = np.zeros(len(items))
         for share, colour in SHARES.items():
+            if share == LINKED and not any(share in item["shares"] for item in items):
+                continue
             width = np.array([float(item["shares"].get(share, 0.0)) for item in items])
             ax.barh(range(len(items)), width, left=left, color=colour, edgecolor=PAPER, height=0.72, label=share)
             left += width

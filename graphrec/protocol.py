@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -27,6 +28,8 @@ class Protocol(BaseModel):
     targets: Literal["every", "session-last", "session-last-of-three"] = "every"
     """Judge every event of the split; or the last of each session of at least two; or, as GETNext's rows are, the last
     known one of each session of at least three events whose user and item are known."""
+    judge: Literal["events", "users"] = "events"
+    """Ask for each judged event; or each user once, at the first of them, for a list that should hold them all."""
     samples: Literal["every", "session-rest", "before-test"] = "every"
     """Events that make a user or an item known: every one of train, or all of these but the first of each session, or
     every one of train and val."""
@@ -37,13 +40,33 @@ class Protocol(BaseModel):
     novel: bool = False
     """Judge only first visits, and take the user's seen items out of the candidates."""
 
+    @property
+    def headline(self) -> str:
+        """The measure that training stops by."""
+        return "mrr" if self.judge == "events" else "ndcg@20"
+
     def training_rows(self, graph: TemporalGraph) -> Int64[Tensor, " rows"]:
         """Rows of the train events that training learns to predict, in time order: all, or the first visits."""
         rows = (graph.log.split == TRAIN).nonzero()[:, 0]
         return rows[~returning(graph, rows)] if self.novel else rows
 
     def target_rows(self, graph: TemporalGraph, split: str) -> Int64[Tensor, " rows"]:
-        """Rows of the events of ``split`` (train, val, test) that are judged, in time order."""
+        """Rows of the events of ``split`` (train, val, test) that are asked for, in time order."""
+        rows = self._judged_rows(graph, split)
+        return rows[_first_of_user(graph.log.user[rows].long())] if self.judge == "users" else rows
+
+    def wanted(self, graph: TemporalGraph, rows: Int64[Tensor, " n"]) -> tuple[Tensor, Tensor]:
+        """What users judged by lists should find: (place of the question in ``rows``, item) pairs, each once."""
+        log = graph.log
+        place = torch.full((len(graph.nodes["user"]),), -1, device=rows.device)
+        place[log.user[rows].long()] = torch.arange(len(rows), device=rows.device)
+        name = {code: name for name, code in SPLITS.items()}[int(log.split[rows[0]])] if len(rows) else "val"
+        judged = self._judged_rows(graph, name)
+        pairs = torch.stack((place[log.user[judged].long()], log.item[judged].long()))
+        question, item = torch.unique(pairs[:, pairs[0] >= 0], dim=1)
+        return question, item
+
+    def _judged_rows(self, graph: TemporalGraph, split: str) -> Int64[Tensor, " rows"]:
         log = graph.log
         judged = log.split == SPLITS[split]
         if self.targets == "session-last":
@@ -71,7 +94,10 @@ class Protocol(BaseModel):
             asked = graph.log.split[rows].min().clamp(min=VAL)  # train events have nothing but train before them
             held_out = graph.log.time[graph.log.split >= asked]
             frozen_at = int(held_out.min()) if len(held_out) else NEVER
-        return queries_of_events(graph, rows, self.query_time, frozen_at)
+        queries = queries_of_events(graph, rows, self.query_time, frozen_at)
+        if timeless(graph) and len(rows) and int(graph.log.split[rows].max()) == TRAIN:
+            return replace(queries, time=queries.time + 1, hidden=rows)  # all of train but the event itself
+        return queries
 
     def candidate_mask(self, graph: TemporalGraph) -> Bool[Tensor, " items"]:
         """Items that may be ranked at all; those not yet known at a question's time are taken out besides."""
@@ -87,6 +113,19 @@ class Protocol(BaseModel):
         if self.samples == "session-rest":
             sample &= ~_first_of_session(graph)
         return sample.nonzero()[:, 0]
+
+
+def timeless(graph: TemporalGraph) -> bool:
+    """Whether the log has no times: the events of a split then happen at one second."""
+    return bool(graph.manifest.get("mapping", {}).get("timeless"))
+
+
+def _first_of_user(user: Int64[Tensor, " n"]) -> Bool[Tensor, " n"]:
+    """Which entries are the first of their user."""
+    order = torch.sort(user, stable=True).indices
+    first = torch.ones_like(user, dtype=torch.bool)
+    first[order[1:]] = user[order[1:]] != user[order[:-1]]
+    return first
 
 
 def returning(graph: TemporalGraph, rows: Int64[Tensor, " rows"]) -> Bool[Tensor, " rows"]:

@@ -28,17 +28,21 @@ class Queries:
     """Session that the question belongs to, -1 for none; matters only to a frozen history."""
     frozen_at: int = NEVER
     """Frozen history: events at or after this time are visible only inside the question's own session."""
+    hidden: Int64[Tensor, " batch"] | None = None
+    """Row of an event of the user's own that the question does not see; for a log without times."""
 
     def __len__(self) -> int:
         return len(self.time)
 
     def rows(self, index: slice | Tensor) -> Queries:
         """The questions at ``index``."""
-        return Queries(self.user[index], self.time[index], self.coordinates[index], self.session[index], self.frozen_at)
+        hidden = None if self.hidden is None else self.hidden[index]
+        columns = (self.user[index], self.time[index], self.coordinates[index], self.session[index])
+        return Queries(*columns, self.frozen_at, hidden)
 
     def to(self, device: torch.device | str) -> Queries:
         """The same questions on another device."""
-        columns = ("user", "time", "coordinates", "session")
+        columns = ("user", "time", "coordinates", "session", *(["hidden"] if self.hidden is not None else []))
         return replace(self, **{name: getattr(self, name).to(device) for name in columns})
 
     @staticmethod

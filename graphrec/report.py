@@ -213,6 +213,7 @@ def render_report(content: ReportContent) -> str:
     page = environment.get_template("report.html.j2").render(
         content=content,
         shares=list(SHARES),
+        shown={name for user in content.users for item in user.items for name in item.shares},
         shares_light=SHARES.values(),
         shares_dark=SHARES_ON_DARK.values(),
         compare=compare,

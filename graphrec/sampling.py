@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,12 +10,17 @@ import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
+from graphrec.errors import GraphError
 from graphrec.graph import TemporalGraph
 from graphrec.query import Queries
 from graphrec.relation import NEVER
 
 RELATIONS = ("mine", "then", "here")
 """My own events; what people did next after my last item; what happened lately around the place."""
+LINKS = 16
+"""How many links of a declared relation are followed from a node."""
+EVENTS_OF = {"user": "user->item", "item": "item->user", "location": "location->item"}
+"""The relation that leads from a node to its events."""
 NEAR_CELLS = 6
 """How many near locations *here* looks at besides the one of the place."""
 
@@ -87,9 +92,20 @@ def sample(graph: TemporalGraph, queries: Queries, fan_out: Mapping[Any, int]) -
         around["then"] = _edges(graph, "item->item", last_item, shared, fan_out["then"])
     if "here" in fan_out:
         around["here"] = _here(graph, location, shared, fan_out["here"])
+    starts = {"user": queries.user, "item": last_item, "location": location}
+    for name in fan_out.keys() - set(RELATIONS):
+        around[name] = _linked(graph, name, starts, shared, fan_out[name])
     if not len(graph.log):  # there is no event that padding could point at
         around = {name: Neighbourhood(near.event[:, :0], near.real[:, :0]) for name, near in around.items()}
     return Context(queries, last_event, last_item, location, coordinates, time + 60 * offset, around)
+
+
+def check_relations(graph: TemporalGraph, names: Iterable[str]) -> None:
+    """GraphError for a neighbourhood that the graph has no relation for."""
+    usable = [*RELATIONS, *(name for name, edges in graph.edges.items() if edges.source_type in EVENTS_OF)]
+    for name in names:
+        if name not in usable:
+            raise GraphError(f"fan_out: one of {', '.join(usable)} expected, got {name!r}")
 
 
 def event_coordinates(graph: TemporalGraph, event: Int64[Tensor, "*batch"]) -> Float32[Tensor, "*batch 2"]:
@@ -115,6 +131,8 @@ def _known_users(graph: TemporalGraph, user: Int64[Tensor, " batch"], time: Tens
 def preceding(graph: TemporalGraph, queries: Queries, event: Int64[Tensor, "batch k"]) -> Int64[Tensor, "batch k"]:
     """Row of the same user's event before each; -1 for none, or for one that a frozen history hides."""
     previous = graph.previous[event]
+    if queries.hidden is not None:
+        previous = torch.where(previous == queries.hidden[:, None], -1, previous)
     if queries.frozen_at == NEVER or not len(graph.log):
         return previous
     session = graph.log.session[previous]
@@ -139,6 +157,9 @@ def _edges(graph: TemporalGraph, name: str, source: Tensor, time: Tensor, k: int
 
 def _mine(graph: TemporalGraph, queries: Queries, time: Tensor, k: int) -> Neighbourhood:
     """The user's own last events; with a frozen history, those before it and those of the question's session."""
+    if queries.hidden is not None:
+        every = _edges(graph, "user->item", queries.user, time, k + 1)
+        return _latest(every.event, every.real & (every.event != queries.hidden[:, None]), k)
     if queries.frozen_at == NEVER:
         return _edges(graph, "user->item", queries.user, time, k)
     lately = _edges(graph, "user->item", queries.user, time, k)
@@ -157,6 +178,28 @@ def _here(graph: TemporalGraph, location: Int64[Tensor, " batch"], time: Tensor,
         others = torch.where(real, near.target[rows].long(), -1)
         places = torch.cat((places, _nearest(graph, location, others)), 1)
     found = _edges(graph, "location->item", places, time[:, None].expand_as(places), k)  # [batch, places, k]
+    return _latest(found.event.flatten(1), found.real.flatten(1), k)
+
+
+def _linked(graph: TemporalGraph, name: str, starts: Mapping[str, Tensor], time: Tensor, k: int) -> Neighbourhood:
+    """The last events of the nodes that a declared relation links to the question's user, last item or location.
+
+    A relation within a type leads to the linked nodes themselves (friends); one to another type leads to the nodes
+    that share a target (items of the same brand).
+    """
+    edges = graph.edges[name]
+    start = starts[edges.source_type]
+    rows, real = graph.relation(name).before(start, time, LINKS)
+    linked = torch.where(real, graph.relation(name).target[rows].long(), -1) if len(edges.source) else rows - 1
+    if edges.target_type != edges.source_type:
+        back = graph.backward(name)
+        times = time[:, None].expand_as(linked)
+        rows, real = back.before(linked, times, LINKS)
+        linked = torch.where(real, back.target[rows].long(), -1).flatten(1)
+        linked = torch.where(linked == start[:, None], -1, linked)
+    linked = linked.sort(1).values
+    linked[:, 1:].masked_fill_(linked[:, 1:] == linked[:, :-1], -1)  # a node may be reached in several ways
+    found = _edges(graph, EVENTS_OF[edges.source_type], linked, time[:, None].expand_as(linked), k)
     return _latest(found.event.flatten(1), found.real.flatten(1), k)
 
 

@@ -18,7 +18,7 @@ GAP_BUCKETS = 48
 """Buckets of log gap, two an octave from one second to 2^24 s (half a year) and beyond."""
 CLOCK = 12
 """Features of a local time: three harmonics of the day and three of the week."""
-SIGNALS = 14
+SIGNALS = 19
 """Scalar features of a neighbour event, see ``neighbours``."""
 
 
@@ -28,8 +28,8 @@ class Neighbours:
 
     item: Int64[Tensor, "batch k"]
     """Code of the item of each event."""
-    before: Int64[Tensor, "batch k"]
-    """Code of the item of the same user's event before it; -1 for none."""
+    before: Int64[Tensor, "batch k path"]
+    """Codes of the items of the same user's events before it, the latest first; -1 for none."""
     signals: Float[Tensor, "batch k signals"]
     """Scalar features of the event against the question."""
     clock: Float[Tensor, "batch k clock"]
@@ -42,40 +42,101 @@ class Neighbours:
     """Which entries are events and not padding."""
 
 
-def neighbours(graph: TemporalGraph, context: Context, name: str, geography: bool = True) -> Neighbours:
-    """Read the neighbourhood of one relation; without ``geography``, distances are unknown.
+def neighbours(
+    graph: TemporalGraph, context: Context, name: str, path: int = 1, geography: bool = True, time: bool = True
+) -> Neighbours:
+    """Read the neighbourhood of one relation, each event with the ``path`` of events before it.
 
-    The signals are: four likenesses in time of day and week; whether it is the user's own event, of the item of the
-    last event, or came after that item; its weight; how often the user has had its item; and four of distance.
+    The signals are: eight of time; whether it is the user's own event, of the item of the last event, or came after
+    that item; how much of the path the user has gone lately; its weight; how often the user has had its item; and
+    four of distance. Without ``geography`` or ``time`` distances and times are unknown.
     """
     log, around = graph.log, context.around[name]
     event = around.event
-    previous = preceding(graph, context.queries, event)
-    item, before = log.item[event].long(), torch.where(previous >= 0, log.item[previous].long(), -1)
-    local = log.time[event] + 60 * log.utc_offset[event].long()
-    here, there = unit_vectors(context.coordinates)[:, None], unit_vectors(event_coordinates(graph, event))
+    item = log.item[event].long()
+    way = paths(graph, context, event, path)
+    before = torch.where(way >= 0, log.item[way.clamp(min=0)].long(), -1)
+    gone = (before[..., None] == _own_path(graph, context, path)[:, None, None]) & (before >= 0)[..., None]
     last = context.last_item[:, None]
     count, again = _own_visits(graph, context, item)
     scalars = (
-        *_alike_in_time(local - context.local_time[:, None]),
         (log.user[event] == context.queries.user[:, None]).float(),
         (item == last).float(),
-        ((before == last) & (before >= 0)).float(),
+        ((before[..., 0] == last) & (last >= 0)).float(),
+        gone.any(-1).float().mean(-1),
         log.weight[event].log1p(),
         count.float().log1p() / 4,
         (count > 0).float(),
     )
+    here, there = unit_vectors(context.coordinates)[:, None], unit_vectors(event_coordinates(graph, event))
     away = kilometres((here - there).pow(2).sum(-1))
     distance = distance_features(away if geography else torch.full_like(away, torch.nan))
-    signals = torch.cat((torch.stack(scalars, -1), distance), -1)
+    local = log.time[event] + 60 * log.utc_offset[event].long()
+    temporal = _alike_in_time(graph, context, event, local, way[..., 0])
     gap = gap_bucket(context.queries.time[:, None] - log.time[event])
-    return Neighbours(item, before, signals, clock(local), gap, again, around.real)
+    when = clock(local)
+    if not time:
+        temporal, when, gap = torch.zeros_like(temporal), torch.zeros_like(when), torch.zeros_like(gap)
+        again = torch.where(again < GAP_BUCKETS, 0, again)
+    signals = torch.cat((temporal, torch.stack(scalars, -1), distance), -1)
+    return Neighbours(item, before, signals, when, gap, again, around.real)
 
 
-def _alike_in_time(apart: Int64[Tensor, "batch k"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Likeness of two local times so many seconds apart: of the day, of half a day, of the week, of the weekly hour."""
-    day, week = apart.float() * (2 * math.pi / DAY), apart.float() * (2 * math.pi / WEEK)
-    return day.cos(), (2 * day).cos(), week.cos(), torch.exp(8 * (day.cos() - 1) + 2 * (week.cos() - 1))
+def paths(graph: TemporalGraph, context: Context, event: Tensor, length: int) -> Int64[Tensor, "batch k path"]:
+    """Rows of the same user's events before each, the latest first; -1 where there is none that may be seen."""
+    steps = [preceding(graph, context.queries, event)]
+    while len(steps) < length:
+        last = steps[-1]
+        steps.append(torch.where(last >= 0, preceding(graph, context.queries, last.clamp(min=0)), -1))
+    return torch.stack(steps, -1)
+
+
+def _own_path(graph: TemporalGraph, context: Context, length: int) -> Int64[Tensor, "batch path"]:
+    """Items of the asking user's last events, the latest first; -2 where there is none."""
+    last = context.last_event[:, None]
+    before = paths(graph, context, last.clamp(min=0), length - 1)[:, 0] if length > 1 else last[:, :0]
+    rows = torch.cat((last, torch.where(last >= 0, before, -1)), 1)
+    if not len(graph.log):
+        return rows - 1
+    return torch.where(rows >= 0, graph.log.item[rows.clamp(min=0)].long(), -2)
+
+
+def _alike_in_time(
+    graph: TemporalGraph, context: Context, event: Tensor, local: Tensor, previous: Tensor
+) -> Float[Tensor, "batch k temporal"]:
+    """How alike the times of event and question are, each likeness in 0..1 or -1..1.
+
+    Of the day, of half a day, of the week, of the weekly hour, twice more sharply; whether it is the same day; and
+    whether the step to the event took as long as the question comes after the user's last event.
+    """
+    apart = (local - context.local_time[:, None]).float()
+    day, week = apart * (2 * math.pi / DAY), apart * (2 * math.pi / WEEK)
+    hour, weekday = day.cos() - 1, week.cos() - 1
+    time = graph.log.time
+    took = torch.where(previous >= 0, time[event] - time[previous.clamp(min=0)], 0)
+    likenesses = (
+        day.cos(),
+        (2 * day).cos(),
+        week.cos(),
+        torch.exp(8 * hour + 2 * weekday),
+        torch.exp(64 * hour),
+        torch.exp(64 * hour + 64 * weekday),
+        (local // DAY == context.local_time[:, None] // DAY).float(),
+        torch.exp(-(_octaves(took) - _octaves(waited(graph, context))[:, None]).abs() / 2),
+    )
+    return torch.stack(likenesses, -1)
+
+
+def waited(graph: TemporalGraph, context: Context) -> Int64[Tensor, " batch"]:
+    """Seconds from the user's last event to the question; 0 for a user without one."""
+    if not len(graph.log):
+        return torch.zeros_like(context.last_event)
+    since = context.queries.time - graph.log.time[context.last_event.clamp(min=0)]
+    return torch.where(context.last_event >= 0, since, 0)
+
+
+def _octaves(seconds: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
+    return seconds.clamp(min=1).float().log2()
 
 
 def _own_visits(graph: TemporalGraph, context: Context, item: Int64[Tensor, "batch k"]) -> tuple[Tensor, Tensor]:
@@ -100,4 +161,4 @@ def clock(local_time: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch clock"]:
 
 def gap_bucket(seconds: Int64[Tensor, "*batch"]) -> Int64[Tensor, "*batch"]:
     """Bucket of a time gap, two an octave; 0 for a second or less."""
-    return (2 * seconds.clamp(min=1).float().log2()).long().clamp(max=GAP_BUCKETS - 1)
+    return (2 * _octaves(seconds)).long().clamp(max=GAP_BUCKETS - 1)

@@ -27,7 +27,7 @@ from graphrec.models import NETWORKS, loss_of, new_network, units_of
 from graphrec.progress import Progress, Silent
 from graphrec.run import aside, pick_device, write_json
 from graphrec.run_facts import peak_memory, run_facts
-from graphrec.validation import protocol_of, refuse_nothing_to_learn, validate
+from graphrec.validation import learned_from, protocol_of, refuse_nothing_to_learn, validate
 
 FEWEST_EPOCHS = 3
 """Epochs of a large log, unless its settings say fewer."""
@@ -103,13 +103,13 @@ class Training:
         if where.index is not None:
             torch.cuda.set_device(where)
         self.accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=precision)
-        self.graph = TemporalGraph.open(graph, self.accelerator.device)
+        self.graph = learned_from(TemporalGraph.open(graph, self.accelerator.device), settings)
         self.protocol = protocol_of(self.graph, settings)
         torch.manual_seed(config.seed)
         self.model = new_network(self.graph, config.model)
         self.units = units_of(self.model, self.graph, self.protocol)
         refuse_nothing_to_learn(self.units, graph)
-        self.steps = math.ceil(len(self.units) / settings.batch_size)  # an epoch
+        self.steps = math.ceil(min(len(self.units), settings.questions) / settings.batch_size)  # an epoch
         self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.least_steps / self.steps)))
         loss = loss_of(self.model, self.graph, settings.negatives, settings.full_softmax)
         self.optimiser = _optimiser(self.model, settings)
@@ -161,7 +161,7 @@ class Training:
     def _batches(self, epoch: int, done: int) -> Iterator[Int64[Tensor, " batch"]]:
         """Row numbers of the batches of an epoch that are still to do, this process's share of each."""
         order = torch.Generator().manual_seed(_seed(self.config.seed, -1 - epoch))
-        rows = torch.randperm(len(self.units), generator=order)
+        rows = torch.randperm(len(self.units), generator=order)[: self.config.training.questions]
         processes, me = self.accelerator.num_processes, self.accelerator.process_index
         for step in range(done, self.steps):
             size = self.config.training.batch_size
@@ -202,7 +202,7 @@ class Training:
         }
         self.state.history.append(record)
         self.state.loss_sum = 0.0
-        score = metrics.get("mrr", -record["train_loss"])
+        score = metrics.get(self.protocol.headline, -record["train_loss"])
         if score > self.state.best or self.state.best_epoch < 0:
             self.state.best, self.state.best_epoch = score, number
             self._keep("best")

@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sized
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from jaxtyping import Float64, Int64
-from torch import Tensor
 
 from graphrec.config import RunConfig, TrainingConfig
 from graphrec.errors import GraphError
+from graphrec.events import TRAIN, VAL
 from graphrec.graph import TemporalGraph
-from graphrec.metrics import summarise
+from graphrec.judging import judge
+from graphrec.metrics import means
 from graphrec.models import Model, ranker_of
 from graphrec.protocol import Protocol
 
+VALIDATION_DEPTHS = (1, 5, 10, 20)
+"""The k of the measures that training looks at."""
+
 
 def protocol_of(graph: TemporalGraph, settings: TrainingConfig) -> Protocol:
-    """The graph's own protocol, with the query time that the settings ask for."""
+    """The graph's own protocol, with what the settings ask for instead."""
     protocol = Protocol(**graph.manifest.get("protocol", {}))
-    return protocol.model_copy(update={"query_time": settings.query_time}) if settings.query_time else protocol
+    asked = {name: value for name in ("query_time", "novel") if (value := getattr(settings, name)) is not None}
+    return protocol.model_copy(update=asked)
+
+
+def learned_from(graph: TemporalGraph, settings: TrainingConfig) -> TemporalGraph:
+    """The graph as training sees it: with its val events among the train events, unless they are held out."""
+    if settings.held_out:
+        return graph
+    split = torch.where(graph.log.split == VAL, TRAIN, graph.log.split)
+    return replace(graph, log=replace(graph.log, split=split))
 
 
 def refuse_nothing_to_learn(units: Sized, path: Path) -> None:
@@ -40,12 +53,4 @@ def validate(graph: TemporalGraph, model: Model, protocol: Protocol, config: Run
     if len(rows) > limit:
         chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(config.seed))[:limit]
         rows = rows[chosen.sort().values.to(rows.device)]
-    return summarise(validation_ranks(graph, model, protocol, rows), (1, 5, 10)) if len(rows) else {}
-
-
-def validation_ranks(
-    graph: TemporalGraph, model: Model, protocol: Protocol, rows: Int64[Tensor, " rows"]
-) -> Float64[Tensor, " rows"]:
-    """Expected ranks of what happened at ``rows``, asked under a protocol."""
-    queries, target = protocol.queries(graph, rows), graph.log.item[rows].long()
-    return ranker_of(graph, model).expected_ranks(queries, target, protocol.candidate_mask(graph), protocol.novel)
+    return means(judge(graph, ranker_of(graph, model), protocol, rows, VALIDATION_DEPTHS)) if len(rows) else {}

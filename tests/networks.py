@@ -40,7 +40,7 @@ def untrained(world: TemporalGraph, seed: int, spread: float = 0.3, **changes: A
 def again(model: Stgat, world: TemporalGraph) -> Stgat:
     """The same weights over another graph that has all the nodes of the first, as opening a run does."""
     weights = model.state_dict()
-    moved = Stgat(world, model.config, {kind: len(weights[f"nodes.{kind}.trained"]) for kind in world.nodes})
+    moved = Stgat(world, model.config, weights)
     moved.load_state_dict(weights)
     return moved.eval()
 

@@ -73,7 +73,6 @@ def test_a_pair_is_read_as_yaml(pair: str, read: Any) -> None:
         ("dropout=1", "setting model.dropout: .* less than 1"),
         ("learning_rate=.nan", "setting training.learning_rate: "),
         ("query_time=last_event", "'last-event' or 'request'"),
-        ("fan_out={around: 3}", "setting model.fan_out.around"),
         ("fan_out={mine: 0}", "setting model.fan_out.mine: .* greater than 0"),
         ("heads=3", "dimension 64 cannot be shared by 3 heads"),
         ("seed=-1", "setting seed: "),

@@ -21,7 +21,7 @@ from graphrec.ranking import Ranker
 from graphrec.relation import NEVER
 from graphrec.sampling import sample
 from tests.networks import again, scores, untrained
-from tests.worlds import alone, continued, cut, rewritten, town
+from tests.worlds import DECLARED, alone, continued, cut, rewritten, town
 
 SEEDS = st.integers(0, 10_000)
 ROWS = st.integers(0, 119)
@@ -36,8 +36,16 @@ BARE: dict[str, dict[str, Any]] = {
     "no texts": {"texts": 0},
     "no places": {"places": False},
     "undated": {"dated": False},
+    "declared": {"declared": True},
 }
-"""What a world may lack."""
+"""What a world may lack, or have besides."""
+FAN_OUT = {"mine": 6, "then": 5, "here": 4}
+
+
+def network(world: TemporalGraph, seed: int) -> Stgat:
+    """Every relation of the world, a path of three events behind each neighbour, every way of propagation."""
+    declared = dict.fromkeys(DECLARED.keys() & world.edges.keys(), 4)
+    return untrained(world, seed, fan_out={**FAN_OUT, **declared}, path=3)
 
 
 def everybody(world: TemporalGraph, time: int, frozen_at: int = NEVER) -> Queries:
@@ -73,14 +81,14 @@ def test_no_future_moves_a_score(seed: int, row: int, later: int, future: str, b
     world = town(seed, **BARE[bare])
     time = int(world.log.time[row]) + later
     asked = everybody(world, time, int(world.log.time[row // 2]) if frozen else NEVER)
-    assert_answers_same(world, FUTURES[future](world, time, seed), untrained(world, seed), asked)
+    assert_answers_same(world, FUTURES[future](world, time, seed), network(world, seed), asked)
 
 
 @settings(deadline=None, max_examples=25)
 @given(SEEDS, ROWS, st.sampled_from(sorted(FUTURES)), st.sampled_from([0, 1, 864_000, NEVER]))
 def test_a_view_asked_later_is_asked_as_of_its_horizon(seed: int, row: int, future: str, later: int) -> None:
     world = town(seed)
-    time, model = int(world.log.time[row]), untrained(world, seed)
+    time, model = int(world.log.time[row]), network(world, seed)
     at_once, late = everybody(world, time), everybody(world, min(time + later, NEVER))
     other = FUTURES[future](world, time, seed).as_of(time)
     assert_answers_same(world.as_of(time), other, model, late)
@@ -106,7 +114,7 @@ def test_a_last_event_question_knows_nothing_of_its_answer(seed: int, row: int, 
     other = alone(world, log)
     again_asked = protocol.queries(other, rows)
     assert (again_asked.time, again_asked.session) == (asked.time, asked.session)
-    assert_answers_same(world, other, untrained(world, seed), asked)
+    assert_answers_same(world, other, network(world, seed), asked)
 
 
 @settings(deadline=None, max_examples=40)
@@ -123,14 +131,14 @@ def test_a_frozen_history_sees_nothing_of_other_sessions(seed: int, row: int, fr
         location=torch.where(hidden, (log.location + 1) % 9, log.location),
         weight=torch.where(hidden, 9.0, log.weight),
     )
-    assert_answers_same(world, alone(world, changed), untrained(world, seed), asked)
+    assert_answers_same(world, alone(world, changed), network(world, seed), asked)
 
 
 @settings(deadline=None, max_examples=20)
 @given(SEEDS, ROWS, st.sampled_from(sorted(FUTURES)), st.booleans())
 def test_no_future_moves_a_ranking(seed: int, row: int, future: str, novel: bool) -> None:
     world = town(seed)
-    time, model = int(world.log.time[row]), untrained(world, seed)
+    time, model = int(world.log.time[row]), network(world, seed)
     asked, other = everybody(world, time), FUTURES[future](world, time, seed)
     target = torch.arange(len(asked)) % 15
     one, two = Ranker(world, model), Ranker(other, again(model, other))
@@ -153,14 +161,14 @@ def test_rows_appended_to_a_log_move_no_score_before_them(tmp_path: Path) -> Non
         build_graph([log], tmp_path / f"{count}", text_model="none")
         graphs.append(TemporalGraph.open(tmp_path / f"{count}"))
     asked = Queries.ask(torch.arange(10), torch.full((10,), 1_600_000_000 + 3600 * 200))
-    assert_answers_same(*graphs, untrained(graphs[0], 81), asked)
+    assert_answers_same(*graphs, network(graphs[0], 81), asked)
 
 
 @pytest.mark.parametrize("bare", sorted(BARE))
 def test_the_second_before_is_seen(bare: str) -> None:
     """The proofs above could pass if scores never moved: what happened just before the question moves them."""
     world = town(7, **BARE[bare])
-    model, user = untrained(world, 7), int(world.log.user[60])
+    model, user = network(world, 7), int(world.log.user[60])
     asked = Queries.ask(torch.tensor([user]), world.log.time[60:61] + 1)
     item = world.log.item.clone()
     item[60] = (item[60] + 1) % 15

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
+from graphrec.errors import GraphError
 from graphrec.graph import TemporalGraph
-from graphrec.model import ModelConfig
+from graphrec.model import ModelConfig, Stgat
 from graphrec.query import Queries
 from graphrec.relation import ALWAYS, NEVER
 from tests.networks import again, scores, settings, untrained
@@ -229,7 +230,6 @@ def test_the_same_seed_makes_the_same_network() -> None:
         {"heads": 3},
         {"dimension": 2},
         {"dropout": 1.0},
-        {"fan_out": {"there": 3}},
         {"fan_out": {"mine": 0}},
         {"width": 4},
     ],
@@ -237,6 +237,11 @@ def test_the_same_seed_makes_the_same_network() -> None:
 def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         settings(**wrong)
+
+
+def test_a_neighbourhood_that_the_graph_does_not_have_is_refused() -> None:
+    with pytest.raises(GraphError, match="got 'there'"):
+        Stgat(town(1), settings(fan_out={"there": 3}))
 
 
 def test_the_defaults_are_valid() -> None:

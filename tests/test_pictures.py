@@ -108,7 +108,7 @@ def test_the_week_is_the_users_own() -> None:
 
 
 def test_shares_are_stacked_to_the_score() -> None:
-    shares = dict(zip(SHARES, (0.2, 0.05, 0.04, 0.01), strict=True))
+    shares = dict(zip(SHARES, (0.2, 0.05, 0.03, 0.01, 0.01), strict=True))
     items = [
         {"item": "a", "label": "A place", "score": 0.3, "shares": shares},
         {"item": "b", "score": 0.1, "shares": {"my history": 0.1}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,11 +34,11 @@ def planted(
     return graph(events(*columns[:3], split=[TEST * held for held in columns[3]]), users, items)
 
 
-def fitted(world: TemporalGraph, seed: int, steps: int, query_time: str = "request") -> Stgat:
+def fitted(world: TemporalGraph, seed: int, steps: int, query_time: str = "request", **changes: Any) -> Stgat:
     """A network trained on the train events."""
     protocol = Protocol(query_time=query_time)
     rows = protocol.training_rows(world)
-    return trained(world, protocol.queries(world, rows), world.log.item[rows].long(), seed, steps)
+    return trained(world, protocol.queries(world, rows), world.log.item[rows].long(), seed, steps, **changes)
 
 
 def held_out(world: TemporalGraph, query_time: str = "request") -> tuple[Queries, Tensor]:
@@ -140,7 +141,7 @@ def test_items_never_visited_are_ranked_by_what_their_text_says() -> None:
     world = tastes(74)
     user = torch.arange(40)
     asked = Queries.ask(user, torch.full_like(user, int(world.log.time[-1]) + HOUR))
-    cold = scores(world, fitted(world, 74, steps=140), asked)[:, 40:]
+    cold = scores(world, fitted(world, 74, steps=140, id_dropout=0.3), asked)[:, 40:]  # 0.3 is the default
     liked = torch.arange(40, 60)[None] % 4 == user[:, None] % 4  # [users, cold items]
     pairs = torch.stack([cold[u][liked[u]][:, None] > cold[u][~liked[u]] for u in user])
     assert float(pairs.double().mean()) > 0.95

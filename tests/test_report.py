@@ -18,6 +18,7 @@ import pytest
 from graphrec.chart import line_chart
 from graphrec.comparison import Evaluation, compare, verdict
 from graphrec.errors import RunError
+from graphrec.evidence import LINKED
 from graphrec.palette import SHARES
 from graphrec.report import ReportContent, render_report, run_content, write_report
 
@@ -54,7 +55,8 @@ def evaluation() -> dict[str, Any]:
 
 
 def item(place: int, label: str, score: float, parts: tuple[float, ...], *evidence: str) -> dict[str, Any]:
-    shares = dict(zip(SHARES, (score * part for part in parts), strict=True))
+    named = [name for name in SHARES if name != LINKED]
+    shares = dict(zip(named, (score * part for part in parts), strict=True))
     reasons = [
         {"words": words, "relation": relation, "share": score * part}
         for words, relation, part in zip(evidence, ("mine", "then", "here", "semantic"), parts, strict=True)

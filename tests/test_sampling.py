@@ -9,11 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphrec.errors import GraphError
 from graphrec.graph import Edges, TemporalGraph
 from graphrec.query import Queries
 from graphrec.relation import ALWAYS, NEVER
-from graphrec.sampling import NEAR_CELLS, Context, event_coordinates, nearest_location, sample
-from tests.worlds import alone, events, graph, nodes, town
+from graphrec.sampling import NEAR_CELLS, Context, check_relations, event_coordinates, nearest_location, sample
+from graphrec.signals import paths
+from tests.worlds import DECLARED, alone, events, graph, nodes, town
 
 SEEDS = st.integers(0, 10_000)
 NOWHERE = (math.nan, math.nan)
@@ -95,6 +97,19 @@ class Slow:
         near = [int(edges.target[row]) for row in rows if edges.valid_from[row] < self.shared]
         return sorted(near, key=lambda code: metres(at[location], at[code]))[:NEAR_CELLS]
 
+    def linked(self, name: str) -> list[int]:
+        """Events of the nodes that a declared relation leads to by then."""
+        edges = self.world.edges[name]
+        start = {"user": self.user, "item": self.log["item"][self.last] if self.last >= 0 else -1}
+        start = {**start, "location": self.location()}[edges.source_type]
+        pairs = zip(edges.source.tolist(), edges.target.tolist(), edges.valid_from.tolist(), strict=True)
+        known = [(source, target) for source, target, since in pairs if since < self.shared]
+        nodes = {target for source, target in known if source == start}
+        if edges.target_type != edges.source_type:
+            nodes = {source for source, target in known if target in nodes} - {start}
+        seen = [event for event in self.newest() if self.log["time"][event] < self.shared]
+        return [event for event in seen if self.log[edges.source_type][event] in nodes]
+
 
 def found(context: Context, name: str, row: int) -> list[int]:
     around = context.around[name]
@@ -114,6 +129,36 @@ def test_sampling_equals_a_slow_reference(seed: int, frozen: bool, bare: dict[st
         assert found(context, "then", row) == slow.then()[:5]
         assert found(context, "here", row) == slow.here()[:7]
         assert (int(context.last_event[row]), int(context.location[row])) == (slow.last, slow.location())
+
+
+@settings(deadline=None, max_examples=15)
+@given(SEEDS, st.booleans(), st.sampled_from(sorted(DECLARED)))
+def test_a_declared_relation_equals_a_slow_reference(seed: int, frozen: bool, name: str) -> None:
+    world = town(seed, declared=True)
+    asked = questions(world, seed, frozen)
+    context = sample(world, asked, {name: 9})
+    for row in range(len(asked)):
+        assert found(context, name, row) == Slow(world, asked, row).linked(name)[:9]
+
+
+def test_a_relation_that_is_not_there_is_refused() -> None:
+    with pytest.raises(GraphError, match=r"fan_out: one of mine, then, here, near, friend, .* expected, got 'freinds'"):
+        check_relations(town(1, declared=True), ["mine", "freinds"])
+
+
+@settings(deadline=None, max_examples=15)
+@given(SEEDS, st.integers(1, 8))
+def test_a_hidden_event_is_as_if_it_were_not_there(seed: int, k: int) -> None:
+    """A log without times: everything of train happens at one second and is seen, but the event that is asked for."""
+    world = town(seed, count=60)
+    row = seed % 60
+    asked = Queries.ask(world.log.user[row : row + 1], world.log.time.max()[None] + 1)
+    context = sample(world, replace(asked, hidden=torch.tensor([row])), {"mine": k})
+    others = [event for event in Slow(world, asked, 0).mine if event != row]
+    assert found(context, "mine", 0) == others[:k]
+    assert int(context.last_event[0]) == (others[0] if others else -1)
+    before = paths(world, context, context.around["mine"].event, 3)
+    assert not (before == row).any()
 
 
 @settings(deadline=None, max_examples=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -105,12 +106,14 @@ def town(
     texts: int = 4,
     places: bool = True,
     dated: bool = True,
+    declared: bool = False,
 ) -> TemporalGraph:
     """A random world with everything that a log can bring.
 
     Sessions of one user, day and split, and events of none; UTC offsets, kinds and weights; events of no location;
     nodes of a catalogue and, if ``dated``, nodes known from their first event on; nodes without text or coordinates;
-    ``places`` gives coordinates and near locations. Times are whole quarters of an hour: many are ties.
+    ``places`` gives coordinates and near locations, ``declared`` relations of a mapping's own (DECLARED). Times are
+    whole quarters of an hour: many are ties.
     """
     rng = np.random.default_rng(seed)
     time = torch.tensor(np.sort(rng.integers(0, 20 * 96, count)) * 900 + 1_600_000_000)
@@ -133,7 +136,28 @@ def town(
     counts = {"user": users, "item": items, "location": locations}
     tables = {kind: _town_nodes(kind, number, log, rng, texts, places, dated) for kind, number in counts.items()}
     edges = {"near": near(tables["location"])} if places else {}
+    if declared:
+        tables["brand"] = nodes("brand", 4, log)
+        edges |= {name: _declared(ends, tables, rng) for name, ends in DECLARED.items()}
     return TemporalGraph(tables, log, edges, {"format": 1, "hash": f"town-{seed}", "text": None, "kinds": ["event"]})
+
+
+DECLARED = {
+    "friend": ("user", "user"),
+    "made_by": ("item", "brand"),
+    "goes_with": ("item", "item"),
+    "district": ("location", "brand"),
+}
+"""Relations that a mapping may declare, of every shape that the network can follow, and their ends."""
+
+
+def _declared(ends: tuple[str, str], tables: Mapping[str, Nodes], rng: np.random.Generator) -> Edges:
+    """Two edges a node at random, half of them valid from some time on."""
+    source = torch.arange(len(tables[ends[0]])).repeat(2)
+    target = torch.tensor(rng.integers(0, len(tables[ends[1]]), len(source)))
+    since = torch.tensor(rng.integers(0, 20 * 96, len(source))) * 900 + 1_600_000_000
+    since[torch.tensor(rng.random(len(source)) < 0.5)] = ALWAYS
+    return Edges(*ends, source, target, since, None)
 
 
 def _town_nodes(
