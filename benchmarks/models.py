@@ -3,7 +3,7 @@
     GRAPHREC_DATA=/data python benchmarks/models.py [--models sasrec ease] [--seeds 0 1 2]
 
 All are asked the same questions, with the same candidates and the same metric code. The page beside this file is
-rewritten between its two marks. ``stgat`` itself is in next_place.md.
+rewritten between its two marks. ``stgat`` itself is in network.md.
 """
 
 from __future__ import annotations

@@ -2,9 +2,10 @@
 
 An item's probability is a mixture whose parts are the explanation:
 
-    P(i | u, t, p) = g_0 softmax(z . h_i + b_i + near(p, i)) + sum_r g_r pointer_r(i)
+    P(i | u, t, p) = g_0 softmax(z . h_i + b_i + near(p, i) + kin(u, i)) + sum_r g_r pointer_r(i)
 
-``h`` are node vectors (text, learned id, geography), ``z`` the state of the user as of t at p, ``pointer_r`` the
+``h`` are node vectors (text, learned id, geography), ``z`` the state of the user as of t at p, ``kin`` what people
+of a like history visit (``graphrec.propagation``), ``pointer_r`` the
 attention over the events of relation r gathered by their items, ``g`` a softmax gate. Pointer networks: Vinyals et
 al. 2015, arXiv 1506.03134; pointer mixtures: Merity et al. 2016, arXiv 1609.07843; graph attention: Velickovic et
 al. 2018, arXiv 1710.10903; relation-specific parameters: Hu et al. 2020, arXiv 2003.01332.
@@ -59,13 +60,13 @@ class ModelConfig(BaseModel):
     """Share of nodes whose learned id is hidden in training, so that a node without one still works; and of questions
     without propagation, so that items that nobody visited are found as well."""
     identity: bool = True
-    """Learn a vector for each node; without, nodes are their text and place alone."""
+    """Learn a vector for each node and a bias for each item; without, nodes are their text and place alone."""
     text: bool = True
     """Use the graph's text vectors."""
     geography: bool = True
     """Use the graph's coordinates."""
-    trips: int = Field(2, ge=0)
-    """Round trips from items to users and back over the whole train split; 0 to do without."""
+    propagation: bool = True
+    """Let the user's events spread over the whole graph of the train split."""
     path: int = Field(1, ge=1)
     """Second hop: how many of the same person's events before a neighbour are read with it."""
     time: bool = True
@@ -273,8 +274,9 @@ class Stgat(nn.Module):
             for kind in ("user", "item", "location")
         }
         self.nodes = nn.ModuleDict(encoders)
-        self.bias = nn.Embedding(counts["item"], 1)
-        nn.init.zeros_(self.bias.weight)
+        self.bias = nn.Embedding(counts["item"], 1) if config.identity else None
+        if self.bias is not None:
+            nn.init.zeros_(self.bias.weight)
         self.read = nn.Sequential(nn.Linear(3 * d + CLOCK, d), nn.GELU(), nn.Linear(d, d))
         self.attend = nn.ModuleDict({name: Attention(config, k) for name, k in config.fan_out.items()})
         relations = len(config.fan_out)
@@ -289,9 +291,9 @@ class Stgat(nn.Module):
         self.since = nn.Embedding(GAP_BUCKETS + 1, d)
         nn.init.zeros_(self.since.weight)
         self.propagation = None
-        if config.trips and "mine" in config.fan_out:
+        if config.propagation and "mine" in config.fan_out:
             kept = {name: weights[f"propagation.{name}"] for name in ("visited", "often")} if weights else None
-            self.propagation = Propagation(graph, config.trips, kept)
+            self.propagation = Propagation(graph, kept)
             self.remember = Scorer(config, config.fan_out["mine"])
             self.loud = nn.Linear(d, 1)
             nn.init.zeros_(self.loud.weight)
@@ -315,7 +317,7 @@ class Stgat(nn.Module):
     def table(self, code: Int64[Tensor, " items"] | None = None) -> ItemTable:
         """Project items once: all, or those given (codes rising)."""
         encoder = self.encoder("item")
-        every = torch.arange(encoder.count, device=self.bias.weight.device) if code is None else code
+        every = torch.arange(encoder.count, device=self.first_seen.device) if code is None else code
         vector = encoder(every)
         return ItemTable(code, torch.cat((vector, vector.new_zeros(1, vector.shape[1]))))
 
@@ -359,12 +361,13 @@ class Stgat(nn.Module):
         if self.training and self.config.id_dropout:
             loud = loud * (torch.rand_like(loud) >= self.config.id_dropout)
         reached: Tensor = self.propagation(visited, context.queries.user)
-        return reached * loud
+        kin: Tensor = reached * loud
+        return kin
 
     def semantic(
         self, state: State, context: Context, table: ItemTable, known_by: Tensor, rows: slice = slice(None)
     ) -> Float[Tensor, "batch rows"]:
-        """Logits of items in the semantic space: ``z . h_i + b_i + near(p, i)``; -inf for items not yet known.
+        """Logits of items in the semantic space: ``z . h_i + b_i + near(p, i) + kin(i)``; -inf for items not yet known.
 
         ``known_by`` [batch] or a single time: only items first seen strictly before it exist.
         """
@@ -385,6 +388,8 @@ class Stgat(nn.Module):
 
     def item_bias(self, code: Int64[Tensor, " items"]) -> Float[Tensor, " items"]:
         """How welcome an item is whatever the question; 0 for one that training never saw."""
+        if self.bias is None:
+            return torch.zeros(len(code), device=code.device)
         trained = self.encoder("item").trained
         inside = code < len(trained)
         row = torch.where(inside, code, 0)
