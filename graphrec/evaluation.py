@@ -12,15 +12,14 @@ from torch import Tensor
 
 from graphrec.baselines import all_baselines
 from graphrec.environment import versions
-from graphrec.errors import GraphError
-from graphrec.graph import TemporalGraph
+from graphrec.errors import GraphError, RunError
 from graphrec.judging import judge
 from graphrec.metrics import means, standard_error
 from graphrec.progress import Progress, Silent
 from graphrec.protocol import Protocol, returning
-from graphrec.ranking import Ranker
 from graphrec.run import Run, read_json, write_json
 from graphrec.score_ranker import ScoreRanker
+from graphrec.validation import learned_from
 
 
 def evaluate(
@@ -42,11 +41,13 @@ def evaluate(
     ``{"n", "protocol", "metrics", "errors", "baselines", "slices", ...}``, the same that ``metrics.json`` of the run
     keeps under the split. ``errors`` are standard errors over questions. Every reading of a test split is counted.
     """
+    if split == "val" and not run.config.training.held_out:
+        raise RunError(f"{run.path}: its training learned from the val events (held_out: false); judge test")
     protocol = run.protocol.model_copy(update=dict(overrides or {}))
     rows = protocol.target_rows(run.graph, split)
     if not len(rows):
         raise GraphError(f"{run.path}: no event of split {split!r} is judged under {protocol.model_dump()}")
-    judges = judges_of(run.graph, run.ranker, protocol, run.config.model.name)
+    judges = judges_of(run, protocol)
     listener = progress or Silent()
     listener.start(f"evaluating {split}", len(judges))
     measured = {}
@@ -70,12 +71,16 @@ def evaluate(
 
 
 def judges_of(
-    graph: TemporalGraph, ranker: Ranker | ScoreRanker, protocol: Protocol, name: str = "stgat"
+    run: Run, protocol: Protocol
 ) -> dict[str, Callable[[Int64[Tensor, " n"]], dict[str, Float64[Tensor, " n"]]]]:
-    """Functions from rows of events to what their questions earn: the model, then each baseline."""
-    others = [baseline for baseline in all_baselines(graph) if baseline.name != name]
-    rankers = {"model": ranker, **{baseline.name: ScoreRanker(graph, baseline) for baseline in others}}
-    return {name: partial(judge, graph, ranker, protocol) for name, ranker in rankers.items()}
+    """Functions from rows of events to what their questions earn: the model, then each baseline.
+
+    Baselines that fit weights do so on the events that the model learned from.
+    """
+    learned = learned_from(run.graph, run.config.training)
+    others = [baseline for baseline in all_baselines(learned) if baseline.name != run.config.model.name]
+    rankers = {"model": run.ranker, **{baseline.name: ScoreRanker(run.graph, baseline) for baseline in others}}
+    return {name: partial(judge, run.graph, ranker, protocol) for name, ranker in rankers.items()}
 
 
 def _summary(measured: Mapping[str, Mapping[str, Tensor]], old: Tensor | None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from graphrec.models import at_once
 from graphrec.progress import Progress
 from graphrec.run import aside, pick_device, write_json
 from graphrec.run_facts import peak_memory, run_facts
-from graphrec.validation import protocol_of, refuse_nothing_to_learn, validate
+from graphrec.validation import learned_from, protocol_of, refuse_nothing_to_learn, validate
 
 STEPS = ("weights", "validation")
 """What there is to do."""
@@ -25,7 +25,7 @@ def fit_at_once(graph_path: Path, root: Path, config: RunConfig, device: str, pr
     """Fit a model and leave a run directory; its manifest. There is nothing to resume: it is fitted again."""
     began = time.monotonic()
     where = pick_device(device)
-    graph = TemporalGraph.open(graph_path, where)
+    graph = learned_from(TemporalGraph.open(graph_path, where), config.training)
     protocol = protocol_of(graph, config.training)
     rows = protocol.training_rows(graph)
     refuse_nothing_to_learn(rows, graph_path)

@@ -147,6 +147,11 @@ class TemporalGraph:
         """The events before the horizon (views)."""
         return self.log.rows(slice(0, self.log.count_before(self.horizon)))
 
+    @property
+    def timeless(self) -> bool:
+        """Whether the log has no times: the events of a split then happen at one second."""
+        return bool(self.manifest.get("mapping", {}).get("timeless"))
+
     def visible(self, kind: str) -> Bool[Tensor, " count"]:
         """Which nodes of a type are known before the horizon."""
         return self.nodes[kind].first_seen < self.horizon

@@ -31,6 +31,12 @@ from graphrec.relation import ALWAYS
 from graphrec.sampling import Context, check_relations
 from graphrec.signals import CLOCK, GAP_BUCKETS, SIGNALS, Neighbours, clock, gap_bucket, neighbours, waited
 
+REMEMBERED = 8.0
+"""Events after which propagation starts by counting one e times less."""
+LOUD = 1.2
+"""How much propagation counts at the start of training."""
+HIDDEN = 0.1
+"""Share of training questions without propagation, so that items that nobody visited are found as well."""
 DIFFERENCES = "donot_use_mm_for_euclid_dist"
 """How to take distances: a product of matrices in float32 is kilometres off within a city, and by the batch's size."""
 
@@ -57,8 +63,7 @@ class ModelConfig(BaseModel):
     dropout: float = Field(0.5, ge=0, lt=1)
     """Share of features dropped in training."""
     id_dropout: float = Field(0.3, ge=0, lt=1)
-    """Share of nodes whose learned id is hidden in training, so that a node without one still works; and of questions
-    without propagation, so that items that nobody visited are found as well."""
+    """Share of nodes whose learned id is hidden in training, so that a node without one still works."""
     identity: bool = True
     """Learn a vector for each node and a bias for each item; without, nodes are their text and place alone."""
     text: bool = True
@@ -92,7 +97,7 @@ class NodeEncoder(nn.Module):
         self.dimension, self.id_dropout = config.dimension, config.id_dropout
         self.identity = nn.Embedding(len(trained), config.dimension) if config.identity else None
         if self.identity is not None:
-            nn.init.normal_(self.identity.weight, std=0.1)
+            nn.init.normal_(self.identity.weight, std=0.02)
         self.register_buffer("trained", trained)
         text = table.vectors if config.text else None
         self.from_text = nn.Linear(text.shape[1], config.dimension) if text is not None else None
@@ -295,9 +300,12 @@ class Stgat(nn.Module):
             kept = {name: weights[f"propagation.{name}"] for name in ("visited", "often")} if weights else None
             self.propagation = Propagation(graph, kept)
             self.remember = Scorer(config, config.fan_out["mine"])
+            if not graph.timeless:
+                with torch.no_grad():  # start from "the last few"
+                    self.remember.rank.weight.sub_(torch.arange(config.fan_out["mine"])[:, None] / REMEMBERED)
             self.loud = nn.Linear(d, 1)
             nn.init.zeros_(self.loud.weight)
-            nn.init.constant_(self.loud.bias, 0.5)
+            nn.init.constant_(self.loud.bias, LOUD)
         self.attach(graph)
 
     def attach(self, graph: TemporalGraph) -> None:
@@ -358,8 +366,8 @@ class Stgat(nn.Module):
         visited = weight.new_zeros(len(z), len(self.first_seen)).scatter_add(1, near.item, weight)
         assert self.propagation is not None
         loud = self.loud(z).float()
-        if self.training and self.config.id_dropout:
-            loud = loud * (torch.rand_like(loud) >= self.config.id_dropout)
+        if self.training:
+            loud = loud * (torch.rand_like(loud) >= HIDDEN)
         reached: Tensor = self.propagation(visited, context.queries.user)
         kin: Tensor = reached * loud
         return kin

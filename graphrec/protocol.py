@@ -95,7 +95,7 @@ class Protocol(BaseModel):
             held_out = graph.log.time[graph.log.split >= asked]
             frozen_at = int(held_out.min()) if len(held_out) else NEVER
         queries = queries_of_events(graph, rows, self.query_time, frozen_at)
-        if timeless(graph) and len(rows) and int(graph.log.split[rows].max()) == TRAIN:
+        if graph.timeless and len(rows) and int(graph.log.split[rows].max()) == TRAIN:
             return replace(queries, time=queries.time + 1, hidden=rows)  # all of train but the event itself
         return queries
 
@@ -113,11 +113,6 @@ class Protocol(BaseModel):
         if self.samples == "session-rest":
             sample &= ~_first_of_session(graph)
         return sample.nonzero()[:, 0]
-
-
-def timeless(graph: TemporalGraph) -> bool:
-    """Whether the log has no times: the events of a split then happen at one second."""
-    return bool(graph.manifest.get("mapping", {}).get("timeless"))
 
 
 def _first_of_user(user: Int64[Tensor, " n"]) -> Bool[Tensor, " n"]:

@@ -88,16 +88,24 @@ def sample(graph: TemporalGraph, queries: Queries, fan_out: Mapping[Any, int]) -
     coordinates, location = _place(graph, queries, last_event)
     offset = _take(graph.log.utc_offset, last_event, missing=0)
     around = {"mine": mine} if "mine" in fan_out else {}
-    if "then" in fan_out:
-        around["then"] = _edges(graph, "item->item", last_item, shared, fan_out["then"])
-    if "here" in fan_out:
-        around["here"] = _here(graph, location, shared, fan_out["here"])
     starts = {"user": queries.user, "item": last_item, "location": location}
-    for name in fan_out.keys() - set(RELATIONS):
-        around[name] = _linked(graph, name, starts, shared, fan_out[name])
+    spare = queries.hidden is not None  # one more, of which the hidden event may be taken out
+    for name in (name for name in fan_out if name != "mine"):
+        around[name] = _shared(graph, name, starts, shared, fan_out[name] + spare)
+    if queries.hidden is not None:
+        around = {name: _without(near, queries.hidden, fan_out[name]) for name, near in around.items()}
     if not len(graph.log):  # there is no event that padding could point at
         around = {name: Neighbourhood(near.event[:, :0], near.real[:, :0]) for name, near in around.items()}
     return Context(queries, last_event, last_item, location, coordinates, time + 60 * offset, around)
+
+
+def _shared(graph: TemporalGraph, name: str, starts: Mapping[str, Tensor], time: Tensor, k: int) -> Neighbourhood:
+    """A neighbourhood of what all did, from the question's user, last item or location."""
+    if name == "then":
+        return _edges(graph, "item->item", starts["item"], time, k)
+    if name == "here":
+        return _here(graph, starts["location"], time, k)
+    return _linked(graph, name, starts, time, k)
 
 
 def check_relations(graph: TemporalGraph, names: Iterable[str]) -> None:
@@ -158,8 +166,7 @@ def _edges(graph: TemporalGraph, name: str, source: Tensor, time: Tensor, k: int
 def _mine(graph: TemporalGraph, queries: Queries, time: Tensor, k: int) -> Neighbourhood:
     """The user's own last events; with a frozen history, those before it and those of the question's session."""
     if queries.hidden is not None:
-        every = _edges(graph, "user->item", queries.user, time, k + 1)
-        return _latest(every.event, every.real & (every.event != queries.hidden[:, None]), k)
+        return _without(_edges(graph, "user->item", queries.user, time, k + 1), queries.hidden, k)
     if queries.frozen_at == NEVER:
         return _edges(graph, "user->item", queries.user, time, k)
     lately = _edges(graph, "user->item", queries.user, time, k)
@@ -168,6 +175,11 @@ def _mine(graph: TemporalGraph, queries: Queries, time: Tensor, k: int) -> Neigh
     thawed = lately.real & own & (graph.log.time[lately.event] >= queries.frozen_at)
     old = _edges(graph, "user->item", queries.user, time.clamp(max=queries.frozen_at), k)
     return _latest(torch.cat((lately.event, old.event), 1), torch.cat((thawed, old.real), 1), k)
+
+
+def _without(near: Neighbourhood, hidden: Int64[Tensor, " batch"], k: int) -> Neighbourhood:
+    """A neighbourhood of at most ``k`` events without each question's hidden one."""
+    return _latest(near.event, near.real & (near.event != hidden[:, None]), k)
 
 
 def _here(graph: TemporalGraph, location: Int64[Tensor, " batch"], time: Tensor, k: int) -> Neighbourhood:
@@ -218,7 +230,7 @@ def _latest(event: Tensor, real: Tensor, k: int) -> Neighbourhood:
     if event.shape[1] > k:
         event = torch.where(real, event, -1).topk(k, dim=1).values
         real = event >= 0
-    return Neighbourhood(event.clamp(min=0), real)
+    return Neighbourhood(torch.where(real, event, 0), real)
 
 
 def _place(graph: TemporalGraph, queries: Queries, last_event: Tensor) -> tuple[Tensor, Tensor]:

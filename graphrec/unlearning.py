@@ -19,7 +19,11 @@ from graphrec.run import aside, read_json, vocabulary, write_json
 LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
 """What of a run is not copied: states of the training, pages that show people, and what is written anew."""
 
-PAIRS = (("visited", ("user", "item"), ()), ("alike", ("item", "item"), ("similarity",)))
+PAIRS = (
+    ("visited", ("user", "item"), ()),
+    ("propagation.visited", ("user", "item"), ("propagation.often",)),
+    ("alike", ("item", "item"), ("similarity",)),
+)
 """Tensors [2, n] of pairs of nodes, the types of these, and what is known of each pair besides."""
 
 

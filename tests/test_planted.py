@@ -141,7 +141,7 @@ def test_items_never_visited_are_ranked_by_what_their_text_says() -> None:
     world = tastes(74)
     user = torch.arange(40)
     asked = Queries.ask(user, torch.full_like(user, int(world.log.time[-1]) + HOUR))
-    cold = scores(world, fitted(world, 74, steps=140, id_dropout=0.3), asked)[:, 40:]  # 0.3 is the default
+    cold = scores(world, fitted(world, 74, steps=140), asked)[:, 40:]
     liked = torch.arange(40, 60)[None] % 4 == user[:, None] % 4  # [users, cold items]
     pairs = torch.stack([cold[u][liked[u]][:, None] > cold[u][~liked[u]] for u in user])
     assert float(pairs.double().mean()) > 0.95

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,10 +12,11 @@ from torch import Tensor
 from graphrec.events import TRAIN
 from graphrec.graph import TemporalGraph
 from graphrec.propagation import ITEM_POWER, SHARPENING, USER_POWER, Propagation
+from graphrec.protocol import Protocol
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
-from tests.networks import trained
-from tests.worlds import events, graph, random_world, town
+from tests.networks import again, scores, trained, untrained
+from tests.worlds import alone, events, graph, random_world, town
 
 SEEDS = st.integers(0, 10_000)
 
@@ -90,6 +93,26 @@ def test_an_item_without_a_visit_stands_at_the_mean(seed: int) -> None:
     torch.testing.assert_close(found.sum(1), torch.zeros(4), atol=1e-4, rtol=0)
     mixed = propagation.mixed(torch.rand(4, 15), torch.arange(4))
     assert (mixed[:, ~visited] == 0).all()
+
+
+@settings(deadline=None, max_examples=10)
+@given(SEEDS)
+def test_a_question_of_a_log_without_times_does_not_see_its_answer(seed: int) -> None:
+    world = town(seed, dated=False)
+    timeless = {**world.manifest, "mapping": {"timeless": True}}
+    world = alone(replace(world, manifest=timeless), replace(world.log, time=world.log.split.long()))
+    rows = torch.arange(96)[seed % 7 :: 7]
+    asked = Protocol().queries(world, rows)
+    assert (asked.time == 1).all()
+    assert torch.equal(asked.hidden, rows)
+    model = untrained(world, seed)
+    for place, row in enumerate(rows.tolist()):
+        item, location = world.log.item.clone(), world.log.location.clone()
+        item[row], location[row] = (item[row] + 1) % 15, (location[row] + 1) % 9
+        other = alone(world, replace(world.log, item=item, location=location))
+        one = slice(place, place + 1)
+        found = [scores(graph, net, asked.rows(one)) for graph, net in ((world, model), (other, again(model, other)))]
+        torch.testing.assert_close(*found, rtol=1e-5, atol=1e-7)
 
 
 def circles(seed: int) -> TemporalGraph:

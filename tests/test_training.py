@@ -15,8 +15,10 @@ from safetensors import safe_open
 
 from graphrec.config import RunConfig
 from graphrec.errors import GraphError, RunError
+from graphrec.evaluation import evaluate
 from graphrec.events import TEST
 from graphrec.progress import Silent
+from graphrec.run import Run
 from graphrec.training import Training, train
 from tests.runs import changed, graph_of, history, planned, weights
 
@@ -102,6 +104,27 @@ def test_without_validation_the_lowest_loss_is_the_best(tiny: RunConfig, tmp_pat
     losses = [record["train_loss"] for record in manifest["history"]]
     assert "mrr" not in manifest["history"][0]
     assert manifest["best_epoch"] == 1 + losses.index(min(losses))
+
+
+def test_val_events_are_learned_from_where_they_are_not_held_out(
+    city_graph: Path, tiny: RunConfig, tmp_path: Path
+) -> None:
+    counts = json.loads((city_graph / "manifest.json").read_text())["counts"]
+    manifest = train(city_graph, tmp_path / "run", changed(tiny, held_out=False), device="cpu")
+    assert manifest["training_rows"] == counts["train"] + counts["val"]
+    assert all("mrr" not in epoch for epoch in manifest["history"])
+    run = Run.open(tmp_path / "run", device="cpu")
+    seen = torch.zeros(counts["item"], dtype=torch.bool)
+    seen[run.graph.log.item[run.graph.log.split < TEST].long()] = True
+    assert torch.equal(run.model.encoder("item").trained, seen)
+    with pytest.raises(RunError, match="learned from the val events"):
+        evaluate(run, "val")
+    assert evaluate(run, "test")["n"] == counts["test"]
+
+
+def test_an_epoch_is_as_long_as_it_is_set(city_graph: Path, tiny: RunConfig, tmp_path: Path) -> None:
+    settings = changed(tiny, questions=100, batch_size=64, epochs=2, least_steps=1)
+    assert Training(city_graph, tmp_path / "run", settings, "cpu", Silent()).steps == 2
 
 
 def test_without_a_train_event_there_is_nothing_to_learn(tiny: RunConfig, tmp_path: Path) -> None:
