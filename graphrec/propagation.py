@@ -107,7 +107,7 @@ def _visits(graph: TemporalGraph) -> tuple[Int64[Tensor, "2 pairs"], Float[Tenso
     train = graph.log.split == TRAIN
     pairs = torch.stack((graph.log.user[train].long(), graph.log.item[train].long()))
     visited, count = torch.unique(pairs, dim=1, return_counts=True)
-    return visited, (1 + count.float()).log2()
+    return visited.contiguous(), (1 + count.float()).log2()
 
 
 def _degree(code: Int64[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:

@@ -62,7 +62,7 @@ def test_items_of_a_later_date_than_training_do_not_exist_for_it(negatives: int)
 def test_a_sample_estimates_the_whole_softmax(seed: int) -> None:
     world = town(seed, dated=False, items=40)
     model, (asked, target) = untrained(world, seed, spread=0.1), questions(world)
-    whole, sampled = (NextEvent(model, world, negatives=5000, full_softmax=size) for size in (40, 39))
+    whole, sampled = (NextEvent(model, world, negatives=20_000, full_softmax=size) for size in (40, 39))
     torch.manual_seed(seed)
     with torch.inference_mode():
         draws = torch.stack([sampled(asked, target) for _ in range(80)])
