@@ -35,8 +35,6 @@ REMEMBERED = 8.0
 """Events after which propagation starts by counting one e times less."""
 LOUD = 1.2
 """How much propagation counts at the start of training."""
-HIDDEN = 0.1
-"""Share of training questions without propagation, so that items that nobody visited are found as well."""
 DIFFERENCES = "donot_use_mm_for_euclid_dist"
 """How to take distances: a product of matrices in float32 is kilometres off within a city, and by the batch's size."""
 
@@ -72,6 +70,8 @@ class ModelConfig(BaseModel):
     """Use the graph's coordinates."""
     propagation: bool = True
     """Let the user's events spread over the whole graph of the train split."""
+    propagation_dropout: float = Field(0.1, ge=0, lt=1)
+    """Share of training questions without propagation, so that items that nobody visited are found as well."""
     path: int = Field(1, ge=1)
     """Second hop: how many of the same person's events before a neighbour are read with it."""
     time: bool = True
@@ -367,7 +367,7 @@ class Stgat(nn.Module):
         assert self.propagation is not None
         loud = self.loud(z).float()
         if self.training:
-            loud = loud * (torch.rand_like(loud) >= HIDDEN)
+            loud = loud * (torch.rand_like(loud) >= self.config.propagation_dropout)
         reached: Tensor = self.propagation(visited, context.queries.user)
         kin: Tensor = reached * loud
         return kin

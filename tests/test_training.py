@@ -139,7 +139,7 @@ def test_without_a_train_event_there_is_nothing_to_learn(tiny: RunConfig, tmp_pa
 @pytest.fixture
 def exact(tiny: RunConfig) -> RunConfig:
     """Settings under which nothing is left to chance, and a batch that no number of parts divides."""
-    return changed(tiny, model={"dropout": 0.0, "id_dropout": 0.0}, batch_size=50)
+    return changed(tiny, model={"dropout": 0.0, "id_dropout": 0.0, "propagation_dropout": 0.0}, batch_size=50)
 
 
 def first_step(graph: Path, folder: Path, config: RunConfig) -> tuple[float, list[torch.Tensor]]:
