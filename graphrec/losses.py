@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from graphrec.events import TRAIN
@@ -13,9 +13,10 @@ from graphrec.model import State, Stgat
 from graphrec.query import Queries
 from graphrec.sampling import Context, sample
 from graphrec.sasrec import Sasrec
+from graphrec.visits import Visits
 
 SMALLEST = 1e-9
-"""Pointer mass that stands for none, so that its logarithm is finite."""
+"""Pointer mass of an item that has none, so that its logarithm is finite."""
 
 
 class Negatives(nn.Module):
@@ -75,20 +76,27 @@ class NextItem(nn.Module):
 class NextEvent(nn.Module):
     """Negative log-likelihood of the event that happened, over all items or a sample of them."""
 
-    def __init__(self, model: Stgat, graph: TemporalGraph, negatives: int, full_softmax: int) -> None:
+    def __init__(
+        self, model: Stgat, graph: TemporalGraph, negatives: int, full_softmax: int, novel: bool = False
+    ) -> None:
+        """``novel``: the answer is known to be an item that the user had not visited, so none of these competes."""
         super().__init__()
         self.model = model
         self.graph = graph
+        self.novel = novel
         self.known_by = end_of_training(graph)
         self.negatives = Negatives(graph, negatives, full_softmax)
 
     def forward(self, queries: Queries, target: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Mean loss of a batch of questions whose answers are known."""
         context = sample(self.graph, queries, self.model.config.fan_out)
+        visited = self._visited(queries) if self.novel else None
         if not self.negatives.count:
             table = self.model.table()
             state: State = self.model(self.graph, context, table)
             logits = self.model.semantic(state, context, table, self.known_by)
+            if visited is not None:
+                logits = logits.masked_fill(visited, -torch.inf)
             log_semantic = logits.log_softmax(-1).gather(1, target[:, None])
         else:
             drawn = self.negatives.draw()
@@ -96,10 +104,22 @@ class NextEvent(nn.Module):
             state = self.model(self.graph, context, table)
             logits = self.model.semantic(state, context, table, self.known_by)
             own, other = logits.gather(1, table.row(target)[:, None]), logits[:, table.row(drawn)]
+            if visited is not None:
+                other = other.masked_fill(visited[:, drawn], -torch.inf)
             log_semantic = self.negatives.log_softmax(own, other, target, drawn)
-        mass = self.model.pointer_mass(self.graph, context, state, target)
-        parts = torch.cat((log_semantic, (mass + SMALLEST).log()), 1)
-        return -(parts + state.log_gate).logsumexp(1).mean()
+        mass = self.model.pointer_mass(self.graph, context, state, lambda item: item == target[:, None])
+        log_chance = _mixture(state, log_semantic, mass)
+        if visited is not None:
+            mass = self.model.pointer_mass(self.graph, context, state, lambda item: ~visited.gather(1, item.long()))
+            among = _mixture(state, torch.zeros_like(log_semantic), mass, items=visited.shape[1])
+            log_chance = log_chance - among
+        return -log_chance.mean()
+
+    def _visited(self, queries: Queries) -> Bool[Tensor, "batch items"]:
+        seen = Visits.before(self.graph, queries)
+        visited = torch.zeros(seen.shape, dtype=torch.bool, device=seen.item.device)
+        visited[seen.question, seen.item] = True
+        return visited
 
     def _at_play(self, context: Context, target: Tensor, drawn: Tensor) -> Int64[Tensor, " items"]:
         """Codes of all items that a batch touches."""
@@ -110,6 +130,14 @@ class NextEvent(nn.Module):
             touched += [log.item[around.event].flatten(), log.item[previous.clamp(min=0)].flatten()]
         codes: Tensor = torch.unique(torch.cat([code.long() for code in touched]).clamp(min=0))
         return codes
+
+
+def _mixture(
+    state: State, log_semantic: Float[Tensor, "n 1"], mass: Float[Tensor, "n heads"], items: int = 1
+) -> Float[Tensor, " n"]:
+    """Log of what the semantic space and the pointers give one item, or so many items, together."""
+    parts = torch.cat((log_semantic, (mass + items * SMALLEST).log()), 1)
+    return (parts + state.log_gate).logsumexp(1)
 
 
 def end_of_training(graph: TemporalGraph) -> Int64[Tensor, ""]:

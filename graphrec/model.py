@@ -14,7 +14,7 @@ al. 2018, arXiv 1710.10903; relation-specific parameters: Hu et al. 2020, arXiv 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -405,12 +405,12 @@ class Stgat(nn.Module):
         return bias
 
     def pointer_mass(
-        self, graph: TemporalGraph, context: Context, state: State, target: Int64[Tensor, " batch"]
+        self, graph: TemporalGraph, context: Context, state: State, wanted: Callable[[Tensor], Tensor]
     ) -> Float[Tensor, "batch relations_heads"]:
-        """What each relation's heads give one item a question: their attention on its events, without a scatter."""
+        """What each relation's heads give the events whose items, [batch, k], are ``wanted``, without a scatter."""
         mass = []
         for name, attention in state.attention.items():
-            hit = (graph.log.item[context.around[name].event] == target[:, None])[..., None]
+            hit = wanted(graph.log.item[context.around[name].event])[..., None]
             mass.append((attention * hit).sum(1))
         return torch.cat(mass, 1) if mass else state.z.new_zeros(len(target), 0)
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from graphrec.events import TRAIN
 from graphrec.graph import TemporalGraph
 
-USER_POWER, ITEM_POWER, SHARPENING = 0.6, 0.34, 0.6
+USER_POWER, ITEM_POWER, SHARPENING = 0.4, 0.4, 0.3
 """Discounts of busy people and popular items, weight of the second trip: the best of a grid on Gowalla's validation
 users, and near the best on MovieLens'. Left to a likelihood they drift to what ranks worse (docs/decisions/0007)."""
 SMALLEST = 1e-20

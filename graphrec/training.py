@@ -111,7 +111,7 @@ class Training:
         refuse_nothing_to_learn(self.units, graph)
         self.steps = math.ceil(min(len(self.units), settings.questions) / settings.batch_size)  # an epoch
         self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.least_steps / self.steps)))
-        loss = loss_of(self.model, self.graph, settings.negatives, settings.full_softmax)
+        loss = loss_of(self.model, self.graph, settings.negatives, settings.full_softmax, self.protocol.novel)
         self.optimiser = _optimiser(self.model, settings)
         self.loss, self.optimiser = self.accelerator.prepare(loss, self.optimiser)
         self.state = TrainingState(graph=self.graph.manifest["hash"])

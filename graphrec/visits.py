@@ -37,6 +37,8 @@ class Visits:
         session = queries.session[question]
         own = (session >= 0) & (graph.log.session[event] == session)
         seen = (when < queries.frozen_at) | own
+        if queries.hidden is not None:
+            seen &= event != queries.hidden[question]
         return Visits(
             question=question[seen],
             item=mine.target[edge[seen]].long(),
