@@ -13,6 +13,7 @@ from graphrec.model import State, Stgat
 from graphrec.query import Queries
 from graphrec.sampling import Context, sample
 from graphrec.sasrec import Sasrec
+from graphrec.signals import paths
 from graphrec.visits import Visits
 
 SMALLEST = 1e-9
@@ -41,14 +42,12 @@ class Negatives(nn.Module):
         """Codes of so many items, each drawn anew."""
         return torch.multinomial(self.chance, self.count, replacement=True)
 
-    def log_softmax(
+    def stand_in(
         self, own: Float[Tensor, "n 1"], other: Float[Tensor, "n drawn"], target: Int64[Tensor, " n"], drawn: Tensor
-    ) -> Float[Tensor, "n 1"]:
-        """Log softmax at the target, the partition estimated from the drawn items."""
+    ) -> Float[Tensor, "n drawn_plus_one"]:
+        """Logits whose partition function estimates that of all items: the target's and those of the drawn."""
         log_q = (self.chance[drawn] / self.chance.sum()).log() + torch.tensor(float(self.count)).log()
-        other = (other - log_q).masked_fill(drawn == target[:, None], -torch.inf)
-        log_softmax: Tensor = own - torch.cat((own, other), 1).logsumexp(1, keepdim=True)
-        return log_softmax
+        return torch.cat((own, (other - log_q).masked_fill(drawn == target[:, None], -torch.inf)), 1)
 
 
 class NextItem(nn.Module):
@@ -70,7 +69,8 @@ class NextItem(nn.Module):
             return nn.functional.cross_entropy(logits, target)
         drawn = self.negatives.draw()
         own = (state * items[target]).sum(1, keepdim=True).float()
-        return -self.negatives.log_softmax(own, (state @ items[drawn].T).float(), target, drawn).mean()
+        logits = self.negatives.stand_in(own, (state @ items[drawn].T).float(), target, drawn)
+        return nn.functional.cross_entropy(logits, torch.zeros_like(target))
 
 
 class NextEvent(nn.Module):
@@ -90,44 +90,44 @@ class NextEvent(nn.Module):
     def forward(self, queries: Queries, target: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Mean loss of a batch of questions whose answers are known."""
         context = sample(self.graph, queries, self.model.config.fan_out)
-        visited = self._visited(queries) if self.novel else None
         if not self.negatives.count:
             table = self.model.table()
             state: State = self.model(self.graph, context, table)
             logits = self.model.semantic(state, context, table, self.known_by)
-            if visited is not None:
-                logits = logits.masked_fill(visited, -torch.inf)
-            log_semantic = logits.log_softmax(-1).gather(1, target[:, None])
+            own, offered = logits.gather(1, target[:, None]), torch.arange(logits.shape[1], device=target.device)
         else:
             drawn = self.negatives.draw()
             table = self.model.table(self._at_play(context, target, drawn))
             state = self.model(self.graph, context, table)
             logits = self.model.semantic(state, context, table, self.known_by)
-            own, other = logits.gather(1, table.row(target)[:, None]), logits[:, table.row(drawn)]
-            if visited is not None:
-                other = other.masked_fill(visited[:, drawn], -torch.inf)
-            log_semantic = self.negatives.log_softmax(own, other, target, drawn)
+            own = logits.gather(1, table.row(target)[:, None])
+            logits = self.negatives.stand_in(own, logits[:, table.row(drawn)], target, drawn)
+            offered = torch.cat((target[:, None], drawn.expand(len(target), -1)), 1)
+        log_partition = logits.logsumexp(1, keepdim=True)
         mass = self.model.pointer_mass(self.graph, context, state, lambda item: item == target[:, None])
-        log_chance = _mixture(state, log_semantic, mass)
-        if visited is not None:
-            mass = self.model.pointer_mass(self.graph, context, state, lambda item: ~visited.gather(1, item.long()))
-            among = _mixture(state, torch.zeros_like(log_semantic), mass, items=visited.shape[1])
-            log_chance = log_chance - among
+        log_chance = _mixture(state, own - log_partition, mass)
+        if self.novel:
+            new = self._new(queries)
+            among = logits.masked_fill(~new.gather(1, offered.expand(len(new), -1)), -torch.inf)
+            mass = self.model.pointer_mass(self.graph, context, state, lambda item: new.gather(1, item.long()))
+            log_new = among.logsumexp(1, keepdim=True) - log_partition
+            log_chance = log_chance - _mixture(state, log_new, mass, items=new.shape[1])
         return -log_chance.mean()
 
-    def _visited(self, queries: Queries) -> Bool[Tensor, "batch items"]:
+    def _new(self, queries: Queries) -> Bool[Tensor, "batch items"]:
+        """Items that the user had not visited."""
         seen = Visits.before(self.graph, queries)
-        visited = torch.zeros(seen.shape, dtype=torch.bool, device=seen.item.device)
-        visited[seen.question, seen.item] = True
-        return visited
+        new = torch.ones(seen.shape, dtype=torch.bool, device=seen.item.device)
+        new[seen.question, seen.item] = False
+        return new
 
     def _at_play(self, context: Context, target: Tensor, drawn: Tensor) -> Int64[Tensor, " items"]:
         """Codes of all items that a batch touches."""
         log = self.graph.log
         touched: list[Tensor] = [target, drawn, context.last_item]
         for around in context.around.values():
-            previous = self.graph.previous[around.event]
-            touched += [log.item[around.event].flatten(), log.item[previous.clamp(min=0)].flatten()]
+            before = paths(self.graph, context, around.event, self.model.config.path)
+            touched += [log.item[around.event].flatten(), log.item[before.clamp(min=0)].flatten()]
         codes: Tensor = torch.unique(torch.cat([code.long() for code in touched]).clamp(min=0))
         return codes
 

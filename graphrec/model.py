@@ -144,7 +144,7 @@ class ItemTable:
     def row(self, code: Int64[Tensor, "*batch"]) -> Int64[Tensor, "*batch"]:
         """Rows of items by code; -1 gives the row of zeros."""
         nothing = len(self.vector) - 1
-        row = code if self.code is None else torch.searchsorted(self.code, code).clamp(max=nothing)
+        row = code if self.code is None else torch.searchsorted(self.code, code.contiguous()).clamp(max=nothing)
         return torch.where(code >= 0, row, nothing)
 
 
@@ -412,7 +412,7 @@ class Stgat(nn.Module):
         for name, attention in state.attention.items():
             hit = wanted(graph.log.item[context.around[name].event])[..., None]
             mass.append((attention * hit).sum(1))
-        return torch.cat(mass, 1) if mass else state.z.new_zeros(len(target), 0)
+        return torch.cat(mass, 1) if mass else state.z.new_zeros(len(state.z), 0)
 
 
 def _trained(graph: TemporalGraph, kind: str, count: int) -> Bool[Tensor, " count"]:

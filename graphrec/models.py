@@ -91,9 +91,7 @@ def at_once(graph: TemporalGraph, config: BaseModel) -> AtOnce:
     raise TypeError(f"settings of a model that is fitted in one go expected, got {config!r}")
 
 
-def loss_of(
-    model: Network, graph: TemporalGraph, negatives: int, full_softmax: int, novel: bool = False
-) -> nn.Module:
+def loss_of(model: Network, graph: TemporalGraph, negatives: int, full_softmax: int, novel: bool = False) -> nn.Module:
     """What training minimises; it is given units of `units_of`."""
     if isinstance(model, Stgat):
         return NextEvent(model, graph, negatives, full_softmax, novel)

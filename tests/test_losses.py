@@ -12,15 +12,16 @@ from graphrec.graph import TemporalGraph
 from graphrec.losses import NextEvent
 from graphrec.protocol import Protocol
 from graphrec.query import Queries
+from graphrec.visits import Visits
 from tests.networks import scores, untrained
 from tests.worlds import alone, events, graph, town
 
 SEEDS = st.integers(0, 10_000)
 
 
-def questions(world: TemporalGraph) -> tuple[Queries, torch.Tensor]:
+def questions(world: TemporalGraph, novel: bool = False) -> tuple[Queries, torch.Tensor]:
     """What training asks, and what happened."""
-    protocol = Protocol()
+    protocol = Protocol(novel=novel)
     rows = protocol.training_rows(world)
     return protocol.queries(world, rows), world.log.item[rows].long()
 
@@ -34,6 +35,30 @@ def test_the_loss_is_the_score_that_ranking_gives(seed: int, bare: dict[str, int
     likely = score > 1e-5  # the loss is bounded, far below
     loss = NextEvent(model, world, negatives=0, full_softmax=100)(asked.rows(likely), target[likely])
     assert float(loss.detach()) == pytest.approx(float(-score[likely].log().mean()), rel=1e-4)
+
+
+@settings(deadline=None, max_examples=15)
+@given(SEEDS, st.sampled_from([{}, {"locations": 0}, {"texts": 0}]))
+def test_among_new_items_the_loss_is_the_share_of_the_score_of_all_that_are_new(
+    seed: int, bare: dict[str, int]
+) -> None:
+    world = town(seed, dated=False, **bare)
+    model, (asked, target) = untrained(world, seed, spread=0.1), questions(world, novel=True)
+    score, seen = scores(world, model, asked).clone(), Visits.before(world, asked)
+    score[seen.question, seen.item] = 0.0
+    share = score.gather(1, target[:, None])[:, 0] / score.sum(1)
+    likely = share > 1e-4  # the loss is bounded, far below
+    loss = NextEvent(model, world, negatives=0, full_softmax=100, novel=True)(asked.rows(likely), target[likely])
+    assert float(loss.detach()) == pytest.approx(float(-share[likely].log().mean()), rel=1e-4)
+
+
+def test_a_pointer_to_what_was_visited_is_no_way_out_of_a_loss_among_new_items() -> None:
+    world = town(48, dated=False)
+    model, (asked, target) = untrained(world, 48), questions(world, novel=True)
+    with torch.no_grad():
+        model.gate.bias[1 : 1 + model.config.heads] += 60.0  # the gate trusts the user's own events alone
+    loss = NextEvent(model, world, negatives=0, full_softmax=100, novel=True)
+    assert float(loss(asked, target).detach()) > 1.0
 
 
 @pytest.mark.parametrize("negatives", [0, 200])
@@ -58,11 +83,12 @@ def test_items_of_a_later_date_than_training_do_not_exist_for_it(negatives: int)
     assert lost() != pytest.approx(before, rel=1e-3)
 
 
+@pytest.mark.parametrize("novel", [False, True])
 @pytest.mark.parametrize("seed", [42, 43, 44])
-def test_a_sample_estimates_the_whole_softmax(seed: int) -> None:
+def test_a_sample_estimates_the_whole_softmax(seed: int, novel: bool) -> None:
     world = town(seed, dated=False, items=40)
-    model, (asked, target) = untrained(world, seed, spread=0.1), questions(world)
-    whole, sampled = (NextEvent(model, world, negatives=20_000, full_softmax=size) for size in (40, 39))
+    model, (asked, target) = untrained(world, seed, spread=0.1, path=3), questions(world, novel)
+    whole, sampled = (NextEvent(model, world, 20_000, full_softmax=size, novel=novel) for size in (40, 39))
     torch.manual_seed(seed)
     with torch.inference_mode():
         draws = torch.stack([sampled(asked, target) for _ in range(80)])

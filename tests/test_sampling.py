@@ -15,6 +15,7 @@ from graphrec.query import Queries
 from graphrec.relation import ALWAYS, NEVER
 from graphrec.sampling import NEAR_CELLS, Context, check_relations, event_coordinates, nearest_location, sample
 from graphrec.signals import paths
+from graphrec.visits import Visits
 from tests.worlds import DECLARED, alone, events, graph, nodes, town
 
 SEEDS = st.integers(0, 10_000)
@@ -159,6 +160,7 @@ def test_a_hidden_event_is_as_if_it_were_not_there(seed: int, k: int) -> None:
     assert int(context.last_event[0]) == (others[0] if others else -1)
     before = paths(world, context, context.around["mine"].event, 3)
     assert not (before == row).any()
+    assert Visits.before(world, context.queries).event.tolist() == others[::-1]
 
 
 @settings(deadline=None, max_examples=10)
