@@ -70,6 +70,8 @@ class ModelConfig(BaseModel):
     """Use the graph's coordinates."""
     propagation: bool = True
     """Let the user's events spread over the whole graph of the train split."""
+    low_pass: int = Field(0, ge=0)
+    """Factors of the visits whose ideal low pass joins the propagation; for large logs of lists (some hundreds)."""
     propagation_dropout: float = Field(0.1, ge=0, lt=1)
     """Share of training questions without propagation, so that items that nobody visited are found as well."""
     path: int = Field(1, ge=1)
@@ -298,7 +300,7 @@ class Stgat(nn.Module):
         self.propagation = None
         if config.propagation and "mine" in config.fan_out:
             kept = {name: weights[f"propagation.{name}"] for name in ("visited", "often")} if weights else None
-            self.propagation = Propagation(graph, kept)
+            self.propagation = Propagation(graph, kept, config.low_pass)
             self.remember = Scorer(config, config.fan_out["mine"])
             if not graph.timeless:
                 with torch.no_grad():  # start from "the last few"
