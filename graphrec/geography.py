@@ -14,6 +14,9 @@ FOURIER_SCALES_KM = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 512.0)
 PLACE_FEATURES = 8 * len(FOURIER_SCALES_KM)
 """Sine and cosine along four directions at each wavelength."""
 
+FAINTEST = -80.0
+"""Exponent from which e^x is next to nothing: float32 has no full precision below -87 and is ten times slower there."""
+
 
 def unit_vectors(coordinates: Float32[Tensor, "*batch 2"]) -> Float32[Tensor, "*batch 3"]:
     """Degrees to points of the unit sphere; NaN stays NaN."""
@@ -26,12 +29,14 @@ def kilometres(chord_squared: Tensor) -> Tensor:
     return 2 * EARTH_RADIUS_KM * torch.asin((chord_squared.clamp(0, 4).sqrt() / 2).clamp(max=1))
 
 
-def distance_features(km: Float32[Tensor, "*batch"]) -> Float32[Tensor, "*batch 4"]:
-    """Near, walking, riding distance and its logarithm, each in 0..1 or so; all zero where the distance is NaN."""
-    known = ~torch.isnan(km)
-    safe = torch.where(known, km, 0)
-    features = torch.stack((torch.exp(-safe / 0.15), torch.exp(-safe), torch.exp(-safe / 5), 1 - safe.log1p() / 5), -1)
-    return features * known[..., None]
+def distance_features(km: Float32[Tensor, "*batch"], dim: int = -1) -> Float32[Tensor, "*with_four"]:
+    """Near, walking, riding distance and its logarithm, each in 0..1 or so; all zero where the distance is NaN.
+
+    ``dim`` is the axis that the four get in the result.
+    """
+    falling = [(km * (-1 / scale)).clamp(min=FAINTEST).exp() for scale in (0.15, 1.0, 5.0)]
+    features = torch.stack((*falling, 1 - km.log1p() / 5), dim)
+    return features.nan_to_num_(nan=0.0)
 
 
 def place_features(coordinates: Float32[Tensor, "n 2"]) -> Float32[Tensor, "n features"]:

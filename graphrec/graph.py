@@ -171,7 +171,8 @@ class TemporalGraph:
         """The time-sorted adjacency called ``name``, built at first use and shared by every view.
 
         ``user->item`` and its like come from the events; ``item->item`` leads from an item to what the same user
-        did next, dated by the later event. Any other name is a static relation of the directory.
+        did next, dated by the later event, ``session->item`` from a session to what was done in it. Any other name is
+        a static relation of the directory.
         Ask it only for times up to the horizon (sampling does).
         """
         if name not in self._cache:
@@ -190,6 +191,8 @@ class TemporalGraph:
     def _build_relation(self, name: str) -> Relation:
         if name == "item->item":
             return self._followed_by()
+        if name == "session->item":
+            return self._within_sessions()
         if name in EVENT_RELATIONS:
             source_type, target_type = EVENT_RELATIONS[name]
             source, target = getattr(self.log, source_type), getattr(self.log, target_type)
@@ -215,6 +218,12 @@ class TemporalGraph:
         return Relation.build(
             self.log.item[before], self.log.item[rows], self.log.time[rows], rows, len(self.nodes["item"])
         )
+
+    def _within_sessions(self) -> Relation:
+        rows = (self.log.session >= 0).nonzero()[:, 0]
+        session = self.log.session[rows]
+        sessions = int(session.max()) + 1 if len(rows) else 0
+        return Relation.build(session, self.log.item[rows], self.log.time[rows], rows, sessions)
 
     def to(self, device: torch.device | str) -> TemporalGraph:
         """The same graph with its index on another device; ids and texts stay in main memory."""

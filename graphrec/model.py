@@ -388,10 +388,10 @@ class Stgat(nn.Module):
         if self.place is not None:
             here, there = unit_vectors(context.coordinates), self.place[code]
             chord = torch.cdist(here, there, compute_mode=DIFFERENCES)
-            features = distance_features(kilometres(chord.square()))  # [batch, rows, 4]
-            logits = logits + (features @ state.reach.float()[..., None])[..., 0]
+            features = distance_features(kilometres(chord.square()), 1)  # [batch, 4, rows]
+            logits = logits + (state.reach.float()[:, None] @ features)[:, 0]
         if state.kin is not None:
-            logits = logits + state.kin[:, code]
+            logits = logits + state.kin[:, rows if table.code is None else code]
         if self.dated:
             logits = logits.masked_fill(self.first_seen[code] >= known_by[..., None], -torch.inf)
         return logits

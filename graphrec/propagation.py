@@ -30,6 +30,8 @@ USER_POWER, ITEM_POWER, SHARPENING, LOW_PASS = 0.4, 0.4, 0.3, 0.3
 of Gowalla and MovieLens both. Left to a likelihood they drift to what ranks worse (docs/decisions/0007)."""
 SPARE, ROUNDS = 16, 4
 """Of the search for factors: how many more than asked are looked for, and how often they are refined."""
+LEAST = 1e-4
+"""Singular value, as a share of the largest, below which a factor is rounding and not of the visits."""
 SMALLEST = 1e-20
 """Keeps a signal of nothing from being divided by nothing."""
 FLOOR = 0.1
@@ -71,7 +73,7 @@ class Propagation(nn.Module):
 
         So an item that is new is neither helped nor harmed.
         """
-        reached = (self.mixed(signal, user).relu() / FLOOR).log1p()
+        reached = (self.mixed(signal, user).relu() * (1 / FLOOR)).log1p()
         mean = (reached * self.known).sum(1, keepdim=True) / self.known.sum().clamp(min=1)
         return (reached - mean) * self.known
 
@@ -94,7 +96,7 @@ class Propagation(nn.Module):
         return _product(there, self.to_items, self.to_users)
 
     def _in_units(self, here: Float[Tensor, "items batch"]) -> Float[Tensor, "items batch"]:
-        return here / (here.square().sum(0, keepdim=True) / self.known.sum().clamp(min=1) + SMALLEST).sqrt()
+        return here * (here.square().sum(0, keepdim=True) / self.known.sum().clamp(min=1) + SMALLEST).rsqrt()
 
 
 class _Product(torch.autograd.Function):
@@ -126,7 +128,10 @@ def _visits(graph: TemporalGraph) -> tuple[Int64[Tensor, "2 pairs"], Float[Tenso
 
 
 def _factors(to_users: Tensor, to_items: Tensor, count: int) -> Float[Tensor, "items count"]:
-    """The first right singular vectors of the visits, by subspace iteration: Halko et al. 2011, arXiv 0909.4061."""
+    """The first right singular vectors of the visits, by subspace iteration: Halko et al. 2011, arXiv 0909.4061.
+
+    Columns of zeros stand for the factors that the visits do not have.
+    """
     items = to_users.shape[1]
     draws = torch.Generator().manual_seed(0)
     axes = torch.randn(items, min(count + SPARE, items), generator=draws).to(to_users.device)
@@ -134,8 +139,10 @@ def _factors(to_users: Tensor, to_items: Tensor, count: int) -> Float[Tensor, "i
         return axes[:, :0]
     for _ in range(ROUNDS):
         axes = torch.linalg.qr(to_items @ (to_users @ axes)).Q
-    turn: Tensor = torch.linalg.svd(to_users @ axes, full_matrices=False).Vh
-    return axes @ turn[:count].T
+    _, size, turn = torch.linalg.svd(to_users @ axes, full_matrices=False)
+    found = size[:count] > LEAST * size[0]
+    kept: Tensor = axes @ (turn[:count] * found[:, None]).T
+    return kept
 
 
 def _degree(code: Int64[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:

@@ -167,11 +167,10 @@ def _mine(graph: TemporalGraph, queries: Queries, time: Tensor, k: int) -> Neigh
     """The user's own last events; with a frozen history, those before it and those of the question's session."""
     if queries.hidden is not None:
         return _without(_edges(graph, "user->item", queries.user, time, k + 1), queries.hidden, k)
-    if queries.frozen_at == NEVER:
+    if queries.frozen_at == NEVER or not len(graph.log):
         return _edges(graph, "user->item", queries.user, time, k)
-    lately = _edges(graph, "user->item", queries.user, time, k)
-    session = graph.log.session[lately.event].long() if len(graph.log) else lately.event
-    own = (session == queries.session[:, None]) & (session >= 0)
+    lately = _edges(graph, "session->item", queries.session, time, k)
+    own = graph.log.user[lately.event] == queries.user[:, None]
     thawed = lately.real & own & (graph.log.time[lately.event] >= queries.frozen_at)
     old = _edges(graph, "user->item", queries.user, time.clamp(max=queries.frozen_at), k)
     return _latest(torch.cat((lately.event, old.event), 1), torch.cat((thawed, old.real), 1), k)

@@ -70,15 +70,16 @@ def neighbours(
     )
     here, there = unit_vectors(context.coordinates)[:, None], unit_vectors(event_coordinates(graph, event))
     away = kilometres((here - there).pow(2).sum(-1))
-    distance = distance_features(away if geography else torch.full_like(away, torch.nan))
+    distance = distance_features(away if geography else torch.full_like(away, torch.nan), 1).unbind(1)
     local = log.time[event] + 60 * log.utc_offset[event].long()
     temporal = _alike_in_time(graph, context, event, local, way[..., 0])
     gap = gap_bucket(context.queries.time[:, None] - log.time[event])
     when = clock(local)
     if not time:
-        temporal, when, gap = torch.zeros_like(temporal), torch.zeros_like(when), torch.zeros_like(gap)
+        temporal = tuple(torch.zeros_like(likeness) for likeness in temporal)
+        when, gap = torch.zeros_like(when), torch.zeros_like(gap)
         again = torch.where(again < GAP_BUCKETS, 0, again)
-    signals = torch.cat((temporal, torch.stack(scalars, -1), distance), -1)
+    signals = torch.stack((*temporal, *scalars, *distance), 1).mT  # written row by row, read by column
     return Neighbours(item, before, signals, when, gap, again, around.real)
 
 
@@ -103,7 +104,7 @@ def _own_path(graph: TemporalGraph, context: Context, length: int) -> Int64[Tens
 
 def _alike_in_time(
     graph: TemporalGraph, context: Context, event: Tensor, local: Tensor, previous: Tensor
-) -> Float[Tensor, "batch k temporal"]:
+) -> tuple[Float[Tensor, "batch k"], ...]:
     """How alike the times of event and question are, each likeness in 0..1 or -1..1.
 
     Of the day, of half a day, of the week, of the weekly hour, twice more sharply; whether it is the same day; and
@@ -114,7 +115,7 @@ def _alike_in_time(
     hour, weekday = day.cos() - 1, week.cos() - 1
     time = graph.log.time
     took = torch.where(previous >= 0, time[event] - time[previous.clamp(min=0)], 0)
-    likenesses = (
+    return (
         day.cos(),
         (2 * day).cos(),
         week.cos(),
@@ -124,7 +125,6 @@ def _alike_in_time(
         (local // DAY == context.local_time[:, None] // DAY).float(),
         torch.exp(-(_octaves(took) - _octaves(waited(graph, context))[:, None]).abs() / 2),
     )
-    return torch.stack(likenesses, -1)
 
 
 def waited(graph: TemporalGraph, context: Context) -> Int64[Tensor, " batch"]:
@@ -145,10 +145,11 @@ def _own_visits(graph: TemporalGraph, context: Context, item: Int64[Tensor, "bat
         return torch.zeros_like(item), torch.full_like(item, GAP_BUCKETS)
     mine = context.around["mine"]
     own = torch.where(mine.real, graph.log.item[mine.event].long(), -1)
-    same = item[:, :, None] == own[:, None, :]  # [batch, k, own], the latest first
-    ever, latest = same.max(-1)
+    ranked, place = own.sort(dim=1, stable=True)  # the visits of an item side by side, the latest first
+    first, end = (torch.searchsorted(ranked, item, right=right) for right in (False, True))
     gap = gap_bucket(context.queries.time[:, None] - graph.log.time[mine.event])
-    return same.sum(-1), torch.where(ever, gap.gather(1, latest), GAP_BUCKETS)
+    latest = gap.gather(1, place.gather(1, first.clamp(max=own.shape[1] - 1)))
+    return end - first, torch.where(end > first, latest, GAP_BUCKETS)
 
 
 def clock(local_time: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch clock"]:

@@ -215,7 +215,17 @@ def rewritten(world: TemporalGraph, time: int, seed: int) -> TemporalGraph:
     for name in ("user", "item", "location", "kind", "weight", "utc_offset", "session"):
         mixed[name][past:] = mixed[name][past:][torch.tensor(rng.permutation(len(world.log) - past))]
     tables = {kind: _other_late_nodes(table, time, rng) for kind, table in world.nodes.items()}
-    return alone(world, Events(**mixed), **tables)
+    return alone(_other_late_edges(world, time, rng), Events(**mixed), **tables)
+
+
+def _other_late_edges(world: TemporalGraph, time: int, rng: np.random.Generator) -> TemporalGraph:
+    """Declared edges that are not valid before ``time`` lead elsewhere."""
+    edges = dict(world.edges)
+    for name in DECLARED.keys() & edges.keys():
+        late, target = edges[name].valid_from >= time, edges[name].target
+        other = torch.tensor(rng.permutation(len(world.nodes[edges[name].target_type])))[target]
+        edges[name] = replace(edges[name], target=torch.where(late, other, target))
+    return replace(world, edges=edges)
 
 
 def _other_late_nodes(table: Nodes, time: int, rng: np.random.Generator) -> Nodes:
@@ -241,7 +251,7 @@ def continued(world: TemporalGraph, time: int, seed: int, count: int = 80, new: 
     """The world up to ``time``, then another history from that very second on, with ``new`` nodes of each type."""
     rng = np.random.default_rng(seed)
     past = world.log.rows(slice(0, world.log.count_before(time)))
-    grown = {kind: len(table) + new for kind, table in world.nodes.items()}
+    grown = {kind: len(world.nodes[kind]) + new for kind in ("user", "item", "location")}
     later = np.sort(rng.integers(0, 200, count)) * 60 + time
     later[: count // 8] = time  # ties with the question
     drawn = events(
@@ -252,8 +262,9 @@ def continued(world: TemporalGraph, time: int, seed: int, count: int = 80, new: 
         session=rng.integers(-1, 60, count).tolist(),
     )
     log = Events(**{name: torch.cat((getattr(past, name), column)) for name, column in vars(drawn).items()})
-    tables = {kind: _more_nodes(kind, table, log, new, rng) for kind, table in world.nodes.items()}
-    edges = {"near": near(tables["location"])} if "near" in world.edges else {}
+    tables = {kind: _more_nodes(kind, world.nodes[kind], log, new, rng) for kind in grown}
+    other = _other_late_edges(world, time, rng)
+    edges = {**other.edges, "near": near(tables["location"])} if "near" in world.edges else other.edges
     return replace(alone(world, log, **tables), edges=edges)
 
 
