@@ -158,8 +158,9 @@ def _take(column: Tensor, row: Int64[Tensor, "*batch"], missing: int = -1) -> In
 def _edges(graph: TemporalGraph, name: str, source: Tensor, time: Tensor, k: int) -> Neighbourhood:
     relation = graph.relation(name)
     rows, real = relation.before(source, time, k)
-    if not len(relation):
-        return Neighbourhood(rows, real)
+    if not len(relation):  # a log without places, say: no padding to compute with
+        width = 0 if len(graph.log) else k
+        return Neighbourhood(rows[..., :width], real[..., :width])
     return Neighbourhood(torch.where(real, relation.event[rows].long(), 0), real)
 
 
