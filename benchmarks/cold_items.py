@@ -35,6 +35,7 @@ from graphrec.query import Queries
 from graphrec.score_ranker import ScoreRanker
 from graphrec.visits import Visits
 
+SETTINGS = ['fan_out={"mine": 64, "then": 48, "here": 48}', "epochs=2", "beside=true"]
 PAGE = Path(__file__).with_suffix(".md")
 METRICS = ("ndcg@10", "acc@10", "mrr")
 
@@ -93,7 +94,7 @@ def _row(
     held = set(np.random.default_rng(seed).choice(ids, len(ids) // 10, replace=False).tolist())
     logs = _without(data, held, out / "logs")
     build_graph([str(logs)], out / "graph", preset="nyc-getnext", progress=progress)
-    train(out / "graph", out / "run", RunConfig.load(None, arguments.set, seed), progress=progress)
+    train(out / "graph", out / "run", RunConfig.load(None, [*SETTINGS, *arguments.set], seed), progress=progress)
     run = Run.open(out / "run")
     queries, target, candidates = _asked(whole, run.graph, held, arguments.split)
     judges = {

@@ -23,6 +23,7 @@ from jaxtyping import Bool, Float, Int64
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
+from graphrec.beside import KEPT, Beside
 from graphrec.events import TRAIN
 from graphrec.geography import PLACE_FEATURES, distance_features, kilometres, place_features, unit_vectors
 from graphrec.graph import Nodes, TemporalGraph
@@ -72,6 +73,8 @@ class ModelConfig(BaseModel):
     """Let the user's events spread over the whole graph of the train split."""
     low_pass: int = Field(0, ge=0)
     """Factors of the visits whose ideal low pass joins the propagation; for large logs of lists (some hundreds)."""
+    beside: bool = False
+    """Let propagation reach items that nobody visited through those at their place, near it or linked alike."""
     propagation_dropout: float = Field(0.1, ge=0, lt=1)
     """Share of training questions without propagation, so that items that nobody visited are found as well."""
     path: int = Field(1, ge=1)
@@ -297,10 +300,13 @@ class Stgat(nn.Module):
         nn.init.zeros_(self.reach.weight)
         self.since = nn.Embedding(GAP_BUCKETS + 1, d)
         nn.init.zeros_(self.since.weight)
-        self.propagation = None
+        self.propagation, self.beside = None, None
         if config.propagation and "mine" in config.fan_out:
             kept = {name: weights[f"propagation.{name}"] for name in ("visited", "often")} if weights else None
             self.propagation = Propagation(graph, kept, config.low_pass)
+            if config.beside:
+                kept = {name: weights[f"beside.{name}"] for name in KEPT} if weights else None
+                self.beside = Beside(graph, self.propagation.known > 0, kept)
             self.remember = Scorer(config, config.fan_out["mine"])
             if not graph.timeless:
                 with torch.no_grad():  # start from "the last few"
@@ -371,6 +377,8 @@ class Stgat(nn.Module):
         if self.training:
             loud = loud * (torch.rand_like(loud) >= self.config.propagation_dropout)
         reached: Tensor = self.propagation(visited, context.queries.user)
+        if self.beside is not None:
+            reached = reached + self.beside(reached)
         kin: Tensor = reached * loud
         return kin
 

@@ -58,9 +58,9 @@ class Propagation(nn.Module):
         self.register_buffer("often", often)
         users, items = (len(graph.nodes[kind]) for kind in ("user", "item"))
         self.register_buffer("known", (torch.bincount(visited[1], minlength=items) > 0).float(), persistent=False)
-        share = often * _degree(visited[0]) ** (-USER_POWER / 2) * _degree(visited[1]) ** -ITEM_POWER
-        self.register_buffer("to_users", _matrix(visited[0], visited[1], share, (users, items)), persistent=False)
-        self.register_buffer("to_items", _matrix(visited[1], visited[0], share, (items, users)), persistent=False)
+        share = often * degree(visited[0]) ** (-USER_POWER / 2) * degree(visited[1]) ** -ITEM_POWER
+        self.register_buffer("to_users", matrix(visited[0], visited[1], share, (users, items)), persistent=False)
+        self.register_buffer("to_items", matrix(visited[1], visited[0], share, (items, users)), persistent=False)
         self.low_pass = min(low_pass, users, items)
         popular = torch.bincount(visited[1], minlength=items).clamp(min=1) ** ITEM_POWER
         self.register_buffer("popular", popular[:, None], persistent=False)
@@ -90,10 +90,10 @@ class Propagation(nn.Module):
 
     def _trip(self, here: Float[Tensor, "items batch"], user: Tensor) -> Float[Tensor, "items batch"]:
         """From items to the other users who visited them, and from those to what they visited."""
-        there = _product(here, self.to_users, self.to_items)
+        there = product(here, self.to_users, self.to_items)
         column = torch.arange(len(user), device=user.device)[user >= 0]
         there = there.index_put((user[user >= 0], column), there.new_zeros(()))
-        return _product(there, self.to_items, self.to_users)
+        return product(there, self.to_items, self.to_users)
 
     def _in_units(self, here: Float[Tensor, "items batch"]) -> Float[Tensor, "items batch"]:
         return here * (here.square().sum(0, keepdim=True) / self.known.sum().clamp(min=1) + SMALLEST).rsqrt()
@@ -114,9 +114,10 @@ class _Product(torch.autograd.Function):
             return ctx.transposed @ gradient.float(), None, None
 
 
-def _product(dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
-    product: Tensor = _Product.apply(dense, matrix, transposed)  # type: ignore[no-untyped-call]
-    return product
+def product(dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
+    """A constant sparse matrix, whose transpose is given as well, times a dense one."""
+    result: Tensor = _Product.apply(dense, matrix, transposed)  # type: ignore[no-untyped-call]
+    return result
 
 
 def _visits(graph: TemporalGraph) -> tuple[Int64[Tensor, "2 pairs"], Float[Tensor, " pairs"]]:
@@ -145,12 +146,12 @@ def _factors(to_users: Tensor, to_items: Tensor, count: int) -> Float[Tensor, "i
     return kept
 
 
-def _degree(code: Int64[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
+def degree(code: Int64[Tensor, " pairs"]) -> Float[Tensor, " pairs"]:
     """Of each pair: how many pairs its node has."""
     return torch.bincount(code)[code].float()
 
 
-def _matrix(row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> Tensor:
+def matrix(row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> Tensor:
     """A sparse matrix by rows, which multiplies fastest."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)

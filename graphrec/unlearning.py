@@ -22,9 +22,11 @@ LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
 PAIRS = (
     ("visited", ("user", "item"), ()),
     ("propagation.visited", ("user", "item"), ("propagation.often",)),
+    ("beside.new", ("item", ""), ()),
+    ("beside.members", ("item", ""), ("beside.share",)),
     ("alike", ("item", "item"), ("similarity",)),
 )
-"""Tensors [2, n] of pairs of nodes, the types of these, and what is known of each pair besides."""
+"""Tensors [2, n] of pairs of nodes, the types of these ("" for groups), and what is known of each pair besides."""
 
 
 def forgotten(graph: TemporalGraph) -> dict[str, list[int]]:
