@@ -264,6 +264,44 @@ class State:
         return State(self.z[index], self.reach[index], self.log_gate[index], attention, kin)
 
 
+class Kin(nn.Module):
+    """What people of a like history visit: the user's events, each as strong as the state remembers it, spread."""
+
+    def __init__(self, graph: TemporalGraph, config: ModelConfig, weights: Mapping[str, Tensor] | None) -> None:
+        super().__init__()
+
+        def saved(part: str, names: tuple[str, ...]) -> dict[str, Tensor] | None:
+            return {name: weights[f"kin.{part}.{name}"] for name in names} if weights else None
+
+        self.propagation = Propagation(graph, saved("propagation", ("visited", "often")), config.low_pass)
+        known = self.propagation.known > 0
+        self.beside = Beside(graph, known, saved("beside", KEPT)) if config.beside else None
+        k = config.fan_out["mine"]
+        self.remember = Scorer(config, k)
+        if not graph.timeless:
+            with torch.no_grad():  # start from "the last few"
+                self.remember.rank.weight.sub_(torch.arange(k)[:, None] / REMEMBERED)
+        self.loud = nn.Linear(config.dimension, 1)
+        nn.init.zeros_(self.loud.weight)
+        nn.init.constant_(self.loud.bias, LOUD)
+        self.hidden = config.propagation_dropout
+
+    def forward(
+        self, z: Float[Tensor, "batch d"], near: Neighbours, key: Tensor, user: Int64[Tensor, " batch"]
+    ) -> Float[Tensor, "batch items"]:
+        """Logits of all items, from the user's own events and their keys."""
+        weight = self.remember(z, key, near).mean(-1)
+        visited = weight.new_zeros(len(z), len(self.propagation.known)).scatter_add(1, near.item, weight)
+        loud = self.loud(z).float()
+        if self.training:
+            loud = loud * (torch.rand_like(loud) >= self.hidden)
+        reached: Tensor = self.propagation(visited, user)
+        if self.beside is not None:
+            reached = reached + self.beside(reached)
+        logits: Tensor = reached * loud
+        return logits
+
+
 class Stgat(nn.Module):
     """The network over one graph. Ask it through ``graphrec.ranking``."""
 
@@ -300,20 +338,8 @@ class Stgat(nn.Module):
         nn.init.zeros_(self.reach.weight)
         self.since = nn.Embedding(GAP_BUCKETS + 1, d)
         nn.init.zeros_(self.since.weight)
-        self.propagation, self.beside = None, None
-        if config.propagation and "mine" in config.fan_out:
-            kept = {name: weights[f"propagation.{name}"] for name in ("visited", "often")} if weights else None
-            self.propagation = Propagation(graph, kept, config.low_pass)
-            if config.beside:
-                kept = {name: weights[f"beside.{name}"] for name in KEPT} if weights else None
-                self.beside = Beside(graph, self.propagation.known > 0, kept)
-            self.remember = Scorer(config, config.fan_out["mine"])
-            if not graph.timeless:
-                with torch.no_grad():  # start from "the last few"
-                    self.remember.rank.weight.sub_(torch.arange(config.fan_out["mine"])[:, None] / REMEMBERED)
-            self.loud = nn.Linear(d, 1)
-            nn.init.zeros_(self.loud.weight)
-            nn.init.constant_(self.loud.bias, LOUD)
+        spreads = config.propagation and "mine" in config.fan_out
+        self.kin = Kin(graph, config, weights) if spreads else None
         self.attach(graph)
 
     def attach(self, graph: TemporalGraph) -> None:
@@ -359,7 +385,7 @@ class Stgat(nn.Module):
         gate = self.gate(torch.cat((z, *amounts), -1)).float()
         empty = [(amount == 0).expand(-1, config.heads) | (not config.pointers) for amount in amounts[1::2]]
         gate = gate.masked_fill(torch.cat((torch.zeros_like(gate[:, :1], dtype=torch.bool), *empty), 1), -1e9)
-        kin = None if self.propagation is None else self._kin(z, *read["mine"], context)
+        kin = None if self.kin is None else self.kin(z, *read["mine"], context.queries.user)
         return State(z, self.reach(z), gate.log_softmax(-1), attention, kin)
 
     def _elapsed(self, graph: TemporalGraph, context: Context) -> Int64[Tensor, " batch"]:
@@ -367,20 +393,6 @@ class Stgat(nn.Module):
         return torch.where(
             (context.last_event >= 0) & self.config.time, gap_bucket(waited(graph, context)), GAP_BUCKETS
         )
-
-    def _kin(self, z: Tensor, near: Neighbours, key: Tensor, context: Context) -> Float[Tensor, "batch items"]:
-        """Logits by propagation of the user's events, each as strong as the state remembers it."""
-        weight = self.remember(z, key, near).mean(-1)
-        visited = weight.new_zeros(len(z), len(self.first_seen)).scatter_add(1, near.item, weight)
-        assert self.propagation is not None
-        loud = self.loud(z).float()
-        if self.training:
-            loud = loud * (torch.rand_like(loud) >= self.config.propagation_dropout)
-        reached: Tensor = self.propagation(visited, context.queries.user)
-        if self.beside is not None:
-            reached = reached + self.beside(reached)
-        kin: Tensor = reached * loud
-        return kin
 
     def semantic(
         self, state: State, context: Context, table: ItemTable, known_by: Tensor, rows: slice = slice(None)

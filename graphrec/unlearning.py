@@ -21,9 +21,9 @@ LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
 
 PAIRS = (
     ("visited", ("user", "item"), ()),
-    ("propagation.visited", ("user", "item"), ("propagation.often",)),
-    ("beside.new", ("item", ""), ()),
-    ("beside.members", ("item", ""), ("beside.share",)),
+    ("kin.propagation.visited", ("user", "item"), ("kin.propagation.often",)),
+    ("kin.beside.new", ("item", ""), ()),
+    ("kin.beside.members", ("item", ""), ("kin.beside.share",)),
     ("alike", ("item", "item"), ("similarity",)),
 )
 """Tensors [2, n] of pairs of nodes, the types of these ("" for groups), and what is known of each pair besides."""

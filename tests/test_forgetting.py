@@ -278,10 +278,10 @@ def test_a_run_forgets_what_it_learned_of_them(graph: Path, run: Path) -> None:
     done = forget(graph, ANNA, [run])
     after = load_weights(run / "model.safetensors")
     assert before.keys() == after.keys()
-    who, what = before["propagation.visited"]
+    who, what = before["kin.propagation.visited"]
     kept = (who != code["user"]) & (what != code["item"])
     assert 0 < int(kept.sum()) < len(kept)
-    for name in ("propagation.visited", "propagation.often"):
+    for name in ("kin.propagation.visited", "kin.propagation.often"):
         assert torch.equal(after.pop(name), before.pop(name)[..., kept]), name
     for name, old in before.items():
         kind = name.split(".")[1] if name.startswith("nodes.") else "item" if name == "bias.weight" else ""
