@@ -2,7 +2,7 @@
 
     GRAPHREC_DATA=/data python benchmarks/ablation.py [--logs nyc-getnext] [--seeds 0 1 2] [--only "no text" "no time"]
 
-Test is not read. The page beside this file is rewritten, each log between its two marks.
+Test is not read. The page docs/ablation.md is rewritten, each log between its two marks.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from builders.graph import build_graph
 from cli.console import RichProgress
 from graphrec import RunConfig, train
 
-PAGE = Path(__file__).with_suffix(".md")
+PAGE = Path(__file__).parents[1] / "docs" / "ablation.md"
 LOGS = {
     "nyc-getnext": ("nyc-getnext", ("mrr", "acc@1", "acc@10"), {"mine": 64, "then": 48, "here": 48}),
     "ml-latest-small": ("movielens", ("ndcg@10", "recall@10"), {"mine": 128, "then": 48}),
