@@ -151,6 +151,26 @@ def metrics_table(
     return _titled(title, result)
 
 
+def evidence_table(found: Mapping[str, Any]) -> Group:
+    """What is left of the best items' scores without their evidence, and what is reached with it alone."""
+    result = _ruled()
+    result.add_column("events")
+    for step in found["steps"]:
+        result.add_column(f"{step:.0%}", justify="right")
+    for label, name in (
+        ("taken out: the evidence", "deletion"),
+        ("taken out: as many at random", "deletion_at_random"),
+        ("put in: the evidence", "insertion"),
+        ("put in: as many at random", "insertion_at_random"),
+    ):
+        result.add_row(label, *(f"{value:.3f}" for value in found[name]))
+    title = (
+        f"part of the best item's score, {number(found['questions'])} questions, {found['events']:.1f} events each\n"
+        f"the score falls {found['gap']:.3f} ± {found['gap_error']:.3f} farther without evidence than at random"
+    )
+    return _titled(title, result)
+
+
 def _ruled() -> Table:
     return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
 

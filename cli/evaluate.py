@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.console import RichProgress, console, metrics_table, next_step, number, print_json
+from cli.console import RichProgress, console, evidence_table, metrics_table, next_step, number, print_json
 
 
 class Split(StrEnum):
@@ -42,6 +42,9 @@ def evaluate(
         History | None, typer.Option(help="Every earlier event, or those before the split and the own session's.")
     ] = None,
     novel: Annotated[bool, typer.Option("--novel", help="Judge first visits, among unvisited items.")] = False,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="Measure whether the evidence shown is what moves the scores.")
+    ] = False,
     graph: Annotated[Path | None, typer.Option(help="Where the run's graph is now, if it has moved.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     json_file: Annotated[
@@ -60,7 +63,7 @@ def evaluate(
     with RichProgress() as progress:
         opened = Run.open(run, graph, device)
         chosen = {name: value for name, value in overrides.items() if value is not None}
-        result = judge(opened, split.value, chosen, progress)
+        result = judge(opened, split.value, chosen, progress, evidence)
     publish(run, opened)
     if json_file is not None and str(json_file) == "-":
         print_json(result)
@@ -72,6 +75,8 @@ def evaluate(
     for name, part in result["slices"].items():
         title = f"{name} items, {number(part['n'])} events"
         console.print("", metrics_table(part["metrics"], part["baselines"], name=model, title=title))
+    if evidence:
+        console.print("", evidence_table(result["faithfulness"]))
     protocol = result["protocol"]
     console.print("", f"[dim]{', '.join(f'{name} {value}' for name, value in protocol.items())}[/]")
     if split is Split.test and result["reads"] > 1:

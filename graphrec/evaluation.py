@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from graphrec.baselines import all_baselines
 from graphrec.environment import versions
 from graphrec.errors import GraphError, RunError
+from graphrec.faithfulness import Faithfulness, faithfulness
 from graphrec.judging import judge
 from graphrec.metrics import means, standard_error
 from graphrec.progress import Progress, Silent
 from graphrec.protocol import Protocol, returning
+from graphrec.ranking import Ranker
 from graphrec.run import Run, read_json, write_json
 from graphrec.score_ranker import ScoreRanker
 from graphrec.validation import learned_from
 
+EVIDENCE_QUESTIONS = 1_000
+"""Questions at most whose evidence is taken out: each is answered twenty times more."""
+
 
 def evaluate(
-    run: Run, split: str = "val", overrides: Mapping[str, Any] | None = None, progress: Progress | None = None
+    run: Run,
+    split: str = "val",
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    evidence: bool = False,
 ) -> dict[str, Any]:
     """Rank every judged event of a split, with the model and with every baseline.
 
@@ -35,12 +46,16 @@ def evaluate(
         ``val`` or ``test``.
     overrides
         Fields of the protocol to ask otherwise, such as ``{"history": "frozen"}``.
+    evidence
+        Measure as well whether the evidence shown is what moves the scores (``graphrec.faithfulness``).
 
     Returns
     -------
     ``{"n", "protocol", "metrics", "errors", "baselines", "slices", ...}``, the same that ``metrics.json`` of the run
     keeps under the split. ``errors`` are standard errors over questions. Every reading of a test split is counted.
     """
+    if evidence and not isinstance(run.ranker, Ranker):
+        raise RunError(f"{run.path}: {run.config.model.name} shows no evidence to measure; stgat does")
     if split == "val" and not run.config.training.held_out:
         raise RunError(f"{run.path}: its training learned from the val events (held_out: false); judge test")
     protocol = run.protocol.model_copy(update=dict(overrides or {}))
@@ -66,8 +81,17 @@ def evaluate(
         "versions": versions(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    if evidence:
+        result["faithfulness"] = asdict(_faithfulness(run, protocol, rows, listener))
     _record(run, split, result)
     return result
+
+
+def _faithfulness(run: Run, protocol: Protocol, rows: Int64[Tensor, " n"], progress: Progress) -> Faithfulness:
+    """Of the questions, or of so many of them, drawn by the run's seed."""
+    drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:EVIDENCE_QUESTIONS]
+    asked = protocol.queries(run.graph, rows[drawn.sort().values.to(rows.device)])
+    return faithfulness(cast(Ranker, run.ranker), asked, run.config.seed, progress)
 
 
 def judges_of(

@@ -58,12 +58,16 @@ class Ranker:
     @torch.inference_mode()
     def answer(self, queries: Queries) -> Answer:
         """Ask one batch."""
-        context = sample(self.graph, queries, self.model.config.fan_out)
+        return self.answer_within(sample(self.graph, queries, self.model.config.fan_out))
+
+    @torch.inference_mode()
+    def answer_within(self, context: Context) -> Answer:
+        """Ask one batch whose neighbourhoods are given, all that there are or some of them."""
         state = self.model(self.graph, context, self.table)
         partition = [self._logits(state, context, tile).logsumexp(1) for tile in self._tiles()]
-        log_partition = torch.stack(partition, 1).logsumexp(1) if partition else state.z.new_zeros(len(queries))
+        log_partition = torch.stack(partition, 1).logsumexp(1) if partition else state.z.new_zeros(len(state.z))
         mass = event_mass(state)
-        nothing = state.z.new_zeros(len(queries), 0)
+        nothing = state.z.new_zeros(len(state.z), 0)
         pointed = [self.graph.log.item[context.around[name].event].long() for name in mass]
         return Answer(
             context,
@@ -98,6 +102,18 @@ class Ranker:
         score = _scatter(score, tile, answer.pointed, answer.mass)
         score = score.masked_fill(logits == -torch.inf, -torch.inf)
         return mask(score, tile, candidates, seen)
+
+    @torch.inference_mode()
+    def scores_of(self, answer: Answer, item: Int64[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """Probability of one item for each question."""
+        score = torch.full((len(item),), -torch.inf, device=item.device)
+        for tile in self._tiles():
+            inside = (item >= tile.start) & (item < tile.stop)
+            if bool(inside.any()):
+                found = self.scores(answer, tile)
+                there = found.gather(1, (item - tile.start).clamp(0, found.shape[1] - 1)[:, None])[:, 0]
+                score = torch.where(inside, there, score)
+        return score
 
     @torch.inference_mode()
     def top(self, queries: Queries, k: int, candidates: Tensor | None = None, novel: bool = False) -> Ranking:

@@ -53,6 +53,11 @@ class Context:
     around: Mapping[str, Neighbourhood]
     """Neighbourhoods by relation name."""
 
+    def without(self, left_out: Mapping[str, Bool[Tensor, "batch k"]]) -> Context:
+        """The same questions with some of their neighbours left out."""
+        around = {name: Neighbourhood(near.event, near.real & ~left_out[name]) for name, near in self.around.items()}
+        return replace(self, around=around)
+
     def rows(self, index: slice) -> Context:
         """The same for some of the questions."""
         around = {name: Neighbourhood(near.event[index], near.real[index]) for name, near in self.around.items()}

@@ -146,6 +146,16 @@ def test_evaluate_asks_otherwise_when_told(graphrec: Command, run: Path) -> None
     assert asked == {"query_time": "last-event", "history": "frozen", "novel": True}
 
 
+def test_evaluate_measures_the_evidence(graphrec: Command, run: Path) -> None:
+    done = graphrec("evaluate", run, "--evidence")
+    found = json.loads((run / "metrics.json").read_text())["val"]["faithfulness"]
+    assert found["deletion"][0] == pytest.approx(1)
+    assert found["deletion"][-1] < found["deletion_at_random"][-1]
+    assert 0 < found["questions"] <= 118
+    assert f"the score falls {found['gap']:.3f}" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
 def test_evaluate_says_how_often_the_test_split_was_read(graphrec: Command, run: Path) -> None:
     assert "has now been read" not in graphrec("evaluate", run, "--split", "test").out
     assert "this test split has now been read 2 times by this run" in graphrec("evaluate", run, "--split", "test").out
