@@ -27,6 +27,9 @@ def recommend(
     k: Annotated[int, typer.Option("-k", min=1, help="Items a user.")] = 10,
     novel: Annotated[bool, typer.Option("--novel", help="Only what the user has not visited.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show shares and events behind each item.")] = False,
+    what_if: Annotated[
+        bool, typer.Option("--what-if", help="Show without which visits each item would fall farthest.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="Write the lists to a file.")] = None,
     graph: Annotated[Path | None, typer.Option(help="Where the run's graph is now, if it has moved.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
@@ -42,12 +45,12 @@ def recommend(
     with RichProgress() as progress:
         opened = Run.open(run, graph, device)
         asked = _users(user, users, everyone, opened.graph.nodes["user"].ids.to_pylist())
-        if explain and not opened.explains:
-            raise InputError(
-                f"--explain: only stgat can take its scores apart, and {run} is a run of {opened.config.model.name}"
-            )
+        if (explain or what_if) and not opened.explains:
+            asked_for, name = "--explain" if explain else "--what-if", opened.config.model.name
+            raise InputError(f"{asked_for}: only stgat can take its scores apart, and {run} is a run of {name}")
         place = _place(near) if near else None
-        answers = answer(opened, asked, _time(at) if at else None, place, k, novel, explain or as_json, progress)
+        moment, reasons = _time(at) if at else None, explain or as_json
+        answers = answer(opened, asked, moment, place, k, novel, reasons, progress, what_if)
     if out is not None:
         _write(out, answers)
         console.print(f"wrote {number(sum(len(one['items']) for one in answers))} rows to {out}", soft_wrap=True)
@@ -103,6 +106,9 @@ def _show(answer: Mapping[str, Any], explain: bool) -> None:
         title += " (never seen: answered from time and place)"
     rows = [(place, item["label"], item["item"], item["score"]) for place, item in enumerate(answer["items"], 1)]
     console.print("", table(title, ("", "item", "id", "score"), rows))
+    for place, item in enumerate(answer["items"], 1):
+        if item.get("what_if"):
+            console.print(f"   {place}  {escape(item['what_if']['words'])}", soft_wrap=True)
     console.print(f"[dim]{escape(answer['history'])}{', ' + escape(answer['place']) if answer['place'] else ''}[/]")
     for place, item in enumerate(answer["items"] if explain else (), 1):
         shares = ", ".join(f"{name} {share:.3f}" for name, share in item["shares"].items() if share >= 0.0005)

@@ -54,7 +54,7 @@ def evaluate(
     ``{"n", "protocol", "metrics", "errors", "baselines", "slices", ...}``, the same that ``metrics.json`` of the run
     keeps under the split. ``errors`` are standard errors over questions. Every reading of a test split is counted.
     """
-    if evidence and not isinstance(run.ranker, Ranker):
+    if evidence and not run.explains:
         raise RunError(f"{run.path}: {run.config.model.name} shows no evidence to measure; stgat does")
     if split == "val" and not run.config.training.held_out:
         raise RunError(f"{run.path}: its training learned from the val events (held_out: false); judge test")

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
+from graphrec.counterfactual import counterfactuals
 from graphrec.errors import InputError
 from graphrec.evidence import Recommendation, explain
 from graphrec.graph import TemporalGraph
@@ -19,6 +20,7 @@ from graphrec.progress import Progress, Silent
 from graphrec.query import Queries
 from graphrec.ranking import BATCH, Ranker, Ranking
 from graphrec.run import Run
+from graphrec.visits import Visits
 
 FIRST, LAST = -62_135_596_800, 253_402_300_799
 """UTC seconds of the first and the last moment of the calendar, years 1 to 9999."""
@@ -33,6 +35,7 @@ def recommend(
     novel: bool = False,
     reasons: bool = True,
     progress: Progress | None = None,
+    what_if: bool = False,
 ) -> list[dict[str, Any]]:
     """Rank items for users as of a time.
 
@@ -52,11 +55,14 @@ def recommend(
         Leave out what the user has visited before.
     reasons
         Take scores apart into shares and evidence, which ``stgat`` alone can.
+    what_if
+        Say as well without which of the user's visits each item would fall farthest (``graphrec.counterfactual``).
 
     Returns
     -------
     One record a user: ``user``, ``known``, ``asked_at``, ``place``, ``history`` (in words) and ``items``, each with
     ``item``, ``label``, ``score`` and, with reasons, ``shares`` (by name, adding up to the score) and ``evidence``.
+    With ``what_if`` there is ``what_if`` besides: None, or ``without``, ``visits``, ``rank_without`` and ``words``.
     """
     if k < 1:
         raise InputError(f"-k {k}: at least 1 expected")
@@ -79,11 +85,36 @@ def recommend(
         items = (
             explained(ranker, queries, found.items) if reasons and isinstance(ranker, Ranker) else plain(graph, found)
         )
+        if what_if and isinstance(ranker, Ranker):
+            _add_what_if(ranker, queries, found.items, items, candidates, novel)
         for row, user in enumerate(batch):
             answers.append(_answer(graph, user, int(codes[row]), time, near, items[row]))
         listener.advance(len(batch))
     listener.finish()
     return answers
+
+
+def _add_what_if(
+    ranker: Ranker,
+    queries: Queries,
+    codes: Int64[Tensor, "batch k"],
+    items: list[list[dict[str, Any]]],
+    candidates: Bool[Tensor, " items"],
+    novel: bool,
+) -> None:
+    """Put into each item without which visits it would fall farthest."""
+    for row, listed in enumerate(items):
+        asked, ranked = queries.rows(slice(row, row + 1)), candidates
+        if novel:
+            ranked = candidates.clone()
+            ranked[Visits.before(ranker.graph, asked).item] = False
+        for item, found in zip(listed, counterfactuals(ranker, asked, codes[row, : len(listed)], ranked), strict=True):
+            item["what_if"] = found and {
+                "without": found.without,
+                "visits": found.visits,
+                "rank_without": found.rank_without,
+                "words": found.words,
+            }
 
 
 def explained(ranker: Ranker, queries: Queries, items: Int64[Tensor, "batch k"]) -> list[list[dict[str, Any]]]:

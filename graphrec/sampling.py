@@ -58,8 +58,8 @@ class Context:
         around = {name: Neighbourhood(near.event, near.real & ~left_out[name]) for name, near in self.around.items()}
         return replace(self, around=around)
 
-    def rows(self, index: slice) -> Context:
-        """The same for some of the questions."""
+    def rows(self, index: slice | Tensor) -> Context:
+        """The questions at ``index``."""
         around = {name: Neighbourhood(near.event[index], near.real[index]) for name, near in self.around.items()}
         return Context(
             self.queries.rows(index),

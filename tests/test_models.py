@@ -299,13 +299,6 @@ def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
 
-def test_a_model_without_evidence_has_none_to_measure(graphrec: Command, city_graph: Path, tmp_path: Path) -> None:
-    graphrec("train", city_graph, "--model", "ease", "--out", tmp_path / "run")
-    done = graphrec("evaluate", tmp_path / "run", "--evidence")
-    assert done.code == 1
-    assert "ease shows no evidence to measure; stgat does" in done.err
-
-
 def test_ease_refuses_what_memory_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=12 * 15**2 - 1))
     with pytest.raises(GraphError, match=r"ease: 15 items need 0\.0 GiB of memory"):
@@ -323,6 +316,8 @@ def test_a_run_without_reasons_says_so(city_graph: Path, tmp_path: Path, graphre
     assert "explain" not in graphrec("recommend", tmp_path / "run", "--user", "u0003").out
     refused = graphrec("recommend", tmp_path / "run", "--user", "u0003", "--explain")
     assert "only stgat can take its scores apart" in refused.refusal
+    refused = graphrec("evaluate", tmp_path / "run", "--evidence")
+    assert "ease shows no evidence to measure; stgat does" in refused.refusal
 
 
 @pytest.mark.parametrize("name", ["als", "bpr"])
