@@ -82,7 +82,7 @@ LISTS = 'fan_out={"mine": 128, "then": 48}'
 TASKS = {
     "last-event": Task("nyc-getnext", settings=[REFIT, CITY], known=NEXT_PLACE),
     "request": Task("nyc-getnext", settings=[REFIT, CITY, "query_time=request"], known=REQUEST),
-    "novel": Task("nyc-getnext", settings=[REFIT, WIDE, "novel=true", "epochs=5"]),
+    "novel": Task("nyc-getnext", settings=[REFIT, WIDE, "novel=true", "epochs=3"]),
     "frozen": Task("nyc-chrono", settings=[REFIT, CITY], asked={"history": "frozen"}, known=GETNEXT, text_model="none"),
     "streaming": Task("nyc-chrono", settings=[REFIT, CITY], known=GETNEXT, text_model="none"),
     "gowalla": Task(
