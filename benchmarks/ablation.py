@@ -43,7 +43,7 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
 PLACELESS = {"no surroundings (here)", "no place"}
 """What a log without places is without in any case."""
 SHORT = ["epochs=1", "questions=42000", "warmup=40"]
-"""Half a pass over New York's or MovieLens' train events: what a part is worth shows long before the last thousandth."""
+"""Half a pass over the train events of either log: what a part is worth shows long before the last thousandth."""
 
 
 def main() -> None:
