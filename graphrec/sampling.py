@@ -143,10 +143,12 @@ def _known_users(graph: TemporalGraph, user: Int64[Tensor, " batch"], time: Tens
 
 def preceding(graph: TemporalGraph, queries: Queries, event: Int64[Tensor, "batch k"]) -> Int64[Tensor, "batch k"]:
     """Row of the same user's event before each; -1 for none, or for one that a frozen history hides."""
+    if not len(graph.log):
+        return torch.full_like(event, -1)
     previous = graph.previous[event]
     if queries.hidden is not None:
         previous = torch.where(previous == queries.hidden[:, None], -1, previous)
-    if queries.frozen_at == NEVER or not len(graph.log):
+    if queries.frozen_at == NEVER:
         return previous
     session = graph.log.session[previous]
     own = (session == queries.session[:, None]) & (session >= 0)

@@ -199,7 +199,7 @@ def near(locations: Nodes) -> Edges:
 
 def alone(world: TemporalGraph, log: Events | None = None, **tables: Nodes) -> TemporalGraph:
     """The world with other events or node tables, and nothing remembered of the first."""
-    return replace(world, log=log or world.log, nodes={**world.nodes, **tables}, _cache={})
+    return replace(world, log=world.log if log is None else log, nodes={**world.nodes, **tables}, _cache={})
 
 
 def cut(world: TemporalGraph, time: int) -> TemporalGraph:
