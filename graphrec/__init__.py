@@ -45,16 +45,16 @@ _HOMES = {
     "evaluate": "evaluation",
     "expected_rank": "metrics",
     "explain": "evidence",
-    "export": "export",
-    "faithfulness": "faithfulness",
+    "find_motifs": "motifs",
     "hour_of_week": "pictures",
     "interest_over_time": "interest",
-    "motifs": "motifs",
+    "measure_faithfulness": "faithfulness",
     "personalised_pagerank": "pagerank",
     "recommend": "recommendation",
     "sample": "sampling",
     "summarise": "metrics",
     "train": "training",
+    "write_subgraph": "export",
 }
 """Public names and the files they live in."""
 

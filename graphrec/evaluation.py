@@ -15,7 +15,7 @@ from torch import Tensor
 from graphrec.baselines import all_baselines
 from graphrec.environment import versions
 from graphrec.errors import GraphError, RunError
-from graphrec.faithfulness import Faithfulness, faithfulness
+from graphrec.faithfulness import Faithfulness, measure_faithfulness
 from graphrec.judging import judge
 from graphrec.metrics import means, standard_error
 from graphrec.progress import Progress, Silent
@@ -91,7 +91,7 @@ def _faithfulness(run: Run, protocol: Protocol, rows: Int64[Tensor, " n"], progr
     """Of the questions, or of so many of them, drawn by the run's seed."""
     drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:EVIDENCE_QUESTIONS]
     asked = protocol.queries(run.graph, rows[drawn.sort().values.to(rows.device)])
-    return faithfulness(cast(Ranker, run.ranker), asked, run.config.seed, progress)
+    return measure_faithfulness(cast(Ranker, run.ranker), asked, run.config.seed, progress)
 
 
 def judges_of(

@@ -14,7 +14,7 @@ from graphrec.subgraph import Node
 WRITERS: dict[str, Callable[..., None]] = {".graphml": nx.write_graphml, ".gexf": nx.write_gexf}
 
 
-def export(network: nx.MultiDiGraph[Node], path: str | Path) -> Path:
+def write_subgraph(network: nx.MultiDiGraph[Node], path: str | Path) -> Path:
     """Write a subgraph, by the ending of the path; a node is called ``type:id`` and has its type as an attribute.
 
     Raises InputError for another ending.

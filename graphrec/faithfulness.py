@@ -45,7 +45,9 @@ class Faithfulness:
     """Standard error of the gap over questions."""
 
 
-def faithfulness(ranker: Ranker, queries: Queries, seed: int = 0, progress: Progress | None = None) -> Faithfulness:
+def measure_faithfulness(
+    ranker: Ranker, queries: Queries, seed: int = 0, progress: Progress | None = None
+) -> Faithfulness:
     """Take the evidence of each question's best item out, and put it in, beside as many events at random.
 
     Parameters

@@ -13,7 +13,7 @@ from graphrec.visits import expand
 DAY = 86_400
 
 
-def motifs(graph: TemporalGraph, within: int = DAY, between: int = 0, least: int = 2) -> pa.Table:
+def find_motifs(graph: TemporalGraph, within: int = DAY, between: int = 0, least: int = 2) -> pa.Table:
     """How often one item came after another, the most often first.
 
     Parameters

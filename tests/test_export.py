@@ -8,7 +8,7 @@ import networkx as nx
 import pytest
 
 from graphrec.errors import InputError
-from graphrec.export import export
+from graphrec.export import write_subgraph
 from graphrec.subgraph import ego, to_networkx
 from tests.worlds import town
 
@@ -17,7 +17,7 @@ from tests.worlds import town
 def test_a_subgraph_reads_back(ending: str, tmp_path: Path) -> None:
     world = town(6)
     network = ego(world, f"user-{int(world.log.user[0])}", int(world.log.time[90]), hops=2, fan_out=5)
-    path = export(network, tmp_path / "new" / f"mine.{ending}")
+    path = write_subgraph(network, tmp_path / "new" / f"mine.{ending}")
     read = (nx.read_graphml if ending == "graphml" else nx.read_gexf)(path)
     assert set(read) == {":".join(node) for node in network}
     assert read.number_of_edges() == network.number_of_edges()
@@ -31,5 +31,5 @@ def test_a_subgraph_reads_back(ending: str, tmp_path: Path) -> None:
 
 def test_another_ending_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ending in \.graphml or \.gexf expected"):
-        export(to_networkx(town(1)), tmp_path / "mine.png")
+        write_subgraph(to_networkx(town(1)), tmp_path / "mine.png")
     assert not list(tmp_path.iterdir())

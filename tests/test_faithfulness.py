@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphrec.faithfulness import STEPS, faithfulness
+from graphrec.faithfulness import STEPS, measure_faithfulness
 from graphrec.graph import TemporalGraph
 from graphrec.model import Stgat
 from graphrec.query import Queries
@@ -33,7 +33,7 @@ def network(world: TemporalGraph, seed: int, gate: float) -> Stgat:
 @given(SEEDS)
 def test_a_score_made_of_events_falls_with_them(seed: int) -> None:
     world = town(seed)
-    found = faithfulness(Ranker(world, network(world, seed, 6.0)), questions(world, seed), seed)
+    found = measure_faithfulness(Ranker(world, network(world, seed, 6.0)), questions(world, seed), seed)
     assert found.steps == STEPS
     assert found.deletion[0] == found.deletion_at_random[0] == pytest.approx(1)
     assert found.deletion[-1] < 0.1
@@ -52,7 +52,7 @@ def test_events_that_say_nothing_leave_the_score(seed: int) -> None:
     with torch.no_grad():
         for attend in model.attend.values():
             attend.out.weight.zero_()
-    found = faithfulness(Ranker(world, model), questions(world, seed), seed)
+    found = measure_faithfulness(Ranker(world, model), questions(world, seed), seed)
     assert found.gap == pytest.approx(0, abs=0.15)
 
 
@@ -67,12 +67,12 @@ def test_scores_are_those_of_the_ranking() -> None:
 def test_the_same_seed_finds_the_same() -> None:
     world = town(12)
     ranker, asked = Ranker(world, network(world, 12, 2.0)), questions(world, 12)
-    assert faithfulness(ranker, asked, 1) == faithfulness(ranker, asked, 1)
-    assert faithfulness(ranker, asked, 1) != faithfulness(ranker, asked, 2)
+    assert measure_faithfulness(ranker, asked, 1) == measure_faithfulness(ranker, asked, 1)
+    assert measure_faithfulness(ranker, asked, 1) != measure_faithfulness(ranker, asked, 2)
 
 
 def test_strangers_have_no_evidence() -> None:
     world = town(13)
     nobody = Queries.ask(torch.full((3,), -1), torch.full((3,), int(world.log.time[0])))
-    found = faithfulness(Ranker(world, network(world, 13, 0.0)), nobody)
+    found = measure_faithfulness(Ranker(world, network(world, 13, 0.0)), nobody)
     assert found.questions == 0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
-from graphrec.motifs import DAY, co_visited, motifs
+from graphrec.motifs import DAY, co_visited, find_motifs
 from tests.worlds import cut, events, graph, town
 
 SEEDS = st.integers(0, 10_000)
@@ -46,7 +46,7 @@ def test_motifs_equal_a_slow_reference(seed: int, row: int, within: int, between
     world = town(seed)
     time = int(world.log.time[row])
     expected = {pair: found for pair, found in slow(world, time, within, between).items() if found[0] >= least}
-    found = motifs(world.as_of(time), within, between, least).to_pylist()
+    found = find_motifs(world.as_of(time), within, between, least).to_pylist()
     assert [one["times"] for one in found] == sorted((one["times"] for one in found), reverse=True)
     seen = {
         (int(one["first"].removeprefix("item-")), int(one["then"].removeprefix("item-"))): (
@@ -57,7 +57,7 @@ def test_motifs_equal_a_slow_reference(seed: int, row: int, within: int, between
         for one in found
     }
     assert seen == expected
-    assert motifs(cut(world, time), within, between, least).to_pylist() == found
+    assert find_motifs(cut(world, time), within, between, least).to_pylist() == found
 
 
 @settings(deadline=None, max_examples=25)
@@ -83,13 +83,13 @@ def test_a_planted_habit_has_lift() -> None:
     """Item 1 always follows item 0 within the hour; items 2 and 3 come whenever."""
     times = [day * DAY + hour * 3600 for day in range(1, 11) for hour in (8, 9, 14, 20)]
     items = [0, 1, 2, 3] * 5 + [0, 1, 3, 2] * 5
-    found = motifs(graph(events([0] * 40, items, times), 1, 4), within=3600).to_pylist()
+    found = find_motifs(graph(events([0] * 40, items, times), 1, 4), within=3600).to_pylist()
     assert [(one["first"], one["then"], one["times"], one["people"]) for one in found] == [("item-0", "item-1", 10, 1)]
 
 
 def test_nothing_follows_nothing() -> None:
     empty = graph(events([], [], []), 1, 2)
-    assert motifs(empty).num_rows == 0
+    assert find_motifs(empty).num_rows == 0
     assert co_visited(empty, "item-1").num_rows == 0
 
 
@@ -98,4 +98,4 @@ def test_what_is_not_there_is_refused() -> None:
     with pytest.raises(InputError, match="item 'nowhere' is not among the 15 items"):
         co_visited(world, "nowhere")
     with pytest.raises(InputError, match="within=0"):
-        motifs(world, within=0)
+        find_motifs(world, within=0)

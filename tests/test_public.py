@@ -24,6 +24,12 @@ def test_all_is_sorted() -> None:
     assert list(graphrec.__all__) == sorted(graphrec.__all__)
 
 
+def test_no_public_name_is_that_of_a_file() -> None:
+    """Once imported, the file would stand where the function did."""
+    files = {path.stem for path in Path(graphrec.__file__).parent.glob("*.py")}
+    assert files & set(graphrec.__all__) == set()
+
+
 def test_dir_shows_what_all_names() -> None:
     assert set(graphrec.__all__) <= set(dir(graphrec))
 
