@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from page import rewrite
+from page import rewrite, spread
 
 from builders.graph import build_graph
 from cli.console import RichProgress
@@ -91,12 +91,8 @@ def _row(
         best = manifest["history"][manifest["best_epoch"] - 1]
         found.append([best[metric] for metric in metrics])
         seconds.append(manifest["wall_seconds"])
-    cells = [_spread(column) for column in zip(*found, strict=True)]
+    cells = [spread(column) for column in zip(*found, strict=True)]
     return f"| {name} | {' | '.join(cells)} | {statistics.mean(seconds):.0f} |"
-
-
-def _spread(values: tuple[float, ...]) -> str:
-    return f"{statistics.mean(values):.4f}" + (f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else "")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import torch
-from page import rewrite
+from page import rewrite, spread
 from torch import Tensor
 
 from builders.graph import build_graph
@@ -80,7 +80,7 @@ def main() -> None:
     table = [f"| ranked by | {' | '.join(METRICS)} |", f"|---|{'---|' * len(METRICS)}"]
     for name in names:
         columns = [[row[name][metric] for row in rows] for metric in METRICS]
-        cells = [f"{statistics.mean(column):.4f} ± {statistics.stdev([*column, column[0]]):.4f}" for column in columns]
+        cells = [spread(column) for column in columns]
         table.append(f"| {name} | {' | '.join(cells)} |")
     print("\n".join(table))
     if arguments.split == "test":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 END = "<!-- end -->"
@@ -12,3 +14,8 @@ def rewrite(page: Path, measured: str, section: str = "") -> None:
     begin = f"<!-- measured {section}".rstrip() + " -->"
     before, _, rest = page.read_text(encoding="utf-8").partition(begin)
     page.write_text(f"{before}{begin}\n{measured}\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+
+
+def spread(values: Sequence[float]) -> str:
+    """Mean and, of more than one, standard deviation."""
+    return f"{statistics.mean(values):.4f}" + (f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else "")
