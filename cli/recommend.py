@@ -139,4 +139,6 @@ def _row(item: Mapping[str, Any]) -> dict[str, Any]:
     if "shares" in item:
         row |= item["shares"]
         row["evidence"] = [part["words"] for part in item["evidence"]]
+    if "what_if" in item:
+        row["what_if"] = item["what_if"] and item["what_if"]["words"]
     return row

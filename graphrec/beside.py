@@ -59,7 +59,7 @@ class Beside(nn.Module):
 
     def forward(self, value: Float[Tensor, "batch items"]) -> Float[Tensor, "batch items"]:
         """The mean over the groups of a new item of the mean over their visited members; 0 for every other item."""
-        if not len(self.share):
+        if not self.new.numel():
             return torch.zeros_like(value)
         together = product(value.T.contiguous(), self.to_groups, self.from_groups)
         return product(together, self.to_new, self.from_new).T

@@ -24,12 +24,13 @@ TINY = 1e-300
 
 
 def personalised_pagerank(
-    graph: TemporalGraph, user: str, restart: float = 0.15, steps: int = 50
+    graph: TemporalGraph, user: str, restart: float = 0.15, steps: int = 100
 ) -> NDArray[np.float64]:
     """Share of a walk's steps on items that it spends on each, [items]; it sums to 1.
 
     The walk goes from a user to one of their visits at random, from the item to one of its visits, and returns to
-    ``user`` with the chance ``restart`` a round. Only visits before the view's horizon are there.
+    ``user`` with the chance ``restart`` a round; what is still to settle after ``steps`` rounds is
+    ``(1 - restart) ** steps``. Only visits before the view's horizon are there.
 
     Raises InputError for a user whom the view does not know, or a restart outside 0..1.
     """
@@ -40,12 +41,10 @@ def personalised_pagerank(
     to_items, to_users = _rows_to_one(visits), _rows_to_one(visits.T.tocsr())
     home = np.zeros(visits.shape[0])
     home[start] = 1.0
-    there, spent = home, np.zeros(visits.shape[1])
+    items = to_items.T @ home
     for _ in range(steps):
-        items = to_items.T @ there
-        spent += items
-        there = restart * home + (1 - restart) * (to_users.T @ items)
-    share: NDArray[np.float64] = spent / max(spent.sum(), TINY)
+        items = to_items.T @ (restart * home + (1 - restart) * (to_users.T @ items))
+    share: NDArray[np.float64] = items / max(items.sum(), TINY)
     return share
 
 

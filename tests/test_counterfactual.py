@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
@@ -97,7 +98,7 @@ def test_numbers_in_order() -> None:
     assert {number: ordinal(number) for number in expected} == expected
 
 
-def test_recommend_says_what_would_be(city_run: Path, graphrec: Callable[..., Any]) -> None:
+def test_recommend_says_what_would_be(city_run: Path, graphrec: Callable[..., Any], tmp_path: Path) -> None:
     done = graphrec("recommend", city_run, "--user", "u0003", "-k", 4, "--what-if")
     (answer,) = json.loads(graphrec("recommend", city_run, "--user", "u0003", "-k", 4, "--what-if", "--json").out)
     said = [item["what_if"] for item in answer["items"]]
@@ -107,3 +108,11 @@ def test_recommend_says_what_would_be(city_run: Path, graphrec: Callable[..., An
         assert one["words"] in done.out
     novel = graphrec("recommend", city_run, "--user", "u0003", "-k", 4, "--what-if", "--novel", "--json")
     assert novel.code == 0
+    table = pq.read_table(done_file(graphrec, city_run, tmp_path))
+    assert table["what_if"].to_pylist() == [one and one["words"] for one in said]
+
+
+def done_file(graphrec: Callable[..., Any], city_run: Path, folder: Path) -> Path:
+    file = folder / "lists.parquet"
+    assert graphrec("recommend", city_run, "--user", "u0003", "-k", 4, "--what-if", "--out", file).code == 0
+    return file

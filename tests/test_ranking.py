@@ -79,7 +79,7 @@ def test_ranks_and_best_are_those_of_the_dense_scores(
     seed: int, batch: int, tile: int, some: bool, novel: bool, frozen: bool
 ) -> None:
     world = town(seed)
-    ranker, asked = Ranker(world, untrained(world, seed, spread=0.1)), questions(world, seed, frozen)
+    ranker, asked = Ranker(world, untrained(world, seed)), questions(world, seed, frozen)
     target = torch.arange(len(asked)) % 15
     candidates = torch.rand(15, generator=torch.Generator().manual_seed(seed)) < 0.7 if some else None
     cut_up(100, 100)
@@ -102,7 +102,7 @@ def test_ranks_and_best_are_those_of_the_dense_scores(
 @given(SEEDS, st.sampled_from([1, 5, 100]), st.sampled_from([1, 6, 100]))
 def test_neither_batch_nor_tile_changes_a_score(seed: int, batch: int, tile: int) -> None:
     world = town(seed)
-    ranker, asked = Ranker(world, untrained(world, seed, spread=0.1)), questions(world, seed)
+    ranker, asked = Ranker(world, untrained(world, seed)), questions(world, seed)
     cut_up(100, 100)
     whole = scores(world, ranker.model, asked)
     cut_up(batch, tile)
