@@ -153,6 +153,8 @@ def metrics_table(
 
 def evidence_table(found: Mapping[str, Any]) -> Group:
     """What is left of the best items' scores without their evidence, and what is reached with it alone."""
+    if not found["questions"]:
+        return _titled("no question's best item has events behind it: there is no evidence to take out", _ruled())
     result = _ruled()
     result.add_column("events")
     for step in found["steps"]:
@@ -164,9 +166,11 @@ def evidence_table(found: Mapping[str, Any]) -> Group:
         ("put in: as many at random", "insertion_at_random"),
     ):
         result.add_row(label, *(f"{value:.3f}" for value in found[name]))
+    error = "" if found["gap_error"] is None else f" ± {found['gap_error']:.3f}"
+    asked = f"{number(found['questions'])} question{'s' if found['questions'] > 1 else ''}"
     title = (
-        f"part of the best item's score, {number(found['questions'])} questions, {found['events']:.1f} events each\n"
-        f"the score falls {found['gap']:.3f} ± {found['gap_error']:.3f} farther without evidence than at random"
+        f"part of the best item's score, {asked}, {found['events']:.1f} events each\n"
+        f"the score falls {found['gap']:.3f}{error} farther without evidence than at random"
     )
     return _titled(title, result)
 

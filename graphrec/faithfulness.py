@@ -39,10 +39,10 @@ class Faithfulness:
     """Part of the score that is reached with that share of the evidence and no other event."""
     insertion_at_random: tuple[float, ...]
     """The same with as many events drawn from all that the question sees."""
-    gap: float
+    gap: float | None
     """How much farther the score falls without evidence than at random, mean over the steps after the first."""
-    gap_error: float
-    """Standard error of the gap over questions."""
+    gap_error: float | None
+    """Standard error of the gap over questions; None below two of them, as all figures are empty without any."""
 
 
 def measure_faithfulness(
@@ -71,17 +71,19 @@ def measure_faithfulness(
     listener.finish()
     curve = torch.cat(curves, 1) if curves else torch.zeros(4, 0, len(STEPS), dtype=torch.float64)
     gap = (curve[1] - curve[0])[:, 1:].mean(1)
-    deletion, deletion_at_random, insertion, insertion_at_random = (tuple(kind.mean(0).tolist()) for kind in curve)
+    deletion, deletion_at_random, insertion, insertion_at_random = (
+        tuple(kind.mean(0).tolist()) if len(gap) else () for kind in curve
+    )
     return Faithfulness(
         questions=len(gap),
-        events=float(torch.cat(counts).double().mean()) if counts else 0.0,
+        events=float(torch.cat(counts).double().mean()) if len(gap) else 0.0,
         steps=STEPS,
         deletion=deletion,
         deletion_at_random=deletion_at_random,
         insertion=insertion,
         insertion_at_random=insertion_at_random,
-        gap=float(gap.mean()),
-        gap_error=standard_error(gap) if len(gap) > 1 else float("nan"),
+        gap=float(gap.mean()) if len(gap) else None,
+        gap_error=standard_error(gap) if len(gap) > 1 else None,
     )
 
 

@@ -40,6 +40,7 @@ def test_a_score_made_of_events_falls_with_them(seed: int) -> None:
     assert found.deletion_at_random[-1] > found.deletion[-1] + 0.1
     assert list(found.deletion) == sorted(found.deletion, reverse=True)
     assert found.insertion[-1] > found.insertion_at_random[-1]
+    assert found.gap is not None
     assert found.gap > 0
 
 
@@ -75,4 +76,4 @@ def test_strangers_have_no_evidence() -> None:
     world = town(13)
     nobody = Queries.ask(torch.full((3,), -1), torch.full((3,), int(world.log.time[0])))
     found = measure_faithfulness(Ranker(world, network(world, 13, 0.0)), nobody)
-    assert found.questions == 0
+    assert (found.questions, found.deletion, found.gap, found.gap_error) == (0, (), None, None)
