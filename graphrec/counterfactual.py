@@ -1,6 +1,6 @@
-"""What an item would rank without some of the user's visits: of a weekday, of a part of the day, to another item.
+"""What an item would rank without some of the user's events: of a weekday, of a part of the day, with another item.
 
-The visits are taken out of every neighbourhood of the question, and the network answers anew from the rest. Where the
+The events are taken out of every neighbourhood of the question, and the network answers anew from the rest. Where the
 user is, and what they did last, stays as it was. Counterfactual explanation: Wachter et al. 2018, arXiv 1711.00399.
 """
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from graphrec.errors import InputError
 from graphrec.evidence import DAY, DAYS, HOUR, PARTS_OF_DAY
 from graphrec.graph import TemporalGraph
+from graphrec.kinds import counted, noun, of_item
 from graphrec.metrics import expected_rank
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
@@ -27,14 +28,14 @@ MOST_ITEMS = 20
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """What becomes of an item without some of the user's visits."""
+    """What becomes of an item without some of the user's events."""
 
     item: int
     """Code of the item."""
     rank: float
     """Its rank as things are, 1 for the best."""
     without: str
-    """The visits that are left out, in words."""
+    """The events that are left out, in words."""
     visits: int
     """How many they are among those that the question sees."""
     rank_without: float
@@ -49,9 +50,9 @@ class Counterfactual:
 def counterfactuals(
     ranker: Ranker, query: Queries, items: Int64[Tensor, " k"], candidates: Bool[Tensor, " items"] | None = None
 ) -> list[Counterfactual | None]:
-    """For each item, the visits without which it would fall farthest; None where it would not fall.
+    """For each item, the user's events without which it would fall farthest; None where it would not fall.
 
-    Left out are the visits of one weekday, of one part of the day, or to one other item.
+    Left out are the events of one weekday, of one part of the day, or with one other item.
 
     Parameters
     ----------
@@ -80,7 +81,7 @@ def _farthest(groups: Sequence[Group], rank: Float64[Tensor, " groups_plus_one"]
     """The group without which an item falls farthest, the smallest of those that are equal."""
     fall = {place: float(after - rank[0]) for place, after in enumerate(rank[1:]) if groups[place].item != item}
     best = max(fall, key=lambda place: (fall[place], -groups[place].visits), default=-1)
-    if item < 0 or best < 0 or fall[best] <= 0:
+    if item < 0 or best < 0 or not fall[best] > 0:  # an item not known yet falls from nowhere to nowhere
         return None
     return Counterfactual(item, float(rank[0]), groups[best].words, groups[best].visits, float(rank[1 + best]))
 
@@ -93,7 +94,7 @@ def ordinal(number: int) -> str:
 
 @dataclass(frozen=True)
 class Group:
-    """Some of the user's visits."""
+    """Some of the user's events."""
 
     words: str
     """``your 7 Friday visits``."""
@@ -106,16 +107,20 @@ class Group:
 
     @staticmethod
     def of(
+        graph: TemporalGraph,
         chosen: Bool[Tensor, " events"],
         event: Int64[Tensor, " events"],
-        before: str = "",
-        after: str = "",
+        when: str = "",
         item: int = -1,
     ) -> Group:
-        """The chosen events, with words before and after ``visits``."""
-        count = len(torch.unique(event[chosen]))
-        visits = f"{before}visit{after}" if count == 1 else f"{count} {before}visits{after}"
-        return Group(f"your {visits}", count, chosen, item)
+        """The chosen events, as the log calls them, of a time such as ``Friday`` or of an item."""
+        rows = torch.unique(event[chosen])
+        name = noun(graph, rows)
+        called = f"{when} {name}" if when else name
+        words = f"your {called}" if len(rows) == 1 else f"your {counted(len(rows), called)}"
+        if item >= 0:
+            words += f" {of_item(name, graph.nodes['item'].label(item))}"
+        return Group(words, len(rows), chosen, item)
 
 
 def _own(graph: TemporalGraph, context: Context) -> Bool[Tensor, " events"]:
@@ -125,26 +130,31 @@ def _own(graph: TemporalGraph, context: Context) -> Bool[Tensor, " events"]:
 
 
 def _groups(graph: TemporalGraph, context: Context) -> Iterator[Group]:
-    """The user's visits by weekday, by part of the day and by item, in words."""
+    """The user's events by weekday, by part of the day and by item, in words."""
     own = _own(graph, context)
     if not len(own):
         return
     event = torch.cat([near.event[0] for near in context.around.values()])
     mine = context.around.get("mine")
-    local = graph.log.time[event] + 60 * graph.log.utc_offset[event].long()
-    weekday = (local // DAY + 3) % 7  # 1970-01-01 was a Thursday
-    for day, name in enumerate(DAYS):
-        yield Group.of(own & (weekday == day), event, f"{name} ")
-    begins = 0
-    for ends, name in PARTS_OF_DAY:
-        hour = local % DAY // HOUR
-        yield Group.of(own & (hour >= begins) & (hour < ends), event, f"{name.removesuffix('s')} ")
-        begins = ends
+    if not graph.timeless:
+        yield from _times(graph, own, event)
     if mine is not None:
         codes, count = torch.unique(graph.log.item[mine.event[0][mine.real[0]]].long(), return_counts=True)
         for code in codes[count.argsort(descending=True, stable=True)][:MOST_ITEMS].tolist():
-            label = graph.nodes["item"].label(code)
-            yield Group.of(own & (graph.log.item[event] == code), event, after=f" to {label}", item=code)
+            yield Group.of(graph, own & (graph.log.item[event] == code), event, item=code)
+
+
+def _times(graph: TemporalGraph, own: Bool[Tensor, " events"], event: Int64[Tensor, " events"]) -> Iterator[Group]:
+    """The user's events by weekday and by part of the day, in local time."""
+    local = graph.log.time[event] + 60 * graph.log.utc_offset[event].long()
+    weekday = (local // DAY + 3) % 7  # 1970-01-01 was a Thursday
+    for day, name in enumerate(DAYS):
+        yield Group.of(graph, own & (weekday == day), event, name)
+    begins = 0
+    for ends, name in PARTS_OF_DAY:
+        hour = local % DAY // HOUR
+        yield Group.of(graph, own & (hour >= begins) & (hour < ends), event, name.removesuffix("s"))
+        begins = ends
 
 
 def _ranks(

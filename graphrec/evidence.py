@@ -15,6 +15,7 @@ from torch import Tensor
 
 from graphrec.geography import kilometres, unit_vectors
 from graphrec.graph import TemporalGraph
+from graphrec.kinds import counted, noun
 from graphrec.query import Queries
 from graphrec.ranking import Answer, Ranker, event_mass
 
@@ -115,17 +116,18 @@ def _of_relation(
     order = mass.argsort(descending=True)
     event, mass = event[order], mass[order]
     asked = int(answer.context.queries.time[row])
-    when = f"{habit(graph, event)}, last {ago(asked - int(graph.log.time[event].max()))}"
+    habits = f", {habit(graph, event)}, last {ago(asked - int(graph.log.time[event].max()))}"
+    when = "" if graph.timeless else habits
     count = len(event)
     if relation == "mine":
-        words = f"{_times(count, 'visit')} of yours, {when}"
+        words = f"{counted(count, noun(graph, event))} of yours{when}"
     elif relation == "then":
         last = graph.nodes["item"].label(int(answer.context.last_item[row]))
-        words = f"{_times(count, 'time')} next after {last}{_own(graph, answer, row, event)}, {when}"
+        words = f"{counted(count, 'time')} next after {last}{_own(graph, answer, row, event)}{when}"
     else:
         people = len(torch.unique(graph.log.user[event]))
         where = "around here" if relation == "here" else f"linked by {relation}"
-        words = f"{_times(count, 'visit')} {where} by {_times(people, 'user')}, {when}"
+        words = f"{counted(count, noun(graph, event))} {where} by {counted(people, 'user')}{when}"
     rows = tuple(zip(event.tolist(), mass.tolist(), strict=True))
     return Evidence(relation, float(mass.sum()), words, rows)
 
@@ -156,16 +158,12 @@ def _of_semantics(ranker: Ranker, answer: Answer, row: int, code: int, share: fl
     return Evidence("semantic", share, words, ())
 
 
-def _times(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def ago(seconds: int) -> str:
     """A time span in words: ``40 minutes ago``, ``3 days ago``."""
     for size, name in ((365 * DAY, "year"), (30 * DAY, "month"), (7 * DAY, "week"), (DAY, "day"), (HOUR, "hour")):
         if seconds >= (2 if size >= 7 * DAY else 1) * size:
-            return f"{_times(round(seconds / size), name)} ago"
-    return f"{_times(max(1, round(seconds / MINUTE)), 'minute')} ago"
+            return f"{counted(round(seconds / size), name)} ago"
+    return f"{counted(max(1, round(seconds / MINUTE)), 'minute')} ago"
 
 
 def habit(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ from graphrec.metrics import expected_rank
 from graphrec.model import Stgat
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
-from tests.networks import scores, untrained
-from tests.worlds import events, graph, town
+from tests.networks import again, scores, untrained
+from tests.worlds import alone, events, graph, town
 
 DAY = 86_400
 MONDAY = 4 * DAY
@@ -51,10 +52,10 @@ def test_a_habit_of_fridays_falls_without_them() -> None:
     assert friday is not None
     assert once is not None
     assert never is None
-    assert (friday.rank, friday.without, friday.visits) == (1.5, "your 8 Friday visits", 8)
-    assert (monday.rank, monday.without, monday.visits) == (1.5, "your 8 Monday visits", 8)
-    assert (once.rank, once.without, once.visits, once.rank_without) == (3.0, "your Wednesday visit", 1, 3.5)
-    assert friday.words == "without your 8 Friday visits it would rank 4th"
+    assert (friday.rank, friday.without, friday.visits) == (1.5, "your 8 Friday events", 8)
+    assert (monday.rank, monday.without, monday.visits) == (1.5, "your 8 Monday events", 8)
+    assert (once.rank, once.without, once.visits, once.rank_without) == (3.0, "your Wednesday event", 1, 3.5)
+    assert friday.words == "without your 8 Friday events it would rank 4th"
 
 
 @settings(deadline=None, max_examples=10)
@@ -75,6 +76,15 @@ def test_a_stranger_has_no_visits_to_leave_out() -> None:
     world, ranker = habits()
     asked = Queries.ask(torch.tensor([-1]), world.log.time[-1:] + DAY)
     assert counterfactuals(ranker, asked, torch.tensor([0, 1])) == [None, None]
+
+
+def test_an_item_that_is_not_known_yet_does_not_fall() -> None:
+    world, ranker = habits()
+    item = world.nodes["item"]
+    first_seen = torch.tensor([*item.first_seen[:3].tolist(), int(world.log.time[-1]) + 3 * DAY])
+    later = alone(world, item=replace(item, first_seen=first_seen))
+    asked = Queries.ask(torch.tensor([0]), world.log.time[-1:] + DAY)
+    assert counterfactuals(Ranker(later, again(ranker.model, later)), asked, torch.tensor([3])) == [None]
 
 
 def test_one_question_at_a_time() -> None:

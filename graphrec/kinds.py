@@ -1,0 +1,47 @@
+"""What the log calls its events: check-ins, ratings, purchases."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from graphrec.graph import TemporalGraph
+
+UNNAMED = "event"
+"""The kind of a log that does not say what its events are."""
+NOUNS = {
+    **{noun: noun for noun in ("check-in", "click", "like", "order", "play", "purchase", "rating", "review", "view")},
+    "buy": "purchase",
+    "listen": "play",
+    "rate": "rating",
+    "visit": "visit",
+}
+"""Kinds of event as people count them; any other is the kind and "event"."""
+BEFORE_ITEM = {"visit": "to", "check-in": "at"}
+"""The word between events and the item that they are of, where it is not "of" ("with" for an event)."""
+
+
+def noun(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:
+    """What events, by their rows in the log, are called, one of them: ``check-in``, ``rating``, ``event``.
+
+    Events of a log that names no kind are visits where they have a place. Of several kinds they are events.
+    """
+    kinds = list(graph.manifest.get("kinds", ()))
+    codes = torch.unique(graph.log.kind[event]).tolist()
+    if len(codes) != 1:
+        return UNNAMED
+    kind = str(kinds[codes[0]]).lower() if 0 <= codes[0] < len(kinds) else UNNAMED
+    if kind == UNNAMED:
+        return "visit" if bool((graph.log.location[event] >= 0).all()) else UNNAMED
+    return NOUNS.get(kind, kind if kind.endswith(UNNAMED) else f"{kind} {UNNAMED}")
+
+
+def counted(number: int, name: str) -> str:
+    """``1 rating``, ``3 ratings``."""
+    return f"{number} {name}{'' if number == 1 else 's'}"
+
+
+def of_item(name: str, label: str) -> str:
+    """Events of an item in words: ``to the bar`` for visits, ``of Heat`` for ratings."""
+    return f"{BEFORE_ITEM.get(name, 'with' if name.endswith(UNNAMED) else 'of')} {label}"
