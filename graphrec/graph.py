@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import torch
 from jaxtyping import Bool, Float32, Int64
@@ -256,15 +255,9 @@ class TemporalGraph:
 
     def to_scipy(self, relation: str, time: int) -> scipy.sparse.csr_array:
         """Counts of a relation's edges before ``time``, [sources, targets]."""
-        import scipy.sparse
+        from graphrec.subgraph import adjacency
 
-        edges = self.relation(relation)
-        seen = (edges.time < min(time, self.horizon)).numpy()
-        source = np.repeat(np.arange(edges.sources), np.diff(edges.start.numpy()))[seen]
-        target_type = EVENT_RELATIONS[relation][1] if relation in EVENT_RELATIONS else self.edges[relation].target_type
-        shape = (edges.sources, len(self.nodes[target_type]))
-        counts = scipy.sparse.coo_array((np.ones(len(source)), (source, edges.target.numpy()[seen])), shape=shape)
-        return counts.tocsr()
+        return adjacency(self, relation, time)
 
     def to_hetero_data(self, time: int) -> HeteroData:
         """The graph as of ``time`` as PyG HeteroData: ``x`` from text, one edge type a relation, ``time`` an edge."""

@@ -1,21 +1,23 @@
-"""The graph, or one user's part of it, as of a time: for PyTorch Geometric and for networkx."""
+"""The graph, or one user's part of it, as of a time: for PyTorch Geometric, SciPy and networkx."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import networkx as nx
 import numpy as np
 import pyarrow as pa
+import scipy.sparse
 import torch
 from torch import Tensor
 
 from graphrec.errors import InputError
 from graphrec.graph import EVENT_RELATIONS, TemporalGraph
 from graphrec.relation import ALWAYS
+from graphrec.visits import expand
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -64,6 +66,35 @@ def to_networkx(graph: TemporalGraph, relations: Sequence[str] | None = None) ->
     for name in relations or [name for name in relation_names(graph) if name != "item->user"]:
         _add_edges(network, graph, name, *_visible_edges(graph, name))
     return network
+
+
+def adjacency(
+    graph: TemporalGraph, relation: str, time: int, values: Literal["counts", "weights"] = "counts"
+) -> scipy.sparse.csr_array:
+    """How often, or how strongly, a relation links each pair of nodes strictly before ``time``, [sources, targets].
+
+    ``weights`` adds up the weights of the events; an edge that no event made counts 1. Rows and columns are codes; a
+    node that is not known before ``time`` has none. Only the edges before ``time`` are touched.
+
+    Raises InputError for a relation that the graph does not have.
+    """
+    view = graph.as_of(time)
+    (source_type, target_type), edges = ends(view, relation), view.relation(relation)
+    every = torch.arange(edges.sources, device=edges.key.device)
+    when = torch.full_like(every, view.horizon)
+    count = edges.count_before(every, when) * view.visible(source_type)
+    _, rows = expand(edges.end(every, when), count)
+    target = edges.target[rows]
+    value = _weights(view, edges.event[rows]).double() if values == "weights" else torch.ones(len(rows)).double()
+    value = value * view.visible(target_type).to(value.device)[target]
+    start = torch.cat((count.new_zeros(1), count.cumsum(0)))
+    shape = (edges.sources, len(view.nodes[target_type]))
+    parts = (part.cpu().numpy() for part in (value, target, start))
+    data, indices, indptr = parts
+    matrix = scipy.sparse.csr_array((data, indices, indptr.astype(indices.dtype)), shape=shape)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
 
 
 def ego(
@@ -135,14 +166,24 @@ def difference(
 
 def known_user(graph: TemporalGraph, user: str) -> int:
     """Code of a user that the view can see, or InputError."""
-    table = graph.nodes["user"]
-    code = table.code(user)
+    return known_node(graph, ("user", user))
+
+
+def known_node(graph: TemporalGraph, node: Node) -> int:
+    """Code of a node that the view can see, or InputError."""
+    kind, identity = node
+    if kind not in graph.nodes:
+        raise InputError(f"a node of a type among {', '.join(graph.nodes)} expected, got {node!r}")
+    table = graph.nodes[kind]
+    code = table.code(identity)
     if code < 0:
         example = f"; ids are written as in the log, such as {table.ids[0].as_py()!r}" if len(table) else ""
-        raise InputError(f"user {user!r} is not among the {len(table):,} users of this graph{example}")
-    if not graph.visible("user")[code]:
+        raise InputError(f"{kind} {identity!r} is not among the {len(table):,} {kind}s of this graph{example}")
+    if not graph.visible(kind)[code]:
         seen = utc(int(table.first_seen[code]))
-        raise InputError(f"user {user!r} is first seen at {seen}, so not before {utc(graph.horizon)}; ask a later time")
+        raise InputError(
+            f"{kind} {identity!r} is first seen at {seen}, so not before {utc(graph.horizon)}; ask a later time"
+        )
     return code
 
 
@@ -245,14 +286,21 @@ def _add_edges(network: nx.MultiDiGraph[Node], graph: TemporalGraph, name: str, 
 def _edge_attributes(graph: TemporalGraph, name: str, rows: Tensor) -> Iterator[dict[str, Any]]:
     relation = graph.relation(name)
     time, event = relation.time[rows], relation.event[rows]
-    weight = graph.log.weight[event.long()] if len(graph.log) else torch.ones(len(rows))
+    weight = _weights(graph, event)
     for moment, row, strength in zip(time.tolist(), event.tolist(), weight.tolist(), strict=True):
-        attributes = {"relation": name, "weight": strength if row >= 0 else 1.0}
+        attributes = {"relation": name, "weight": strength}
         if moment != ALWAYS:
             attributes["time"] = moment
         if row >= 0:
             attributes["event"] = row
         yield attributes
+
+
+def _weights(graph: TemporalGraph, event: Tensor) -> Tensor:
+    """Weight of each event; 1 where there is none (row -1)."""
+    if not len(graph.log):
+        return torch.ones(len(event), device=event.device)
+    return torch.where(event >= 0, graph.log.weight[event.clamp(min=0)], 1.0)
 
 
 def _ids(graph: TemporalGraph, kind: str, codes: Tensor) -> list[str]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import networkx as nx
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.errors import InputError
-from graphrec.graph import TemporalGraph
+from graphrec.graph import EVENT_RELATIONS, TemporalGraph
 from graphrec.relation import ALWAYS, NEVER
-from graphrec.subgraph import difference, ego, to_hetero_data, to_networkx
+from graphrec.subgraph import adjacency, difference, ego, to_hetero_data, to_networkx
 from tests import worlds
 
 DAY = 86_400
@@ -210,3 +211,35 @@ def test_a_graph_without_places_or_events_still_has_an_ego() -> None:
     graph = worlds.graph(worlds.events([], [], []), users=1, items=1)
     assert list(ego(graph, "user-0", 5, hops=2)) == [("user", "user-0")]
     assert torch.equal(to_hetero_data(graph)["user", "to", "item"].edge_index, torch.zeros(2, 0, dtype=torch.int64))
+
+
+@given(seed=st.integers(0, 10_000), row=st.integers(0, 119))
+@settings(max_examples=20, deadline=None)
+def test_adjacency_counts_and_weighs_what_networkx_shows(seed: int, row: int) -> None:
+    world = worlds.town(seed, declared=True)
+    time = int(world.log.time[row])
+    network = to_networkx(world.as_of(time), [*EVENT_RELATIONS, *world.edges])
+    for name in [*EVENT_RELATIONS, *world.edges]:
+        counts, weights = adjacency(world, name, time), adjacency(world, name, time, "weights")
+        expected = np.zeros((2, *counts.shape))
+        for (source_type, source), (target_type, target), data in network.edges(data=True):
+            if data["relation"] == name:
+                place = world.nodes[source_type].code(source), world.nodes[target_type].code(target)
+                expected[:, *place] += 1, data["weight"]
+        np.testing.assert_array_equal(counts.toarray(), expected[0])
+        np.testing.assert_array_equal(weights.toarray(), expected[1])
+        assert counts.has_canonical_format
+        np.testing.assert_array_equal(counts.toarray(), adjacency(worlds.cut(world, time), name, time).toarray())
+
+
+def test_adjacency_leaves_out_a_node_that_is_not_known_yet() -> None:
+    graph = hide(street(), "item", 0, START + 4 * DAY)
+    assert adjacency(graph, "user->item", START + 3 * DAY).toarray().tolist() == [[0, 1, 0], [0, 1, 1]]
+    assert adjacency(graph, "user->item", NEVER).toarray().tolist() == [[2, 1, 0], [0, 1, 1]]
+
+
+def test_adjacency_of_an_empty_log_is_empty_and_of_no_relation_is_refused() -> None:
+    empty = worlds.graph(worlds.events([], [], []), users=2, items=3)
+    assert adjacency(empty, "user->item", NEVER).toarray().tolist() == [[0, 0, 0], [0, 0, 0]]
+    with pytest.raises(InputError, match="relation 'likes' is not in this graph"):
+        adjacency(empty, "likes", NEVER)
