@@ -31,8 +31,8 @@ demo: setup  ## simulate a city, build, train, evaluate, recommend: about five m
 	$(BIN)/graphrec recommend $(CITY)/run --user u0000 -k 5 --explain
 	@echo "The report: $(CURDIR)/$(CITY)/run/report.html"
 
-test: setup  ## all tests that take seconds
-	$(BIN)/python -m pytest -m "not slow and not real"
+test: setup  ## all tests that take seconds, over two processes
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not real"
 
 test-slow: setup  ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

@@ -21,6 +21,7 @@ if os.environ.get("CI"):
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when huggingface_hub is imported, so before any test module
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of the programs that tests start, beside those of another process
 os.environ["COLUMNS"] = "80"  # the width that help and tables are held to
 
 
