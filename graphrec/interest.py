@@ -6,17 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
-import torch
 from numpy.typing import NDArray
 
-from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
-from graphrec.subgraph import known_user, utc
+from graphrec.history import History
 from graphrec.themes import themes_of, unit_vectors_of
-
-DAY = 86_400
-MONDAY = 4 * DAY
-"""1970-01-05, the first Monday of the epoch: weeks start there, so those of two users line up."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +41,10 @@ def interest_over_time(graph: TemporalGraph, user: str, until: int, step_days: i
 
     Raises InputError for an unknown user, one without an event before ``until``, or a step under one day.
     """
-    if step_days < 1:
-        raise InputError(f"interest over time: a step of at least 1 day expected, got {step_days}")
-    item, local_time = user_events(graph, user, until)
-    if not len(item):
-        raise InputError(f"user {user!r} has no event before {utc(until)}; ask for a later time")
-    step = (local_time - MONDAY) // (step_days * DAY)
-    codes, column = np.unique(item, return_inverse=True)
-    first, steps = int(step.min()), int(np.ptp(step)) + 1
-    counts = scipy.sparse.csr_array((np.ones(len(item)), (step - first, column)), shape=(steps, len(codes)))
+    history = History.before(graph, user, until)
+    step, start = history.steps(step_days)
+    codes, column = np.unique(history.item, return_inverse=True)
+    counts = scipy.sparse.csr_array((np.ones(len(step)), (step, column)), shape=(len(start), len(codes)))
     themes = themes_of(graph.as_of(until), codes, np.bincount(column))
     events: NDArray[np.float64] = counts.sum(axis=1)
     by_theme = np.asarray(counts @ themes.membership)
@@ -64,22 +53,12 @@ def interest_over_time(graph: TemporalGraph, user: str, until: int, step_days: i
         user=user,
         until=until,
         step_days=step_days,
-        start=(first + np.arange(steps)) * step_days * DAY + MONDAY,
+        start=start,
         themes=themes.names,
         share=by_theme / np.maximum(events, 1)[:, None],
         events=events.astype(np.int64),
         drift=_drift(by_theme if vectors is None else np.asarray(counts @ vectors)),
     )
-
-
-def user_events(graph: TemporalGraph, user: str, until: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Item codes and local times (UTC seconds plus offset) of a user's events strictly before ``until``, in order."""
-    view = graph.as_of(until)
-    code = torch.tensor([known_user(view, user)], device=view.log.time.device)
-    mine = view.relation("user->item")
-    rows = mine.event[mine.start[code] : mine.end(code, torch.full_like(code, view.horizon))].long()
-    local_time = view.log.time[rows] + 60 * view.log.utc_offset[rows].long()
-    return view.log.item[rows].long().cpu().numpy(), local_time.cpu().numpy()
 
 
 def _drift(meaning: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -22,7 +22,8 @@ from scipy.interpolate import PchipInterpolator
 
 from graphrec.evidence import LINKED
 from graphrec.graph import TemporalGraph
-from graphrec.interest import DAY, MONDAY, InterestOverTime, user_events
+from graphrec.history import DAY, MONDAY, History
+from graphrec.interest import InterestOverTime
 from graphrec.palette import FAINT, INK, PAPER, SEQUENCE, SHARES, SOFT, THEMES, TYPES, WASH
 from graphrec.radial import Radial, radial
 from graphrec.relation import NEVER
@@ -184,7 +185,7 @@ def _theme_colours(themes: tuple[str, ...]) -> list[str]:
 
 def hour_of_week(graph: TemporalGraph, user: str, time: int) -> Figure:
     """Draw when a user is active: events before ``time`` (UTC seconds) by weekday and hour of their own clock."""
-    _, local_time = user_events(graph, user, time)
+    local_time = History.before(graph, user, time).local_time
     hours = (local_time - MONDAY) % (7 * DAY) // 3600
     counts = np.bincount(hours, minlength=7 * 24).reshape(7, 24)
     with style():

@@ -75,6 +75,19 @@ def city_graph(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def long_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of half a year of a simulated city: its tables, truth.json, and in ``graph`` its graph; read only."""
+    from builders.graph import build_graph
+    from builders.simulation import simulate_city
+
+    folder = tmp_path_factory.mktemp("long-city") / "city"
+    simulate_city(folder, users=100, days=182)
+    tables = {name: folder / f"{name}.csv" for name in ("items", "users", "locations")}
+    build_graph([folder / "events.csv"], folder / "graph", **tables, text_model="none")  # type: ignore[arg-type]
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny() -> RunConfig:
     """Settings that train on the city in about a second."""
     from graphrec.config import RunConfig
