@@ -103,19 +103,30 @@ def _hops(graph: TemporalGraph, names: Sequence[str], start: Place, goal: Place)
     hops[start[0]][start[1]] = 0
     depth = 0
     while int(hops[goal[0]][goal[1]]) < 0:
-        reached = {kind: torch.zeros_like(found, dtype=torch.bool) for kind, found in hops.items()}
-        for name in names:
-            one, other = ends(graph, name)
-            for source, target, _ in _edges(graph, name):
-                reached[other][target[hops[one].index_select(0, source) == depth].long()] = True
-                reached[one][source[hops[other].index_select(0, target) == depth].long()] = True
-        depth += 1
+        reached = _neighbours(graph, names, {kind: found == depth for kind, found in hops.items()})
         fresh = {kind: reached[kind] & (hops[kind] < 0) & ~hidden[kind] for kind in hops}
         if not any(bool(nodes.any()) for nodes in fresh.values()):
             break
+        depth += 1
         for kind, nodes in fresh.items():
             hops[kind][nodes] = depth
     return hops
+
+
+def _neighbours(graph: TemporalGraph, names: Sequence[str], nodes: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Which nodes an edge links to some of ``nodes``; both [count] by type."""
+    reached = {kind: torch.zeros_like(chosen) for kind, chosen in nodes.items()}
+    any_of = {kind: bool(chosen.any()) for kind, chosen in nodes.items()}
+    for name in names:
+        one, other = ends(graph, name)
+        if not any_of[one] and not any_of[other]:
+            continue
+        for source, target, _ in _edges(graph, name):
+            if any_of[one]:
+                reached[other][target[nodes[one].index_select(0, source)].long()] = True
+            if any_of[other]:
+                reached[one][source[nodes[other].index_select(0, target)].long()] = True
+    return reached
 
 
 def _step_to(graph: TemporalGraph, names: Sequence[str], hops: dict[str, Tensor], node: Place) -> tuple[Step, Place]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
 
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
-from graphrec.visits import expand
+from graphrec.subgraph import adjacency
 
 DAY = 86_400
 
@@ -83,24 +84,18 @@ def co_visited(graph: TemporalGraph, item: str, k: int = 10) -> pa.Table:
     code = table.code(item)
     if code < 0:
         raise InputError(f"item {item!r} is not among the {len(table):,} items of this graph")
-    visitors = _neighbours(graph, "item->user", torch.tensor([code], device=graph.log.time.device))[1]
-    _, visited = _neighbours(graph, "user->item", visitors)
-    other, people = torch.unique(visited[visited != code], return_counts=True)
-    reach = torch.bincount(_neighbours(graph, "item->user", other)[0], minlength=len(other))
-    cosine = people / (reach * max(len(visitors), 1)).double().sqrt()
-    best = torch.sort(cosine, descending=True, stable=True).indices[:k]
+    who = adjacency(graph, "user->item", graph.horizon)
+    who.data[:] = 1  # a visitor, however often
+    people = who.T @ (who[:, [code]].toarray()[:, 0])
+    other = np.flatnonzero(people)
+    other = other[other != code]
+    reach = np.bincount(who.indices, minlength=len(table))
+    cosine = people[other] / np.sqrt(reach[other] * max(reach[code], 1))
+    best = np.argsort(-cosine, kind="stable")[:k]
     return pa.table(
         {
-            "item": table.ids.take(pa.array(other[best].cpu().numpy())),
-            "people": people[best].cpu().numpy(),
-            "cosine": cosine[best].cpu().numpy(),
+            "item": table.ids.take(pa.array(other[best])),
+            "people": people[other[best]].astype(np.int64),
+            "cosine": cosine[best],
         }
     )
-
-
-def _neighbours(graph: TemporalGraph, name: str, source: Tensor) -> tuple[Tensor, Tensor]:
-    """Distinct neighbours of each source before the horizon: (place of the source, neighbour)."""
-    relation, time = graph.relation(name), torch.full_like(source, graph.horizon)
-    place, edge = expand(relation.end(source, time), relation.count_before(source, time))
-    pairs = torch.unique(torch.stack((place, relation.target[edge].long())), dim=1)
-    return pairs[0], pairs[1]

@@ -21,6 +21,8 @@ from graphrec.subgraph import known_user
 
 TINY = 1e-300
 """Keeps nothing from being divided by nothing."""
+SETTLED = 1e-13
+"""A walk has settled when a round moves no more of its steps than this."""
 
 
 def personalised_pagerank(
@@ -29,8 +31,8 @@ def personalised_pagerank(
     """Share of a walk's steps on items that it spends on each, [items]; it sums to 1.
 
     The walk goes from a user to one of their visits at random, from the item to one of its visits, and returns to
-    ``user`` with the chance ``restart`` a round; what is still to settle after ``steps`` rounds is
-    ``(1 - restart) ** steps``. Only visits before the view's horizon are there.
+    ``user`` with the chance ``restart`` a round, until it has settled; what is still to settle after ``steps`` rounds
+    is ``(1 - restart) ** steps`` at most. Only visits before the view's horizon are there.
 
     Raises InputError for a user whom the view does not know, or a restart outside 0..1.
     """
@@ -38,17 +40,19 @@ def personalised_pagerank(
         raise InputError(f"personalised PageRank: a restart in 0..1 expected, got {restart}")
     start = known_user(graph, user)
     visits = graph.to_scipy("user->item", graph.horizon)
-    to_items, to_users = _rows_to_one(visits), _rows_to_one(visits.T.tocsr())
+    to_items, to_users = rows_to_one(visits), rows_to_one(visits.T.tocsr())
     home = np.zeros(visits.shape[0])
     home[start] = 1.0
     items = to_items.T @ home
     for _ in range(steps):
-        items = to_items.T @ (restart * home + (1 - restart) * (to_users.T @ items))
+        before, items = items, to_items.T @ (restart * home + (1 - restart) * (to_users.T @ items))
+        if np.abs(items - before).sum() <= SETTLED:
+            break
     share: NDArray[np.float64] = items / max(items.sum(), TINY)
     return share
 
 
-def _rows_to_one(table: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
+def rows_to_one(table: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     """Rows divided by their sums; an empty row stays empty."""
     total = np.asarray(table.sum(axis=1)).ravel()
     scaled: scipy.sparse.csr_array = scipy.sparse.diags_array(1 / np.maximum(total, TINY)).tocsr() @ table

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import networkx as nx
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import scipy.sparse
 import torch
 from torch import Tensor
 
 from graphrec.errors import InputError
-from graphrec.graph import EVENT_RELATIONS, TemporalGraph
+from graphrec.graph import EVENT_RELATIONS, Nodes, TemporalGraph
 from graphrec.relation import ALWAYS
 from graphrec.visits import expand
 
@@ -199,6 +200,12 @@ def ends(graph: TemporalGraph, name: str) -> tuple[str, str]:
     if name not in graph.edges:
         raise InputError(f"relation {name!r} is not in this graph; it has {', '.join(relation_names(graph))}")
     return graph.edges[name].source_type, graph.edges[name].target_type
+
+
+def names(table: Nodes, codes: pa.Array) -> pa.Array:
+    """What people call the nodes of these codes: the label, or the id where there is none."""
+    label, identity = pc.fill_null(table.labels.take(codes), ""), table.ids.take(codes)
+    return pc.if_else(pc.equal(label, ""), identity, label)
 
 
 def utc(seconds: int) -> str:
