@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.build import EngineName, MaxBad, share, show_graph
+from cli.command import Quiet
 from cli.console import RichProgress, print_json
 
 
@@ -25,6 +26,7 @@ def append(
     max_bad: MaxBad = "1%",
     engine: EngineName = "duckdb",
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON in place of tables.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Add events, users, items and locations to a graph, as if it had been built from all files at once.
 

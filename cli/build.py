@@ -8,7 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.console import RichProgress, console, facts, moment, next_step, number, plural, print_json, table
+from cli.command import Quiet
+from cli.completion import preset_names, text_model_names
+from cli.console import RichProgress, command, console, facts, moment, next_step, number, plural, print_json, table
 
 MaxBad = Annotated[
     str, typer.Option("--max-bad", metavar="SHARE", help="Share of rows that may be unusable, such as 1% or 0.01.")
@@ -29,11 +31,17 @@ def build(
     items: Annotated[Path | None, typer.Option(help="Table of items: text, labels, coordinates.")] = None,
     users: Annotated[Path | None, typer.Option(help="Table of users.")] = None,
     locations: Annotated[Path | None, typer.Option(help="Table of locations.")] = None,
-    preset: Annotated[str | None, typer.Option(help="A log known by name, such as nyc-getnext or movielens.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="A log known by name, such as nyc-getnext or movielens.", autocompletion=preset_names),
+    ] = None,
     mapping: Annotated[Path | None, typer.Option(help="YAML with the columns' roles; see docs/mapping.md.")] = None,
     query: Annotated[str | None, typer.Option(help="Table or SELECT statement, where the log is a database.")] = None,
     text_model: Annotated[
-        str, typer.Option(help="What reads the text: minilm, a Hugging Face name, a folder, or none.")
+        str,
+        typer.Option(
+            help="What reads the text: minilm, a Hugging Face name, a folder, or none.", autocompletion=text_model_names
+        ),
     ] = "minilm",
     processes: Annotated[int, typer.Option(min=1, help="Processes that encode text beside each other.")] = 1,
     vectors: Annotated[
@@ -45,6 +53,7 @@ def build(
     max_bad: MaxBad = "1%",
     engine: EngineName = "duckdb",
     as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON in place of tables.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Build a graph directory from logs: CSV, TSV, JSON lines or Parquet, packed or not, or a database.
 
@@ -108,11 +117,11 @@ def show_graph(out: Path, manifest: Mapping[str, Any]) -> None:
     if manifest["edition"]:
         console.print(f"\nthis is {manifest['edition']}, with the counts that it is known to have")
     for note in manifest["notes"]:
-        console.print(f"\n{note}")
+        console.print(f"\n{note}", markup=False)
     if manifest["filtered"]:
         console.print("", table("left out by filters", ("reason", "rows"), list(manifest["filtered"].items())))
     show_findings(manifest["findings"])
-    next_step(f"graphrec train {out} --out {out.parent / 'run'}")
+    next_step(command("train", out, "--out", out.parent / "run"))
 
 
 def show_findings(findings: Sequence[Mapping[str, Any]]) -> None:

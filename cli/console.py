@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,7 +26,21 @@ from graphrec.comparison import metric_names
 console = Console(highlight=False)
 """Results, on stdout."""
 notes = Console(stderr=True, highlight=False)
-"""Progress, hints and errors, on stderr: never in the way of a pipe."""
+"""Progress and hints, on stderr: never in the way of a pipe."""
+errors = Console(stderr=True, highlight=False)
+"""Errors, on stderr, also under ``--quiet``."""
+
+
+def be_quiet(quiet: bool = True) -> None:
+    """Show results and errors only, or all there is."""
+    notes.quiet = quiet
+
+
+def survive_any_encoding() -> None:
+    """Let a terminal or pipe that lacks a letter show ``?`` in its place; by default Python would stop."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 class RichProgress:
@@ -49,7 +65,10 @@ class RichProgress:
     def start(self, title: str, total: int | None = None) -> None:
         """Begin a piece of work of ``total`` steps, None if unknown; one that was not finished ends."""
         self.finish()
-        self._bars = Bars(*_columns(self._target.is_terminal, total), console=self._target)
+        if self._target.quiet:
+            return
+        moving = self._target.is_terminal and not self._target.is_dumb_terminal
+        self._bars = Bars(*_columns(moving, total), console=self._target)
         self._bars.add_task(escape(title), total=total, note="")
         self._bars.start()
 
@@ -71,10 +90,10 @@ class RichProgress:
         self._target.print(escape(text))
 
 
-def _columns(terminal: bool, total: int | None) -> list[ProgressColumn]:
+def _columns(moving: bool, total: int | None) -> list[ProgressColumn]:
     title, note = TextColumn("{task.description}"), TextColumn("[dim]{task.fields[note]}")
     counted: list[ProgressColumn] = [MofNCompleteColumn()] if total is not None else []
-    if not terminal:
+    if not moving:
         return [title, *counted, TimeElapsedColumn(), note]
     left: list[ProgressColumn] = [TimeLeftColumn()] if total is not None else []
     return [title, BarColumn(bar_width=20), *counted, TimeElapsedColumn(), *left, note]
@@ -95,12 +114,18 @@ def _finite(data: Any) -> Any:
 
 def print_error(text: str) -> None:
     """One line on stderr that begins with ``error:``, whatever the width of the terminal."""
-    notes.print(f"[bold red]error:[/] {escape(' '.join(text.split()))}", soft_wrap=True)
+    errors.print(f"[bold red]error:[/] {escape(' '.join(text.split()))}", soft_wrap=True)
 
 
 def next_step(text: str) -> None:
-    """Hint at what to do next, on stderr; a command in it stays on one line."""
-    notes.print(f"[dim]next:[/] {escape(text)}", soft_wrap=True)
+    """Hint at what to do next, to a person at a terminal; a command in it stays on one line."""
+    if notes.is_terminal:
+        notes.print(f"[dim]next:[/] {escape(text)}", soft_wrap=True)
+
+
+def command(*words: object) -> str:
+    """A command of graphrec as it is typed: ``graphrec train 'my city/graph' --out run``."""
+    return shlex.join(["graphrec", *map(str, words)])
 
 
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Group:
@@ -173,6 +198,41 @@ def evidence_table(found: Mapping[str, Any]) -> Group:
         f"the score falls {found['gap']:.3f}{error} farther without evidence than at random"
     )
     return _titled(title, result)
+
+
+def attention_table(shares: Sequence[Mapping[str, Any]]) -> Group:
+    """What the attention of all questions rests on, beside what there was to look at."""
+    result = _ruled()
+    for name in ("aspect", "value"):
+        result.add_column(name, no_wrap=True)
+    for name in ("share", "95% interval", "available", "lift"):
+        result.add_column(name, justify="right", no_wrap=True)
+    before = ""
+    for one in (share for share in shares if share["segment"] == "all"):
+        ends = "-" if one["low"] is None else f"{one['low']:.3f}..{one['high']:.3f}"
+        seen = (
+            "-" if one[name] is None else f"{one[name]:.{digits}f}" for name, digits in (("available", 3), ("lift", 2))
+        )
+        aspect, before = ("" if one["aspect"] == before else one["aspect"]), one["aspect"]
+        result.add_row(escape(aspect), escape(one["value"]), f"{one['share']:.3f}", ends, *seen)
+    return _titled("where the attention goes; lift is share over available", result)
+
+
+def segments_table(shares: Sequence[Mapping[str, Any]]) -> Group:
+    """How much of the score comes through which relation, in each segment of the questions."""
+    chosen = [share for share in shares if share["aspect"] == "relation"]
+    names = list(dict.fromkeys(share["value"] for share in chosen))
+    result = _ruled()
+    result.add_column("questions")
+    for name in ("", *names):
+        result.add_column(escape(name), justify="right")
+    for segment in dict.fromkeys(share["segment"] for share in chosen):
+        rows = {share["value"]: share for share in chosen if share["segment"] == segment}
+        count = max(share["questions"] for share in rows.values())
+        result.add_row(
+            escape(segment), number(count), *(f"{rows[name]['share']:.3f}" if name in rows else "-" for name in names)
+        )
+    return _titled("the same by segment, shares of relations", result)
 
 
 def _ruled() -> Table:

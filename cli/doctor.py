@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
+from cli.command import Quiet
 from cli.console import console, print_json
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list in place of lines.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say what is installed, which device is used, and whether anything is shadowed or too old.
 

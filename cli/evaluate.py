@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from cli.console import RichProgress, console, evidence_table, metrics_table, next_step, number, print_json
+from cli.command import Quiet
+from cli.completion import device_names
+from cli.console import (
+    RichProgress,
+    attention_table,
+    command,
+    console,
+    evidence_table,
+    metrics_table,
+    next_step,
+    number,
+    print_json,
+    segments_table,
+)
 
 
 class Split(StrEnum):
@@ -43,13 +56,15 @@ def evaluate(
     ] = None,
     novel: Annotated[bool, typer.Option("--novel", help="Judge first visits, among unvisited items.")] = False,
     evidence: Annotated[
-        bool, typer.Option("--evidence", help="Measure whether the evidence shown is what moves the scores.")
+        bool,
+        typer.Option("--evidence", help="Measure whether the evidence moves the scores, and what attention rests on."),
     ] = False,
     graph: Annotated[Path | None, typer.Option(help="Where the run's graph is now, if it has moved.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=device_names)] = "auto",
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - is stdout.")
     ] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Rank held-out events with the model and with every baseline; refresh the run's report.
 
@@ -77,8 +92,10 @@ def evaluate(
         console.print("", metrics_table(part["metrics"], part["baselines"], name=model, title=title))
     if evidence:
         console.print("", evidence_table(result["faithfulness"]))
+        console.print("", attention_table(result["attention"]), "", segments_table(result["attention"]))
     protocol = result["protocol"]
     console.print("", f"[dim]{', '.join(f'{name} {value}' for name, value in protocol.items())}[/]")
     if split is Split.test and result["reads"] > 1:
         console.print(f"[yellow]this test split has now been read {result['reads']} times by this run[/]")
-    next_step(f"open {run / 'report.html'}, or: graphrec recommend {run} --all -k 10 --out recommendations.parquet")
+    all_users = command("recommend", run, "--all", "-k", 10, "--out", "recommendations.parquet")
+    next_step(f"open {run / 'report.html'}, or: {all_users}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.console import console, facts, number, print_json, table
+from cli.command import Quiet
+from cli.console import command, console, facts, next_step, number, print_json, table
 
 if TYPE_CHECKING:
     from builders.forgetting import Forgotten
@@ -21,6 +22,7 @@ def forget(
         list[Path] | None, typer.Option(help="A run on the graph that is to forget too; can be repeated.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Take a person out of a graph, of runs on it and of the cache, and prove it by a search for the id.
 
@@ -64,6 +66,8 @@ def _show(graph: Path, done: Forgotten) -> None:
             },
         )
     )
-    if done.search.traces:
+    if not done.search.traces:
+        next_step(command("info", graph))
+    else:
         rows = [(str(trace.file), trace.where, trace.count) for trace in done.search.traces]
         console.print("", table("still found", ("file", "where", "times"), rows))

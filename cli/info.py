@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.command import Quiet
 from cli.console import (
+    command,
     console,
     duration,
     epochs_table,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 def info(
     path: Annotated[Path, typer.Argument(metavar="GRAPH_OR_RUN", help="A graph or run directory.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say what a graph or run directory holds: counts, times, settings, metrics, versions.
 
@@ -54,7 +57,7 @@ def info(
 
 
 def _read_graph(path: Path) -> dict[str, Any]:
-    from graphrec.directory import read_manifest
+    from graphrec.manifest import read_manifest
 
     return read_manifest(path)
 
@@ -96,7 +99,7 @@ def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
     )
     sources = [(source["name"], source["rows"], size(source["bytes"])) for source in manifest.get("sources", [])]
     console.print("", table("sources", ("file", "rows", "size"), sources))
-    next_step(f"graphrec train {path} --out {path.parent / 'run'}")
+    next_step(command("train", path, "--out", path.parent / "run"))
 
 
 def _risks(path: Path, manifest: Mapping[str, Any]) -> dict[str, Risk]:
@@ -157,5 +160,4 @@ def _show_run(path: Path, run: Mapping[str, Any]) -> None:
                 found["metrics"], found["baselines"], name=found.get("model", "stgat"), title=f"metrics on {split}"
             ),
         )
-    if not run["metrics"]:
-        next_step(f"graphrec evaluate {path} --split test")
+    next_step(command("recommend", path, "--all") if run["metrics"] else command("evaluate", path, "--split", "test"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.build import MaxBad, share, show_findings
-from cli.console import RichProgress, console, facts, moment, next_step, number, print_json, size, table
+from cli.command import Quiet
+from cli.completion import preset_names
+from cli.console import RichProgress, command, console, facts, moment, next_step, number, print_json, size, table
 
 LONGEST = 60
 """Characters of a value that are shown."""
@@ -27,7 +28,10 @@ def inspect(
     items: Annotated[Path | None, typer.Option(help="Table of items: text, labels, coordinates.")] = None,
     users: Annotated[Path | None, typer.Option(help="Table of users.")] = None,
     locations: Annotated[Path | None, typer.Option(help="Table of locations.")] = None,
-    preset: Annotated[str | None, typer.Option(help="A log known by name, such as nyc-getnext or movielens.")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="A log known by name, such as nyc-getnext or movielens.", autocompletion=preset_names),
+    ] = None,
     mapping: Annotated[Path | None, typer.Option(help="YAML with the columns' roles; see docs/mapping.md.")] = None,
     query: Annotated[str | None, typer.Option(help="Table or SELECT statement, where the log is a database.")] = None,
     max_bad: MaxBad = "1%",
@@ -35,6 +39,7 @@ def inspect(
         Path | None, typer.Option(metavar="M.yaml", help="Write the mapping that was found, to edit and use.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Show what a log looks like: format, columns and their guessed roles, counts, time span, trouble, oddities.
 
@@ -64,13 +69,13 @@ def inspect(
         where = save_mapping or "a mapping: a YAML file, see docs/mapping.md"
         next_step(f"say which column is the {found.missing_roles[0]} in {where}")
     elif found.refusal is None:
-        next_step(f"graphrec build {_arguments(files, given)} --out graph")
+        next_step(command("build", *_arguments(files, given), "--out", "graph"))
 
 
-def _arguments(files: list[str], options: Mapping[str, object]) -> str:
+def _arguments(files: list[str], options: Mapping[str, object]) -> list[str]:
     """What was given, to be given again; addresses may hold passwords."""
     words = ["ADDRESS" if "://" in file else file for file in files]
-    return shlex.join([*words, *(f"--{name}={value}" for name, value in options.items() if value is not None)])
+    return [*words, *(f"--{name}={value}" for name, value in options.items() if value is not None)]
 
 
 def _show(found: Inspection) -> None:

@@ -13,7 +13,8 @@ import typer
 
 from cli.append import append
 from cli.build import build
-from cli.console import console, print_error
+from cli.command import Command, Group
+from cli.console import be_quiet, console, print_error, survive_any_encoding
 from cli.doctor import doctor
 from cli.evaluate import evaluate
 from cli.forget import forget
@@ -29,6 +30,7 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="graphrec",
+    cls=Group,
     help="From logs to ranked, explained recommendations: every question is asked as of a time.",
     epilog="Start with: graphrec simulate city && graphrec build city/events.csv --out city/graph",
     no_args_is_help=True,
@@ -48,24 +50,19 @@ def graphrec(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version and stop.", callback=_print_version, is_eager=True)
     ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors, of any command.")] = False,
 ) -> None:
     """Hold the options that come before a command."""
+    be_quiet(quiet)
 
 
-app.command()(simulate)
-app.command()(inspect)
-app.command()(build)
-app.command()(append)
-app.command()(forget)
-app.command()(info)
-app.command()(train)
-app.command()(evaluate)
-app.command()(recommend)
-app.command()(doctor)
+for command in (simulate, inspect, build, append, forget, info, train, evaluate, recommend, doctor):
+    app.command(cls=Command)(command)
 
 
 def main() -> None:
     """Run the command line; what a user can put right is one line, never a traceback."""
+    survive_any_encoding()
     try:
         app()
     except GraphrecError as error:

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from cli.command import Quiet
+from cli.completion import device_names
 from cli.console import RichProgress, console, next_step, number, print_json, table
 from graphrec.errors import InputError
 
@@ -32,8 +34,9 @@ def recommend(
     ] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="Write the lists to a file.")] = None,
     graph: Annotated[Path | None, typer.Option(help="Where the run's graph is now, if it has moved.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=device_names)] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a user, with evidence.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Rank what comes next for users, as of a time and from a place, and say why.
 
@@ -59,8 +62,10 @@ def recommend(
     elif out is None:
         for one in answers:
             _show(one, explain)
-        if not explain and opened.explains:
+        if opened.explains and not explain:
             next_step("add --explain for the reasons behind each item")
+        elif opened.explains and not what_if:
+            next_step("add --what-if for the visits without which each item would fall farthest")
 
 
 def _users(named: list[str] | None, file: Path | None, everyone: bool, known: list[str]) -> list[str]:

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from cli.console import RichProgress, console, facts, next_step, print_json
+from cli.command import Quiet
+from cli.console import RichProgress, command, console, facts, next_step, print_json
 
 
 def simulate(
@@ -17,6 +18,7 @@ def simulate(
     days: Annotated[int, typer.Option(help="Days that the log covers.")] = 60,
     seed: Annotated[int, typer.Option(help="Another seed gives another city.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Simulate a city with planted truth: events, items, users, locations as CSV, and truth.json.
 
@@ -32,5 +34,5 @@ def simulate(
     causes = ", ".join(f"{count:,} {cause}" for cause, count in summary.causes.items())
     values = {**summary.counts, "time": f"{summary.first} to {summary.last}", "causes": causes}
     console.print(facts(f"city {out}", values))
-    tables = " ".join(f"--{name} {out / name}.csv" for name in ("items", "users", "locations"))
-    next_step(f"graphrec build {out / 'events.csv'} {tables} --text-model minilm --out {out / 'graph'}")
+    tables = [word for name in ("items", "users", "locations") for word in (f"--{name}", out / f"{name}.csv")]
+    next_step(command("build", out / "events.csv", *tables, "--text-model", "minilm", "--out", out / "graph"))

@@ -8,25 +8,46 @@ from typing import Annotated
 
 import typer
 
-from cli.console import RichProgress, console, duration, epochs_table, facts, next_step, number, print_json, size
-
-"""What is told of each epoch, where it is known."""
+from cli.command import Quiet
+from cli.completion import device_names, model_names, setting_names
+from cli.console import (
+    RichProgress,
+    command,
+    console,
+    duration,
+    epochs_table,
+    facts,
+    next_step,
+    number,
+    print_json,
+    size,
+)
 
 
 def train(
     graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="A graph directory, made by 'graphrec build'.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run directory to write.")],
     model: Annotated[
-        str | None, typer.Option(help="stgat (the default), sasrec, lightgcn, als, bpr, ease or item-knn.")
+        str | None,
+        typer.Option(
+            help="stgat (the default), sasrec, lightgcn, als, bpr, ease or item-knn.", autocompletion=model_names
+        ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of settings; a run's config.yaml is one.")] = None,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting, such as epochs=3. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One setting, such as epochs=3. Repeatable.",
+            autocompletion=setting_names,
+        ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=device_names)] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's manifest as JSON.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train the graph attention network, or another model; Ctrl-C leaves a run that --resume goes on with.
 
@@ -62,4 +83,4 @@ def train(
             },
         ),
     )
-    next_step(f"graphrec evaluate {out}")
+    next_step(command("evaluate", out))

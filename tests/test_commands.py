@@ -30,7 +30,10 @@ def run(city_run: Path, tmp_path: Path) -> Path:
 # train
 
 
-def test_train_leaves_a_run_and_says_what_is_next(graphrec: Command, city_graph: Path, tmp_path: Path) -> None:
+def test_train_leaves_a_run_and_says_what_is_next(
+    graphrec: Command, city_graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # hints are for a person at a terminal
     out = tmp_path / "run"
     done = graphrec("train", city_graph, "--out", out, *QUICK, "--seed", 3, "--device", "cpu")
     assert done.code == 0
@@ -214,7 +217,10 @@ def test_recommend_prints_the_contract(graphrec: Command, city_run: Path) -> Non
             assert sum(item["shares"].values()) == pytest.approx(item["score"], abs=1e-6)
 
 
-def test_recommend_shows_a_table_and_the_reasons_behind_it(graphrec: Command, city_run: Path) -> None:
+def test_recommend_shows_a_table_and_the_reasons_behind_it(
+    graphrec: Command, city_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # hints are for a person at a terminal
     plain = graphrec("recommend", city_run, "--user", "u0001", "-k", 2)
     assert "u0001 as of 2024-03-2" in plain.out
     assert "add --explain" in plain.err

@@ -158,6 +158,7 @@ def test_every_role_has_a_meaning() -> None:
 
 def test_the_command_shows_and_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graphrec: Run) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # hints are for a person at a terminal
     (tmp_path / "log.csv.gz").write_bytes(gzip.compress((LOG + BAD).encode()))
     ended = graphrec("inspect", "log.csv.gz", "--save-mapping", "m.yaml")
     assert ended.code == 0

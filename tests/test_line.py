@@ -49,6 +49,7 @@ def test_following_the_hints_leads_from_a_log_to_recommendations(
     graphrec: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # hints are for a person at a terminal
     step = next_step(graphrec("simulate", "city", "--users", 30, "--days", 14, "--seed", 1))
     assert step[0] == "build"
     step = next_step(graphrec(*step, "--text-model", "none"))
