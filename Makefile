@@ -54,8 +54,11 @@ check: setup  ## formatting, lint, types, who imports whom
 bench: setup  ## the measured numbers of benchmarks/, again
 	@for script in benchmarks/*.py; do echo $(BIN)/python $$script; $(BIN)/python $$script || exit 1; done
 
-docs: setup  ## run every code block of README.md and docs/
-	$(BIN)/python -m pytest tests/test_docs.py
+docs: setup  ## build the documentation in site/, every code block run and every link checked
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/python -m pytest tests/test_docs.py tests/test_site.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "The site: $(CURDIR)/site/index.html"
 
 clean:  ## remove what the verbs made, but .venv
-	rm -rf demo build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf demo site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

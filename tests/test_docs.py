@@ -7,6 +7,8 @@ What stands in a comment on the line before a block changes that:
 
 A bash block that begins with ``make``, ``git`` or ``pip`` changes the machine, so it is checked, not run.
 The python blocks of a page share their names, like the cells of a notebook.
+
+A page with the comment ``<!-- goes on from README.md -->`` begins in a copy of the folder that README.md leaves behind.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +41,7 @@ FENCE = re.compile(
 LINK = re.compile(r"\]\((?!https?:|#|mailto:)([^)#\s]+)")
 NOT_RUN = ("make", "git", "pip")
 """Commands that change the machine."""
+GOES_ON = "<!-- goes on from README.md -->"
 
 
 @dataclass(frozen=True)
@@ -121,11 +126,25 @@ def known_extras() -> list[str]:
     return list(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 
 
+@pytest.fixture(scope="session")
+def after_readme(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the blocks of README.md have run."""
+    folder = tmp_path_factory.mktemp("readme")
+    with chdir(folder):
+        run_page(ROOT / "README.md", folder)
+    return folder
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    run_page(page, tmp_path)
+def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    if page.name == "README.md":
+        assert request.getfixturevalue("after_readme").is_dir()
+        return
+    if GOES_ON in page.read_text(encoding="utf-8"):
+        shutil.copytree(request.getfixturevalue("after_readme"), tmp_path, dirs_exist_ok=True)
+    with chdir(tmp_path):
+        run_page(page, tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
