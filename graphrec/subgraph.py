@@ -35,7 +35,7 @@ def to_hetero_data(graph: TemporalGraph) -> HeteroData:
     ``(source, "to", target)``, static ones by their name; each has ``edge_index`` [2, e], ``time`` [e] UTC seconds
     (ALWAYS for a timeless edge), and ``event`` [e] (-1 for none).
     """
-    data = _empty_hetero_data()
+    data = empty_hetero_data()
     place = {}
     for kind, table in graph.nodes.items():
         visible = graph.visible(kind)
@@ -63,7 +63,7 @@ def to_networkx(graph: TemporalGraph, relations: Sequence[str] | None = None) ->
     """
     network: nx.MultiDiGraph[Node] = nx.MultiDiGraph(time=graph.horizon)
     for kind in graph.nodes:
-        _add_nodes(network, graph, kind, graph.visible(kind).nonzero()[:, 0])
+        add_nodes(network, graph, kind, graph.visible(kind).nonzero()[:, 0])
     for name in relations or [name for name in relation_names(graph) if name != "item->user"]:
         _add_edges(network, graph, name, *_visible_edges(graph, name))
     return network
@@ -119,7 +119,7 @@ def ego(
     view = graph.as_of(time)
     network: nx.MultiDiGraph[Node] = nx.MultiDiGraph(user=user, time=view.horizon, hops=hops, fan_out=fan_out)
     centre = torch.tensor([known_user(view, user)], device=view.log.time.device)
-    _add_nodes(network, view, "user", centre, hop=0)
+    add_nodes(network, view, "user", centre, hop=0)
     frontier = {"user": (centre, torch.full_like(centre, view.horizon))}
     for hop in range(1, hops + 1):
         frontier = _expand(network, view, frontier, relations or relation_names(view), fan_out, hop)
@@ -213,7 +213,8 @@ def utc(seconds: int) -> str:
     return str(np.datetime64(seconds, "s")).replace("T", " ") + " UTC"
 
 
-def _empty_hetero_data() -> HeteroData:
+def empty_hetero_data() -> HeteroData:
+    """PyG's own record without anything in it."""
     with warnings.catch_warnings():  # importing PyG 2.8 takes seconds and calls what torch 2.13 deprecates
         warnings.simplefilter("ignore", DeprecationWarning)
         from torch_geometric.data import HeteroData
@@ -245,7 +246,7 @@ def _expand(
         if source_type in frontier:
             source, rows, moment = _recent(graph, name, *frontier[source_type], k)
             target = graph.relation(name).target[rows].long()
-            _add_nodes(network, graph, target_type, torch.unique(target), hop)
+            add_nodes(network, graph, target_type, torch.unique(target), hop)
             _add_edges(network, graph, name, source, rows)
             reached.setdefault(target_type, []).append(torch.stack([target, moment]))
     distinct = {kind: torch.unique(torch.cat(parts, dim=1), dim=1) for kind, parts in reached.items()}
@@ -264,11 +265,12 @@ def _recent(graph: TemporalGraph, name: str, codes: Tensor, times: Tensor, k: in
     return codes[:, None].expand_as(rows)[real], rows[real], moment[real]
 
 
-def _add_nodes(
+def add_nodes(
     network: nx.MultiDiGraph[Node], graph: TemporalGraph, kind: str, codes: Tensor, hop: int | None = None
 ) -> None:
+    """Add the nodes of these codes to a network, but for those that it has."""
     table = graph.nodes[kind]
-    for code, identity in zip(codes.tolist(), _ids(graph, kind, codes), strict=True):
+    for code, identity in zip(codes.tolist(), ids_of(graph, kind, codes), strict=True):
         if (kind, identity) in network:
             continue
         attributes: dict[str, Any] = {"label": table.label(code)}
@@ -283,8 +285,8 @@ def _add_nodes(
 
 def _add_edges(network: nx.MultiDiGraph[Node], graph: TemporalGraph, name: str, source: Tensor, rows: Tensor) -> None:
     (source_type, target_type), relation = ends(graph, name), graph.relation(name)
-    sources = ((source_type, identity) for identity in _ids(graph, source_type, source))
-    targets = ((target_type, identity) for identity in _ids(graph, target_type, relation.target[rows]))
+    sources = ((source_type, identity) for identity in ids_of(graph, source_type, source))
+    targets = ((target_type, identity) for identity in ids_of(graph, target_type, relation.target[rows]))
     keys = ((name, row) for row in rows.tolist())
     edges: Iterable[Any] = zip(sources, targets, keys, _edge_attributes(graph, name, rows), strict=True)
     network.add_edges_from(edges)
@@ -310,6 +312,7 @@ def _weights(graph: TemporalGraph, event: Tensor) -> Tensor:
     return torch.where(event >= 0, graph.log.weight[event.clamp(min=0)], 1.0)
 
 
-def _ids(graph: TemporalGraph, kind: str, codes: Tensor) -> list[str]:
+def ids_of(graph: TemporalGraph, kind: str, codes: Tensor) -> list[str]:
+    """The user's own ids of these codes."""
     ids: list[str] = graph.nodes[kind].ids.take(pa.array(codes.cpu().numpy())).to_pylist()
     return ids
