@@ -62,6 +62,12 @@ class History:
     def __len__(self) -> int:
         return len(self.row)
 
+    def check(self) -> History:
+        """The same history; InputError for one without events."""
+        if not len(self):
+            raise InputError(f"user {self.user!r} has no event before {utc(self.until)}; ask for a later time")
+        return self
+
     @property
     def local_until(self) -> int:
         """``until`` on the user's own clock."""
@@ -74,8 +80,7 @@ class History:
         """
         if days < 1:
             raise InputError(f"a step of at least 1 day expected, got {days}")
-        if not len(self):
-            raise InputError(f"user {self.user!r} has no event before {utc(self.until)}; ask for a later time")
+        self.check()
         step = (self.local_time - MONDAY) // (days * DAY)
         first, count = int(step.min()), int(np.ptp(step)) + 1
         return step - first, (first + np.arange(count)) * days * DAY + MONDAY
