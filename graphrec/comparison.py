@@ -9,12 +9,32 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from graphrec.question_map import QuestionMap
 from graphrec.words import measure, percent, plain, split_name
 
 SHOWN = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
 """Measures that a table shows, in this order, where they are there."""
 LISTED = ("recall@10", "ndcg@10", "recall@20", "ndcg@20", "mrr")
 """The same where users were asked once for a list."""
+
+
+class Lead(BaseModel):
+    """What the model has over the best baseline, question by question."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    baseline: str
+    """The best baseline by this measure."""
+    difference: float
+    """The model's mean less the baseline's."""
+    low: float
+    """Lower end of its interval (95%)."""
+    high: float
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low > 0 or self.high < 0
 
 
 class Slice(BaseModel):
@@ -24,31 +44,37 @@ class Slice(BaseModel):
 
     n: int
     """Number of questions."""
+    users: int | None = None
+    """Number of users who ask them."""
     metrics: dict[str, float] = {}
     """Mean measures of the model."""
     baselines: dict[str, dict[str, float]] = {}
     """Mean measures of each baseline."""
+    intervals: dict[str, tuple[float, float]] = {}
+    """Ends of the interval (95%) of the model's measures."""
+    baseline_intervals: dict[str, dict[str, tuple[float, float]]] = {}
+    """The same of each baseline."""
+    leads: dict[str, Lead] = {}
+    """By measure, what the model has over the best baseline."""
 
 
-class Evaluation(BaseModel):
+class Evaluation(Slice):
     """One evaluation as ``graphrec evaluate --json`` gives it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
     split: str = "test"
-    n: int
-    """Number of questions."""
     protocol: dict[str, Any] = {}
-    """How they were asked."""
+    """How the questions were asked."""
     model: str = "stgat"
     """The model's name."""
-    metrics: dict[str, float] = {}
-    """Mean measures of the model."""
     errors: dict[str, float] = {}
-    """Their standard errors."""
-    baselines: dict[str, dict[str, float]] = {}
-    """Mean measures of each baseline."""
+    """Standard errors of the model's measures."""
     slices: dict[str, Slice] = {}
+    map: QuestionMap | None = None
+    """The questions by place; None where none can be shown."""
+    seconds: dict[str, float] = {}
+    """Time that each ranker took, fitting included; the model is called so."""
+    peak_memory: int | None = None
+    """Largest memory of the evaluation, bytes."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +90,10 @@ class Cell:
     """Standard error, where known."""
     rival: float | None = None
     """What the best baseline has, where the table does not show it."""
+    interval: tuple[float, float] | None = None
+    """Ends of the interval (95%), where known."""
+    lead: Lead | None = None
+    """What the model has over the best baseline, where known."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +120,19 @@ def compare(evaluation: Evaluation) -> tuple[list[str], list[Row]]:
     measured = [evaluation.metrics, *evaluation.baselines.values()]
     names = metric_names(measured)
     largest = {name: max(_known(values, name) for values in measured) for name in names}
-    rows = [Row(evaluation.model, True, _cells(evaluation.metrics, largest, evaluation.errors))]
-    rows += [Row(plain(name), False, _cells(values, largest)) for name, values in evaluation.baselines.items()]
+    rows = [Row(evaluation.model, True, _cells(evaluation.metrics, largest, evaluation.intervals, evaluation.errors))]
+    rows += [
+        Row(plain(name), False, _cells(values, largest, evaluation.baseline_intervals.get(name)))
+        for name, values in evaluation.baselines.items()
+    ]
     return names, sorted(rows, key=lambda row: -row.cells[-1].part if row.cells else 0.0)
 
 
 def _cells(
-    values: Mapping[str, float], largest: Mapping[str, float], errors: Mapping[str, float] | None = None
+    values: Mapping[str, float],
+    largest: Mapping[str, float],
+    intervals: Mapping[str, tuple[float, float]] | None = None,
+    errors: Mapping[str, float] | None = None,
 ) -> tuple[Cell, ...]:
     return tuple(
         Cell(
@@ -104,6 +140,7 @@ def _cells(
             part=max(_known(values, name), 0.0) / top if top > 0 else 0.0,
             best=_known(values, name) == top > 0,
             error=(errors or {}).get(name),
+            interval=(intervals or {}).get(name),
         )
         for name, top in largest.items()
     )
@@ -120,8 +157,8 @@ def compare_slices(evaluation: Evaluation) -> tuple[list[str], list[tuple[str, S
 def _slice_cells(part: Slice, largest: Mapping[str, float]) -> list[Cell]:
     rivals = [_rivals(part).get(name, ("", None))[1] for name in largest]
     return [
-        replace(cell, rival=rival, best=rival is not None and cell.value >= rival)
-        for cell, rival in zip(_cells(part.metrics, largest), rivals, strict=True)
+        replace(cell, rival=rival, best=rival is not None and cell.value >= rival, lead=part.leads.get(name))
+        for name, cell, rival in zip(largest, _cells(part.metrics, largest, part.intervals), rivals, strict=True)
     ]
 
 
@@ -135,7 +172,7 @@ def verdict(evaluation: Evaluation) -> str:
     if not evaluation.n or not evaluation.metrics:
         return f"No {split_name(evaluation.split)} question could be asked."
     slices = (_slice_lost(name, part) for name, part in evaluation.slices.items())
-    return " ".join(filter(None, (_rightness(evaluation), _standing(evaluation), *slices)))
+    return " ".join(filter(None, (_rightness(evaluation), _standing(evaluation), lead_in_words(evaluation), *slices)))
 
 
 def _rightness(evaluation: Evaluation) -> str:
@@ -153,14 +190,32 @@ def _standing(evaluation: Evaluation) -> str:
         return f"A baseline does better: {', '.join(_against(evaluation, name) for name in lost)}."
     if not rivals:
         return ""
-    return f"No baseline does better on any measure shown; the nearest is {_against(evaluation, list(rivals)[-1])}."
+    nearest = "" if evaluation.leads else f"; the nearest is {_against(evaluation, list(rivals)[-1])}"
+    return f"No baseline does better on any measure shown{nearest}."
+
+
+def lead_in_words(part: Evaluation | Slice) -> str:
+    """How far the model is from the best baseline by its last measure, and how sure that is; empty if unknown."""
+    known = [name for name in metric_names([part.metrics]) if name in part.leads]
+    if not known:
+        return ""
+    lead, name = part.leads[known[-1]], measure(known[-1])
+    best = f"the best baseline, {plain(lead.baseline)}"
+    if not lead.told_apart:
+        between = f"[{lead.low:+.3f}, {lead.high:+.3f}]"
+        return f"On {name} it cannot be told apart from {best}: {lead.difference:+.3f} {between}."
+    way, ends = ("better", (lead.low, lead.high)) if lead.difference > 0 else ("worse", (-lead.high, -lead.low))
+    return f"On {name} it is {way} than {best}, by {abs(lead.difference):.3f} [{ends[0]:.3f}, {ends[1]:.3f}]."
 
 
 def _slice_lost(title: str, part: Slice) -> str:
     """A sentence on a slice where a baseline does better, by its last measure."""
     lost = [name for name, (_, value) in _rivals(part).items() if value > part.metrics[name]]
+    if not lost:
+        return ""
+    unsure = lost[-1] in part.leads and not part.leads[lost[-1]].told_apart
     where = f"In the slice “{plain(title)}” ({part.n:,} questions)"
-    return f"{where} a baseline does better: {_against(part, lost[-1])}." if lost else ""
+    return f"{where} a baseline does better{', within chance' if unsure else ''}: {_against(part, lost[-1])}."
 
 
 def _rivals(part: Evaluation | Slice) -> dict[str, tuple[str, float]]:

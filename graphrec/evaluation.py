@@ -6,22 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
+from time import perf_counter
 from typing import Any, cast
 
 import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from graphrec.attention_profile import profile_attention
 from graphrec.baselines import all_baselines
+from graphrec.comparison import metric_names
 from graphrec.environment import versions
 from graphrec.errors import GraphError, RunError
 from graphrec.faithfulness import Faithfulness, measure_faithfulness
+from graphrec.hexagons import map_questions
 from graphrec.judging import judge
-from graphrec.metrics import means, standard_error
+from graphrec.metrics import interval, means, resampled_means, standard_error
 from graphrec.progress import Progress, Silent
 from graphrec.protocol import Protocol, returning
 from graphrec.ranking import Ranker
 from graphrec.run import Run, read_json, write_json
+from graphrec.run_facts import peak_memory
 from graphrec.score_ranker import ScoreRanker
 from graphrec.validation import learned_from
 
@@ -47,12 +52,15 @@ def evaluate(
     overrides
         Fields of the protocol to ask otherwise, such as ``{"history": "frozen"}``.
     evidence
-        Measure as well whether the evidence shown is what moves the scores (``graphrec.faithfulness``).
+        Measure as well whether the evidence shown is what moves the scores (``graphrec.faithfulness``), and what the
+        attention rests on (``graphrec.attention_profile``).
 
     Returns
     -------
     ``{"n", "protocol", "metrics", "errors", "baselines", "slices", ...}``, the same that ``metrics.json`` of the run
-    keeps under the split. ``errors`` are standard errors over questions. Every reading of a test split is counted.
+    keeps under the split. ``errors`` are standard errors over questions; ``intervals`` (95%, bootstrap over users) and
+    ``leads`` over the best baseline are of the measures that the report shows. ``map`` has the questions by place,
+    ``seconds`` what each ranker took, fitting included. Every reading of a test split is counted.
     """
     if evidence and not run.explains:
         raise RunError(f"{run.path}: {run.config.model.name} shows no evidence to measure; stgat does")
@@ -65,17 +73,24 @@ def evaluate(
     judges = judges_of(run, protocol)
     listener = progress or Silent()
     listener.start(f"evaluating {split}", len(judges))
-    measured = {}
+    measured, seconds = {}, {}
     for name, measure in judges.items():
+        begun = perf_counter()
         measured[name] = measure(rows)
+        seconds[name] = round(perf_counter() - begun, 3)
         listener.advance(1, name)
     listener.finish()
+    lists, users = protocol.judge == "users", run.graph.log.user[rows].long()
+    mapped = None if lists else map_questions(run.graph, rows, measured["model"]["acc@10"])
     result = {
         "n": len(rows),
         "split": split,
         "model": run.config.model.name,
         "protocol": protocol.model_dump(),
-        **_summary(measured, None if protocol.judge == "users" else returning(run.graph, rows)),
+        **_summary(measured, users, None if lists else returning(run.graph, rows)),
+        "map": mapped and mapped.model_dump(),
+        "seconds": seconds,
+        "peak_memory": peak_memory(rows.device),
         "seed": run.config.seed,
         "graph_hash": run.graph.manifest["hash"],
         "versions": versions(),
@@ -83,6 +98,7 @@ def evaluate(
     }
     if evidence:
         result["faithfulness"] = asdict(_faithfulness(run, protocol, rows, listener))
+        result["attention"] = profile_attention(run, split, EVIDENCE_QUESTIONS, None, listener, protocol).rows()
     _record(run, split, result)
     return result
 
@@ -107,30 +123,56 @@ def judges_of(
     return {name: partial(judge, run.graph, ranker, protocol) for name, ranker in rankers.items()}
 
 
-def _summary(measured: Mapping[str, Mapping[str, Tensor]], old: Tensor | None) -> dict[str, Any]:
+def _summary(
+    measured: Mapping[str, Mapping[str, Tensor]], users: Int64[Tensor, " n"], old: Tensor | None
+) -> dict[str, Any]:
     """Means over all questions and, where ``old`` tells which ask for a returning item, over those and the others."""
-    model = measured["model"]
     slices = {} if old is None else {"returning": old, "new": ~old}
     return {
-        "metrics": means(model),
-        "errors": {name: standard_error(values) for name, values in model.items() if len(values) > 1},
-        "baselines": _baselines(measured),
+        **_part(measured, users),
+        "errors": {name: standard_error(values) for name, values in measured["model"].items() if len(values) > 1},
         "slices": {
-            name: {"n": int(chosen.sum()), "metrics": _means(model, chosen), "baselines": _baselines(measured, chosen)}
+            name: {"n": int(chosen.sum()), **_part(_rows(measured, chosen), users[chosen])}
             for name, chosen in slices.items()
             if bool(chosen.any())
         },
     }
 
 
-def _baselines(
-    measured: Mapping[str, Mapping[str, Tensor]], chosen: Tensor | slice = slice(None)
-) -> dict[str, dict[str, float]]:
-    return {name: _means(values, chosen) for name, values in measured.items() if name != "model"}
+def _rows(measured: Mapping[str, Mapping[str, Tensor]], chosen: Tensor) -> dict[str, dict[str, Tensor]]:
+    return {ranker: {name: value[chosen] for name, value in values.items()} for ranker, values in measured.items()}
 
 
-def _means(values: Mapping[str, Tensor], chosen: Tensor | slice) -> dict[str, float]:
-    return means({name: value[chosen] for name, value in values.items()})
+def _part(measured: Mapping[str, Mapping[str, Tensor]], users: Int64[Tensor, " n"]) -> dict[str, Any]:
+    """Means of the model and of every baseline, and how sure they are where there are two users."""
+    found = {ranker: means(values) for ranker, values in measured.items()}
+    asking = len(torch.unique(users))
+    sure = _certainty(measured, found, users) if asking > 1 else {}
+    return {"users": asking, "metrics": found.pop("model"), "baselines": found, **sure}
+
+
+def _certainty(
+    measured: Mapping[str, Mapping[str, Tensor]], found: Mapping[str, Mapping[str, float]], users: Int64[Tensor, " n"]
+) -> dict[str, Any]:
+    """Bootstrap intervals (95%) of the measures that are shown, and of the model's lead over the best baseline.
+
+    Users are drawn whole, the same ones for every ranker, so that the lead is a paired difference.
+    """
+    names, rankers = metric_names([found["model"]]), list(measured)
+    columns = torch.stack([measured[ranker][name] for ranker in rankers for name in names], 1)  # [n, rankers x names]
+    drawn = resampled_means(columns.double(), users).view(-1, len(rankers), len(names))
+    intervals = {
+        ranker: {name: interval(drawn[:, row, column]) for column, name in enumerate(names)}
+        for row, ranker in enumerate(rankers)
+    }
+    leads = {}
+    for column, name in enumerate(names):
+        if len(rankers) > 1:
+            best = max(rankers[1:], key=lambda ranker: found[ranker][name])
+            low, high = interval(drawn[:, 0, column] - drawn[:, rankers.index(best), column])
+            over = found["model"][name] - found[best][name]
+            leads[name] = {"baseline": best, "difference": over, "low": low, "high": high}
+    return {"intervals": intervals.pop("model"), "baseline_intervals": intervals, "leads": leads}
 
 
 def _record(run: Run, split: str, result: dict[str, Any]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
@@ -169,24 +168,52 @@ def standard_error(values: Float[Tensor, " n"]) -> float:
 
 
 def bootstrap_interval(
-    values: Float[Tensor, " n"], confidence: float = 0.95, resamples: int = 1000, seed: int = 0
+    values: Float[Tensor, " n"],
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+    group: Int64[Tensor, " n"] | None = None,
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean (Efron and Tibshirani 1993); NaN below two values."""
-    if len(values) < 2:
-        return float("nan"), float("nan")
-    from scipy.stats import bootstrap
+    """Percentile bootstrap interval of the mean (Efron and Tibshirani 1993); NaN below two groups.
 
-    sample = values.double().cpu().numpy()
-    drawn = bootstrap(
-        (sample,),
-        np.mean,
-        confidence_level=confidence,
-        n_resamples=resamples,
-        method="percentile",
-        batch=max(1, 1_000_000 // len(sample)),  # at most 8 MB of draws at a time
-        rng=np.random.default_rng(seed),
-    )
-    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+    ``group`` names what each value belongs to, such as the user of a question: groups are drawn whole, because
+    questions of one user are alike. None draws each value for itself.
+    """
+    groups = len(values) if group is None else len(torch.unique(group))
+    if groups < 2:
+        return float("nan"), float("nan")
+    drawn = resampled_means(values.double()[:, None], group, resamples, seed)
+    return interval(drawn[:, 0], confidence)
+
+
+def interval(drawn: Float64[Tensor, " resamples"], confidence: float = 0.95) -> tuple[float, float]:
+    """The middle of resampled means: what is left when as many are cut off below as above."""
+    low, high = drawn.quantile(drawn.new_tensor([(1 - confidence) / 2, (1 + confidence) / 2])).tolist()
+    return low, high
+
+
+def resampled_means(
+    values: Float64[Tensor, "n columns"], group: Int64[Tensor, " n"] | None = None, resamples: int = 1000, seed: int = 0
+) -> Float64[Tensor, "resamples columns"]:
+    """Means of each column over groups drawn with replacement, the same draws for every column.
+
+    Because the draws are shared, the difference of two columns is a paired one. A large group counts for as much as it
+    holds: each mean is a sum over the groups drawn, divided by the number of values in them.
+    """
+    values = values.cpu()
+    place = torch.arange(len(values)) if group is None else torch.unique(group.cpu(), return_inverse=True)[1]
+    groups = int(place.max()) + 1 if len(place) else 0
+    held = torch.cat([values, torch.ones(len(values), 1, dtype=torch.float64)], 1)
+    sums = torch.zeros(groups, held.shape[1], dtype=torch.float64).index_add_(0, place, held)  # [groups, columns + 1]
+    generator = torch.Generator().manual_seed(seed)
+    batch = max(1, 1_000_000 // max(groups, 1))  # at most 8 MB of draws at a time
+    totals = []
+    for start in range(0, resamples, batch):
+        drawn = torch.randint(max(groups, 1), (min(batch, resamples - start), groups), generator=generator)
+        times = torch.zeros(drawn.shape, dtype=torch.float64).scatter_add_(1, drawn, torch.ones_like(drawn).double())
+        totals.append(times @ sums)
+    total = torch.cat(totals)
+    return total[:, :-1] / total[:, -1:]
 
 
 def _depths(k: Sequence[int]) -> Sequence[int]:

@@ -11,19 +11,45 @@ import jinja2
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from graphrec import words
-from graphrec.chart import line_chart
+from graphrec.chart import Bar, interval_chart, line_chart, period_chart
 from graphrec.comparison import Evaluation, compare, compare_slices, metric_names, verdict
 from graphrec.config import RunConfig
 from graphrec.directory import read_manifest
 from graphrec.evidence import SHARES as NAMES_OF_RELATIONS
+from graphrec.health import DataHealth
+from graphrec.map_chart import centre, question_maps
 from graphrec.palette import SHARES, SHARES_ON_DARK
+from graphrec.question_map import LEAST_USERS
 from graphrec.run import aside, read_json
+
+FILTERS = (
+    words.count,
+    words.number,
+    words.signed,
+    words.percent,
+    words.duration,
+    words.day,
+    words.moment,
+    words.measure,
+    words.plain,
+    words.split_name,
+    words.protocol_in_words,
+)
+"""What the templates may ask of a value."""
 
 
 class Record(BaseModel):
     """Plain data that a report is fed with; what it does not show is passed over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Finding(Record):
+    """What the build found odd about a log; its examples stay in the graph, since they may name people."""
+
+    reason: str
+    count: int = 0
+    remedy: str = ""
 
 
 class GraphFacts(Record):
@@ -39,8 +65,16 @@ class GraphFacts(Record):
     """Hash of the data."""
     quarantined: dict[str, int] = {}
     """Rows that could not be used, by reason."""
+    filtered: dict[str, int] = {}
+    """Usable rows that were left out on demand, by reason."""
     sources: tuple[str, ...] = ()
     """Names of the log files."""
+    rows: int | None = None
+    """Rows read of the log, the unusable ones included."""
+    findings: tuple[Finding, ...] = ()
+    """What the build found odd about the log."""
+    notes: tuple[str, ...] = ()
+    """What the build noted."""
 
 
 class RunFacts(Record):
@@ -60,6 +94,10 @@ class RunFacts(Record):
     best_epoch: int | None = None
     """The epoch whose weights were kept, from 1."""
     parameters: int | None = None
+    training_rows: int | None = None
+    """Events that an epoch learned from."""
+    model_bytes: int | None = None
+    """Size of the weights on disk."""
 
 
 class Evidence(Record):
@@ -78,6 +116,12 @@ class Evidence(Record):
         return NAMES_OF_RELATIONS.get(relation, relation)
 
 
+class WhatIf(Record):
+    """Without which visits the item would fall farthest."""
+
+    words: str
+
+
 class Item(Record):
     """One recommended item."""
 
@@ -87,6 +131,7 @@ class Item(Record):
     shares: dict[str, float] = {}
     """Parts of the score by the names of ``graphrec.palette.SHARES`` (or mine, then, here, semantic)."""
     evidence: tuple[Evidence, ...] = ()
+    what_if: WhatIf | None = None
 
     @field_validator("shares")
     @classmethod
@@ -127,6 +172,8 @@ class ReportContent(Record):
     """The first one is summed up at the head of the page."""
     users: tuple[Answer, ...] = ()
     notes: tuple[str, ...] = ()
+    health: DataHealth = DataHealth()
+    """What the graph holds, and since when."""
 
     @property
     def explained(self) -> bool:
@@ -140,6 +187,7 @@ def run_content(
     users: Sequence[Mapping[str, Any]] = (),
     *,
     graph: Mapping[str, Any] | None = None,
+    health: DataHealth | None = None,
     title: str = "",
     created: str = "",
     command: str = "",
@@ -153,6 +201,7 @@ def run_content(
     evaluations : what ``graphrec evaluate --json`` gives, by split; None takes all that the run remembers.
     users : what ``graphrec recommend --json`` gives, with ``history`` in words if there are any.
     graph : manifest of the graph; None looks it up where the run was trained.
+    health : what ``graphrec.health.data_health`` counts; None leaves it out.
 
     Raises RunError or GraphError when the run or its graph is incomplete.
     """
@@ -164,22 +213,31 @@ def run_content(
     return ReportContent(
         title=title or f"Run {run.resolve().name}",
         created=created or manifest.get("created", ""),
-        graph=GraphFacts(
-            **{name: graph[name] for name in ("counts", "time_span", "hash", "quarantined") if name in graph},
-            text_model=(graph.get("text") or {}).get("model"),
-            sources=tuple(source["name"] for source in graph.get("sources", ())),
-        ),
+        graph=_graph_facts(graph),
         run=RunFacts(
             **{name: manifest[name] for name in RunFacts.model_fields if name in manifest},
             command=command,
             settings=_dotted(settings),
             epochs=len(manifest["history"]),
             peak_memory_mb=manifest["peak_memory"] / 2**20,
+            model_bytes=weights.stat().st_size if (weights := run / "model.safetensors").is_file() else None,
         ),
+        health=health or DataHealth(),
         curves=tuple(manifest["history"]),
         evaluations=tuple(Evaluation(**{"split": split, **evaluations[split]}) for split in sorted(evaluations)),
         users=tuple(Answer(**user) for user in users),
         notes=tuple(notes),
+    )
+
+
+def _graph_facts(manifest: Mapping[str, Any]) -> GraphFacts:
+    same = ("counts", "time_span", "hash", "quarantined", "filtered", "findings", "notes")
+    log = [source for source in manifest.get("sources", ()) if source.get("role", "events") == "events"]
+    return GraphFacts(
+        **{name: manifest[name] for name in same if name in manifest},
+        text_model=(manifest.get("text") or {}).get("model"),
+        sources=tuple(source["name"] for source in manifest.get("sources", ())),
+        rows=sum(source["rows"] for source in log) if log and all("rows" in source for source in log) else None,
     )
 
 
@@ -199,17 +257,7 @@ def render_report(content: ReportContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "count": words.count,
-        "number": words.number,
-        "percent": words.percent,
-        "duration": words.duration,
-        "day": words.day,
-        "moment": words.moment,
-        "measure": words.measure,
-        "plain": words.plain,
-        "split_name": words.split_name,
-    }
+    environment.filters |= {filter.__name__: filter for filter in FILTERS}
     page = environment.get_template("report.html.j2").render(
         content=content,
         shares=list(SHARES),
@@ -221,6 +269,12 @@ def render_report(content: ReportContent) -> str:
         verdict=verdict,
         metric_names=metric_names,
         charts=_charts(content),
+        interval_charts=_interval_charts,
+        question_maps=question_maps,
+        centre=centre,
+        least_users=LEAST_USERS,
+        periods=_periods(content.health),
+        costs=_costs(content),
     )
     return page.lstrip()
 
@@ -238,6 +292,69 @@ def _charts(content: ReportContent) -> list[tuple[str, str]]:
         if epochs and lines:
             drawn.append((title, line_chart(title, epochs, lines, content.run.best_epoch)))
     return drawn
+
+
+def _interval_charts(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Titles and bars of the first and the last measure of the table, the model and the baselines beside each other."""
+    names, rows = compare(evaluation)
+    drawn: list[tuple[str, str]] = []
+    for column in sorted({0, len(names) - 1}) if names else []:
+        bars = [Bar(row.name, row.cells[column].value, row.cells[column].interval, row.model) for row in rows]
+        title = words.measure(names[column])
+        drawn.append((title, interval_chart(title, bars)))
+    return drawn
+
+
+def _periods(health: DataHealth) -> tuple[list[str], str] | None:
+    """The days at which the periods begin, and the events in each as bars; None without time."""
+    if not health.starts:
+        return None
+    days = [words.short_day(start) for start in health.starts]
+    parts = {words.split_name(split): counts for split, counts in health.events.items()}
+    told = f"Events a {health.period}, {len(days)} from {days[0]} to {days[-1]}, at most {max(_sums(health)):,} in one"
+    return days, period_chart(told, days, parts)
+
+
+def _sums(health: DataHealth) -> list[int]:
+    return [sum(counts) for counts in zip(*health.events.values(), strict=True)]
+
+
+def _costs(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What the run took, by what took it: names and values of what is known."""
+    run, seconds = content.run, [record["seconds"] for record in content.curves if record.get("seconds")]
+    training = [
+        ("In all", words.duration(run.wall_seconds) if run.wall_seconds is not None else ""),
+        ("An epoch, on average", words.duration(sum(seconds) / len(seconds)) if seconds else ""),
+        ("Events a second", _rate((run.training_rows or 0) * len(seconds), sum(seconds))),
+        ("Memory at most", words.memory(run.peak_memory_mb * 2**20) if run.peak_memory_mb is not None else ""),
+        ("Device", run.device),
+    ]
+    model = [
+        ("Parameters", words.count(run.parameters) if run.parameters is not None else ""),
+        ("Size on disk", words.memory(run.model_bytes) if run.model_bytes is not None else ""),
+    ]
+    known = {"Training": training, "Model": model, **{_evaluated(one): _cost_of(one) for one in content.evaluations}}
+    told = {title: [(name, value) for name, value in pairs if value] for title, pairs in known.items()}
+    return [(title, pairs) for title, pairs in told.items() if pairs]
+
+
+def _evaluated(evaluation: Evaluation) -> str:
+    return f"Evaluation on {words.split_name(evaluation.split)}"
+
+
+def _cost_of(evaluation: Evaluation) -> list[tuple[str, str]]:
+    seconds = evaluation.seconds
+    others = sum(seconds.values()) - seconds.get("model", 0.0)
+    return [
+        ("The model", words.duration(seconds["model"]) if "model" in seconds else ""),
+        ("Its questions a second", _rate(evaluation.n, seconds.get("model", 0.0))),
+        ("All baselines, fitting included", words.duration(others) if others > 0 else ""),
+        ("Memory at most", words.memory(evaluation.peak_memory) if evaluation.peak_memory is not None else ""),
+    ]
+
+
+def _rate(count: int, seconds: int | float) -> str:
+    return words.count(round(count / seconds)) if count and seconds > 0 else ""
 
 
 def write_report(content: ReportContent, out: Path) -> None:

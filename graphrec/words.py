@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 FORGOTTEN = "(forgotten)"
 """The name of a node that a person was forgotten with."""
@@ -17,6 +19,11 @@ def count(value: int) -> str:
 def number(value: int | float | None) -> str:
     """Three decimals; a dash for what is not known."""
     return "–" if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def signed(value: int | float) -> str:
+    """A difference without its zero, as tables of results write it: +.062."""
+    return f"{value:+.3f}".replace("0.", ".", 1)
 
 
 def percent(part: int | float) -> str:
@@ -40,6 +47,15 @@ def day(seconds: int) -> str:
     except (OverflowError, ValueError, OSError):
         return str(seconds)
     return f"{date.day} {date:%B %Y}"
+
+
+def short_day(seconds: int) -> str:
+    """UTC seconds as 3 Apr 2012; the plain number where no calendar reaches."""
+    try:
+        date = datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return str(seconds)
+    return f"{date.day} {date:%b %Y}"
 
 
 def moment(iso: str) -> str:
@@ -66,3 +82,41 @@ def plain(name: str) -> str:
 def split_name(split: str) -> str:
     """val as validation."""
     return {"val": "validation", "train": "training"}.get(split, split)
+
+
+def protocol_in_words(protocol: Mapping[str, Any]) -> str:
+    """How questions were asked, from the fields of a protocol: a sentence for each that says something."""
+    said = (meaning.get(str(protocol.get(name)), "") for name, meaning in _PROTOCOL.items())
+    return " ".join(filter(None, said))
+
+
+_PROTOCOL = {
+    "judge": {
+        "events": "Each judged event is a question: which item is it? One answer is right.",
+        "users": "Each user is asked once, for a list that should hold all that the split has of them.",
+    },
+    "targets": {
+        "session-last": "Judged is the last event of each session.",
+        "session-last-of-three": "Judged is the last known event of each session of at least three.",
+    },
+    "query_time": {
+        "request": "A question knows the time of its event.",
+        "last-event": "It is asked one second after the user's event before: neither the time of the answer nor what "
+        "others did since is known.",
+    },
+    "history": {
+        "streaming": "All that happened before may be used, and nothing later.",
+        "frozen": "What happened before the split may be used, and the question's own session so far.",
+    },
+    "candidates": {
+        "known": "Any item known by then may be the answer.",
+        "train": "Any item of the training events may be the answer.",
+    },
+    "known_only": {"True": "Users and items that training had not seen are left out."},
+    "novel": {"True": "Only first visits count, among items that the user had not visited."},
+}
+
+
+def memory(size: int | float) -> str:
+    """Bytes as 1.2 GB or 3.0 MB (powers of 1024)."""
+    return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.1f} MB"

@@ -97,11 +97,36 @@ def test_a_split_without_judged_events_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "metrics.json").exists()
 
 
+def test_how_sure_the_numbers_are(run: Run) -> None:
+    result = evaluate(run, "val")
+    for part in (result, *result["slices"].values()):
+        assert part["users"] <= part["n"]
+        for name, (low, high) in part["intervals"].items():
+            assert low <= part["metrics"][name] <= high
+        for name, lead in part["leads"].items():
+            best = max(values[name] for values in part["baselines"].values())
+            assert part["baselines"][lead["baseline"]][name] == best
+            assert lead["difference"] == pytest.approx(part["metrics"][name] - best)
+            assert lead["low"] <= lead["difference"] <= lead["high"]
+    low, high = result["intervals"]["mrr"]
+    assert 0.5 < (high - low) / (2 * 1.96 * result["errors"]["mrr"]) < 3
+    assert result["baseline_intervals"].keys() == result["baselines"].keys()
+    assert result["seconds"].keys() == {"model", *result["baselines"]}
+
+
+def test_the_map_accounts_for_every_question(run: Run) -> None:
+    result = evaluate(run, "val")
+    found = result["map"]
+    assert sum(cell["n"] for cell in found["cells"]) + found["hidden"] + found["unplaced"] == result["n"]
+    assert min(cell["users"] for cell in found["cells"]) >= 5
+
+
 def test_a_single_question_has_no_standard_error(tmp_path: Path) -> None:
     world = town(0)
     world.log.split[:-1] = TRAIN
     result = evaluate(run_of(world, tmp_path), "test")
     assert (result["n"], result["errors"]) == (1, {})
+    assert "intervals" not in result
     assert "NaN" not in (tmp_path / "metrics.json").read_text()
 
 
@@ -127,7 +152,7 @@ def test_what_comes_after_the_split_moves_nothing(tmp_path: Path) -> None:
     run = run_of(world, tmp_path)
     other = Run(tmp_path, run.config, {}, run.protocol, rewritten(world, t_test, seed=1), run.model)
     usual, poisoned = evaluate(run, "val"), evaluate(other, "val")
-    for name in ("n", "metrics", "baselines", "slices"):
+    for name in ("n", "metrics", "baselines", "slices", "intervals", "leads", "map"):
         assert usual[name] == poisoned[name]
 
 

@@ -16,6 +16,7 @@ from graphrec.metrics import (
     means,
     query_metrics,
     ranked_metrics,
+    resampled_means,
     standard_error,
     summarise,
 )
@@ -263,3 +264,29 @@ def test_bootstrap_interval_holds_the_mean_and_agrees_with_the_standard_error() 
 def test_bootstrap_of_almost_nothing() -> None:
     assert bootstrap_interval(ranks(1, 1, 1)) == (1, 1)
     assert all(math.isnan(edge) for edge in bootstrap_interval(ranks(1)))
+    one_user = torch.zeros(4, dtype=torch.int64)
+    assert all(math.isnan(edge) for edge in bootstrap_interval(ranks(1, 2, 3, 4), group=one_user))
+
+
+def test_questions_that_say_the_same_do_not_make_an_interval_narrower() -> None:
+    values = torch.tensor(np.random.default_rng(2).random(40))
+    users = torch.arange(40) + 7
+    tenfold = bootstrap_interval(values.repeat_interleave(10), group=users.repeat_interleave(10))
+    assert tenfold == pytest.approx(bootstrap_interval(values))
+    low, high = bootstrap_interval(values.repeat_interleave(10))  # as if they were independent
+    assert high - low < 0.5 * (tenfold[1] - tenfold[0])
+
+
+def test_a_group_counts_for_as_much_as_it_holds() -> None:
+    values, users = ranks(1, 5, 5, 5), torch.tensor([9, 4, 4, 4])
+    drawn = resampled_means(values[:, None], users, resamples=200)
+    assert set(drawn[:, 0].tolist()) == {1.0, 5.0, (1 + 3 * 5) / 4}
+
+
+def test_columns_share_their_draws() -> None:
+    values = torch.tensor(np.random.default_rng(3).random(30))
+    users = torch.tensor(np.random.default_rng(4).integers(0, 9, 30))
+    drawn = resampled_means(torch.stack([values, values + 0.25], 1), users, resamples=50, seed=5)
+    assert (drawn[:, 1] - drawn[:, 0]).tolist() == pytest.approx([0.25] * 50)
+    assert drawn[:, 0].std() > 0.01
+    assert not torch.equal(drawn, resampled_means(torch.stack([values, values + 0.25], 1), users, 50, seed=6))

@@ -8,15 +8,17 @@ import math
 import re
 import shutil
 import subprocess
+from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import h3.api.basic_str as h3
 import pytest
 
-from graphrec.chart import line_chart
-from graphrec.comparison import Evaluation, compare, verdict
+from graphrec.chart import Bar, interval_chart, line_chart, period_chart
+from graphrec.comparison import Evaluation, Slice, compare, lead_in_words, verdict
 from graphrec.errors import RunError
 from graphrec.evidence import LINKED
 from graphrec.palette import SHARES
@@ -52,6 +54,57 @@ def evaluation() -> dict[str, Any]:
             "novel": {"n": 272, "metrics": measures(0.031, 0.126, 0.209, 0.209, 0.111, 0.087)},
         },
     }
+
+
+def judged_in_full() -> dict[str, Any]:
+    """The same with all that ``graphrec evaluate`` measures: intervals, leads, a map, what it took."""
+    judged = evaluation()
+    lead = {"baseline": "decayed_counter", "difference": 0.049, "low": 0.031, "high": 0.066}
+    centre = h3.latlng_to_cell(40.75, -73.99, 7)
+    cells = sorted(h3.grid_disk(centre, 2))
+    whole = {
+        "users": 461,
+        "intervals": {name: (value - 0.02, value + 0.02) for name, value in judged["metrics"].items()},
+        "baseline_intervals": {
+            rival: {name: (max(value - 0.02, 0), value + 0.02) for name, value in values.items()}
+            for rival, values in judged["baselines"].items()
+        },
+        "leads": {"acc@1": lead, "mrr": lead},
+        "map": {
+            "resolution": 7,
+            "cells": [
+                {"cell": cell, "n": 90 - 4 * n, "users": 5 + n, "right": n / 12} for n, cell in enumerate(cells[:12])
+            ],
+            "ground": cells[12:],
+            "hidden": 17,
+        },
+        "seconds": {"model": 4.6, "popularity": 0.9, "markov": 0.5},
+        "peak_memory": 3 * 2**29,
+    }
+    slices = dict(judged["slices"])
+    slices["novel"] = {
+        **slices["novel"],
+        "users": 210,
+        "baselines": {"markov": measures(0.03, 0.12, 0.21, 0.21, 0.11, 0.09)},
+        "leads": {"mrr": {"baseline": "markov", "difference": -0.003, "low": -0.02, "high": 0.014}},
+    }
+    return {**judged, **whole, "slices": slices}
+
+
+def health() -> dict[str, Any]:
+    weeks = range(1_333_324_800, 1_333_324_800 + 46 * 604_800, 604_800)
+    return {
+        "period": "week",
+        "starts": tuple(weeks),
+        "events": {"train": tuple(2000 - 40 * n for n in range(46)), "val": (0,) * 40 + (300,) * 6, "test": (0,) * 46},
+        "coverage": [{"kind": "item", "nodes": 5099, "active": 5000, "text": 5099, "placed": 4000}],
+        "unseen": [{"split": "test", "events": 900, "users": 461, "new_users": 24, "items": 2403, "new_items": 102}],
+    }
+
+
+def full(**changes: Any) -> ReportContent:
+    """A report with every part."""
+    return content(**{"evaluations": [judged_in_full()], "health": health(), **changes})
 
 
 def item(place: int, label: str, score: float, parts: tuple[float, ...], *evidence: str) -> dict[str, Any]:
@@ -225,20 +278,139 @@ def test_the_page_says_what_it_was_given() -> None:
 
 
 def test_the_page_needs_nothing_else() -> None:
-    html = render_report(content())
+    html = render_report(full())
     tags = Page(html).tags
     assert not {tag for tag, _ in tags} & {"script", "link", "img", "iframe", "object", "embed"}
-    assert not [value for _, attributes in tags for name, value in attributes.items() if name in ("src", "href")]
-    assert "@import" not in html
-    assert "url(" not in html
+    assert not [value for _, attributes in tags for name, value in attributes.items() if name in ("src", "srcset")]
+    assert all(
+        tag == "a" and str(to).startswith("#") for tag, attributes in tags for to in [attributes.get("href")] if to
+    )
+    assert not re.search("@import|url\\(|@font-face|https?:", html)
     assert "default-src 'none'" in html
+    assert len(html.encode()) < 1_000_000
 
 
 EVIL = "<script>alert('x')</script>\"><img src=x onerror=y>"
 
 
+def test_everything_measured_is_told() -> None:
+    text = Page(render_report(full())).text
+    for words in (
+        "1,348 questions of 461 users",
+        "On MRR it is better than the best baseline, decayed counter, by 0.049 [0.031, 0.066].",
+        "In the slice “novel” (272 questions) a baseline does better, within chance: markov on MRR",
+        "0.441 to 0.481",  # the interval of the model's MRR
+        "0.392 to 0.432",  # of the best baseline's
+        "-.003 [-.020, +.014]",  # on the slice
+        "It is asked one second after the user's event before",
+        "Events a week",
+        "2 Apr 2012",
+        "Of 461 users in test, 24 (5.2%) have no event in training; of 2,403 items, 102 (4.2%).",
+        "4,000 78.4%",
+        "17 questions lie in cells with fewer",
+        "What it cost",
+        "293",  # questions a second
+        "1.5 GB",
+    ):
+        assert words in text, words
+
+
+def test_what_the_build_found_is_told_without_its_examples() -> None:
+    finding = {"reason": "user ids that differ only by case", "count": 2, "remedy": "write them alike"}
+    facts = {**content().graph.model_dump(), "rows": 104_994, "findings": [{**finding, "examples": [{"value": "Ann"}]}]}
+    text = Page(render_report(content(graph=facts))).text
+    assert "104,994 rows of the log were read." in text
+    assert "User ids that differ only by case: 2. What to do: write them alike." in text
+    assert "Ann" not in text
+
+
+def test_what_if_is_told() -> None:
+    given = users()[:1]
+    given[0]["items"][0]["what_if"] = {"words": "without your 7 Friday visits it would rank 14th", "rank_without": 14.0}
+    given[0]["items"][1]["what_if"] = None
+    text = Page(render_report(content(users=given))).text
+    assert text.count("What if") == 1
+    assert "What if: without your 7 Friday visits it would rank 14th." in text
+
+
+@pytest.mark.parametrize(
+    ("lead", "words"),
+    [
+        ((0.02, 0.01, 0.03), "On MRR it is better than the best baseline, markov, by 0.020 [0.010, 0.030]."),
+        ((-0.02, -0.03, -0.01), "On MRR it is worse than the best baseline, markov, by 0.020 [0.010, 0.030]."),
+        (
+            (0.02, -0.01, 0.05),
+            "On MRR it cannot be told apart from the best baseline, markov: +0.020 [-0.010, +0.050].",
+        ),
+    ],
+)
+def test_a_lead_in_words(lead: tuple[float, float, float], words: str) -> None:
+    known = dict(zip(("difference", "low", "high"), lead, strict=True))
+    part = Slice(n=9, metrics={"mrr": 0.3}, leads={"mrr": {"baseline": "markov", **known}})
+    assert lead_in_words(part) == words
+    assert lead_in_words(Slice(n=9, metrics={"mrr": 0.3})) == ""
+
+
+# for everyone
+
+
+def test_contents_lead_to_the_parts_that_are_there() -> None:
+    for made, absent in ((full(), set()), (content(notes=[], users=[]), {"map", "people", "notes"})):
+        tags = Page(render_report(made)).tags
+        ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+        links = [str(attributes["href"]).removeprefix("#") for tag, attributes in tags if tag == "a"]
+        assert links == ids
+        assert len(set(ids)) == len(ids)
+        assert set(ids) == {"data", "measures", "map", "learning", "people", "cost", "notes", "made"} - absent
+
+
+def test_the_page_has_an_outline_landmarks_and_names() -> None:
+    tags = Page(render_report(full())).tags
+    levels = [int(tag[1]) for tag, _ in tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(deeper - level <= 1 for level, deeper in itertools.pairwise(levels))
+    assert {"header", "nav", "main", "footer"} <= {tag for tag, _ in tags}
+    assert [attributes["lang"] for tag, attributes in tags if tag == "html"] == ["en"]
+    assert sum(tag == "table" for tag, _ in tags) == sum(tag == "caption" for tag, _ in tags) > 4
+    assert all(attributes.get("scope") in ("row", "col") for tag, attributes in tags if tag == "th")
+    assert all(
+        attributes.get("role") == "img" and attributes.get("aria-label") for tag, attributes in tags if tag == "svg"
+    )
+    scrolled = [attributes for _, attributes in tags if "wide" in str(attributes.get("class")).split()]
+    assert all(box["tabindex"] == "0" and box["role"] == "region" and box["aria-label"] for box in scrolled)
+
+
+def contrast(one: str, other: str) -> float:
+    """Contrast ratio of WCAG 2.2, 1 to 21."""
+
+    def luminance(colour: str) -> float:
+        full = colour if len(colour) == 7 else "#" + "".join(2 * digit for digit in colour[1:])
+        parts = [int(full[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_text_stands_out_from_every_ground_in_light_and_dark() -> None:
+    assert contrast("#000000", "#fff") == pytest.approx(21)
+    schemes = re.findall(r":root \{(.*?)\n *\}", render_report(full()), re.DOTALL)
+    assert len(schemes) == 2
+    for scheme in schemes:
+        colours = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]+);", scheme))
+        for text, ground in itertools.product(("ink", "soft", "accent"), ("page", "card", "tint")):
+            assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
+        assert contrast(colours["quiet"], colours["card"]) >= 3  # bars
+
+
+# safe
+
+
 def test_everything_given_is_escaped() -> None:
-    wicked = json.loads(json.dumps(content().model_dump(), allow_nan=False))
+    drawn = {**judged_in_full(), "map": None}  # its cells are H3's own
+    wicked = json.loads(json.dumps(full(evaluations=[drawn]).model_dump(), allow_nan=False))
 
     def poison(value: Any, key: str = "") -> Any:
         if isinstance(value, dict):
@@ -344,6 +516,27 @@ def test_charts_stay_inside_their_frame(values: list[float]) -> None:
     assert all(0 <= x <= 460 and 0 <= y <= 240 for x, y in places)
 
 
+def test_bars_are_as_long_as_their_values_and_whiskers_as_their_intervals() -> None:
+    bars = [Bar("ours", 0.4, (0.3, 0.5), True), Bar("a <b>", 0.2, None), Bar("unknown", math.nan), Bar("none", 0.0)]
+    chart = ElementTree.fromstring(interval_chart("MRR", bars))
+    ours, other, none = (float(bar.get("width", "nan")) for bar in chart.iter("rect"))
+    assert (ours, none) == (pytest.approx(2 * other, abs=0.2), 0)
+    (whisker,) = (path.get("d", "") for path in chart.iter("path"))
+    low, high = map(float, re.findall(r"^M([0-9.]+) [0-9.]+H([0-9.]+)", whisker)[0])
+    start = float(next(chart.iter("rect")).get("x", "nan"))
+    assert (low - start, high - start) == (pytest.approx(0.75 * ours, abs=0.2), pytest.approx(1.25 * ours, abs=0.2))
+    assert chart.get("aria-label") == "MRR: ours 0.400 (0.300 to 0.500), a <b> 0.200, unknown unknown, none 0.000"
+    assert ElementTree.fromstring(interval_chart("nothing", [])).get("role") == "img"
+
+
+def test_piles_are_as_high_as_their_counts() -> None:
+    chart = ElementTree.fromstring(period_chart("Events", ["May", "June"], {"train": [30, 10], "test": [10, 0]}))
+    heights = [float(bar.get("height", "nan")) for bar in chart.iter("rect")]
+    assert heights == [pytest.approx(3 * heights[1], abs=0.2), heights[1], pytest.approx(heights[1], abs=0.2)]
+    assert [title.text for title in chart.iter("title")] == ["May: train 30, test 10", "June: train 10"]
+    assert len(list(ElementTree.fromstring(period_chart("Nothing", ["May"], {"train": [0]})).iter("rect"))) == 0
+
+
 def test_names_of_lines_do_not_cover_each_other() -> None:
     chart = ElementTree.fromstring(line_chart("x", [1, 2], {name: [0.1, 0.5] for name in "abcd"}))
     heights = sorted(float(t.get("y", "0")) for t in chart.iter("text") if str(t.get("class")).startswith("name-"))
@@ -404,33 +597,52 @@ def test_a_folder_that_is_no_run_gets_one_clear_line(tmp_path: Path) -> None:
         run_content(tmp_path, {})
 
 
-def test_a_browser_lays_it_out_without_overflow(tmp_path: Path) -> None:
+def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Open a page in Chromium without a display; skips where there is none."""
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if browser is None:
         pytest.skip("no Chromium on this machine; the page is checked without a browser above")
-    write_report(content(), tmp_path / "report.html")
-    quiet = [
-        "--disable-quic",
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-quic", "--disable-sync"]
+    fixed = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
         "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
+        f"--user-data-dir={page.parent / 'profile'}",
     ]
-    done = subprocess.run(
-        [
-            browser,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            *quiet,
-            f"--user-data-dir={tmp_path / 'profile'}",
-            f"--screenshot={tmp_path / 'page.png'}",
-            "--window-size=800,1200",
-            (tmp_path / "report.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
+    command = [browser, *fixed, *quiet, *options, page.as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+
+
+MEASURE = """<script>addEventListener('load', () => {
+  const root = document.documentElement, ground = getComputedStyle(document.body).backgroundColor;
+  parent.document.body.dataset.told = [innerWidth, root.scrollWidth, ground].join('|');
+})</script>"""
+
+
+@pytest.mark.parametrize("width", [390, 820, 1400])
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.slow
+def test_a_browser_lays_it_out_without_overflow(width: int, dark: bool, tmp_path: Path) -> None:
+    """The page in a frame, since no window of Chromium is as narrow as a phone."""
+    page = re.sub(r"<meta http-equiv=.Content-Security-Policy[^>]*>", "", render_report(full())) + MEASURE
+    frame = (
+        f'<!doctype html><body><iframe width="{width}" height="900" frameborder="0" srcdoc="{escape(page)}"></iframe>'
     )
-    assert (tmp_path / "page.png").is_file(), done.stderr
-    assert (tmp_path / "page.png").stat().st_size > 30_000
+    (tmp_path / "frame.html").write_text(frame, encoding="utf-8")
+    scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+    done = browse(tmp_path / "frame.html", "--window-size=1500,1200", scheme, "--dump-dom")
+    seen, laid_out, ground = re.findall(r'data-told="([^"]*)"', done.stdout)[0].split("|")
+    assert int(laid_out) <= int(seen) <= width
+    assert ground == ("rgb(17, 22, 27)" if dark else "rgb(244, 246, 248)")
+
+
+@pytest.mark.slow
+def test_a_browser_prints_it(tmp_path: Path) -> None:
+    write_report(full(), tmp_path / "report.html")
+    done = browse(
+        tmp_path / "report.html", f"--print-to-pdf={tmp_path / 'page.pdf'}", f"--screenshot={tmp_path / 'page.png'}"
+    )
+    assert (tmp_path / "page.pdf").read_bytes().startswith(b"%PDF"), done.stderr
+    pages = (tmp_path / "page.pdf").read_bytes().count(b"/Type /Page\n")
+    assert 3 <= pages <= 12
