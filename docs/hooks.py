@@ -25,9 +25,9 @@ REFERENCE = {
         "Ranking and judging",
         ["ranking", "recommendation", "protocol", "evaluation", "metrics", "comparison"],
     ),
-    "evidence": ("Evidence", ["evidence", "counterfactual", "faithfulness"]),
+    "evidence": ("Evidence", ["evidence", "counterfactual", "faithfulness", "flow"]),
     "errors": ("Errors", ["errors"]),
-    "seeing": ("Seeing", []),
+    "seeing": ("Subgraphs, interest, pictures", []),
 }
 """Pages of the Python reference: title, and the modules whose public names they hold. The last takes the rest."""
 BUILDING = ["builders.graph.build_graph", "builders.inspection.inspect_log", "builders.mapping.Mapping"]
@@ -107,6 +107,7 @@ def command_line_page() -> str:
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="graphrec"), name="graphrec")
     text = re.sub(r"\*\*Commands\*\*:.*?(?=^## )", "", text, count=1, flags=re.MULTILINE | re.DOTALL)  # cut short there
+    text = re.sub(r"^(Example|Start with): (.+)$", r"\1: `\2`", text, flags=re.MULTILINE)
     return text.replace("# `graphrec`", "# The command line", 1)
 
 
