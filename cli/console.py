@@ -223,8 +223,8 @@ def segments_table(shares: Sequence[Mapping[str, Any]]) -> Group:
     chosen = [share for share in shares if share["aspect"] == "relation"]
     names = list(dict.fromkeys(share["value"] for share in chosen))
     result = _ruled()
-    result.add_column("questions")
-    for name in ("", *names):
+    result.add_column("segment")
+    for name in ("questions", *names):
         result.add_column(escape(name), justify="right")
     for segment in dict.fromkeys(share["segment"] for share in chosen):
         rows = {share["value"]: share for share in chosen if share["segment"] == segment}

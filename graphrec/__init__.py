@@ -15,6 +15,8 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "AttentionFlow": "flow",
+    "AttentionProfile": "attention_profile",
     "ConfigError": "errors",
     "Events": "events",
     "GraphError": "errors",
@@ -38,12 +40,16 @@ _HOMES = {
     "TrainingConfig": "config",
     "adjacency": "subgraph",
     "as_hetero_data": "export",
+    "attention_flow": "flow",
     "centralities": "centrality",
     "co_visited": "motifs",
     "communities": "community",
     "difference": "subgraph",
     "draw_ego": "pictures",
+    "draw_faithfulness": "evidence_pictures",
+    "draw_flow": "evidence_pictures",
     "draw_interest": "pictures",
+    "draw_profile": "evidence_pictures",
     "draw_shares": "pictures",
     "ego": "subgraph",
     "evaluate": "evaluation",
@@ -56,6 +62,7 @@ _HOMES = {
     "model_neighbourhood": "neighbourhood",
     "path_between": "connection",
     "personalised_pagerank": "pagerank",
+    "profile_attention": "attention_profile",
     "recommend": "recommendation",
     "sample": "sampling",
     "summarise": "metrics",

@@ -50,8 +50,8 @@ class ReadEvent:
     """Code of its item."""
     label: str
     """Name of the item for people."""
-    local_time: int
-    """When it happened, seconds since 1970 on the clock of its place."""
+    local_time: int | None
+    """When it happened, seconds since 1970 on the clock of its place; None in a log without times."""
     own: bool
     """Whether the asking user did it."""
     mass: float
@@ -265,7 +265,8 @@ def _events(
     for row, code, moment, mine, given, weight, memory, way in zip(*columns, strict=True):
         before = tuple(step for step in way if step >= 0)
         labels = tuple(table.label(int(log.item[step])) for step in before)
-        yield ReadEvent(name, row, code, table.label(code), moment, mine, given, weight, memory, before, labels)
+        when = None if graph.timeless else moment
+        yield ReadEvent(name, row, code, table.label(code), when, mine, given, weight, memory, before, labels)
 
 
 def _gates(answer: Answer) -> dict[str, float]:
