@@ -20,6 +20,7 @@ from cli.evaluate import evaluate
 from cli.forget import forget
 from cli.info import info
 from cli.inspect import inspect
+from cli.profile import profile
 from cli.recommend import recommend
 from cli.simulate import simulate
 from cli.train import train
@@ -56,7 +57,7 @@ def graphrec(
     be_quiet(quiet)
 
 
-for command in (simulate, inspect, build, append, forget, info, train, evaluate, recommend, doctor):
+for command in (simulate, inspect, build, append, forget, info, train, evaluate, recommend, profile, doctor):
     app.command(cls=Command)(command)
 
 

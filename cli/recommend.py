@@ -45,6 +45,10 @@ def recommend(
     from graphrec.recommendation import recommend as answer
     from graphrec.run import Run
 
+    if out is not None and out.suffix not in ("", ".parquet"):
+        raise InputError(
+            f"--out {out}: the lists are written as Parquet; give a name such as {out.with_suffix('.parquet')}"
+        )
     with RichProgress() as progress:
         opened = Run.open(run, graph, device)
         asked = _users(user, users, everyone, opened.graph.nodes["user"].ids.to_pylist())
@@ -52,7 +56,7 @@ def recommend(
             asked_for, name = "--explain" if explain else "--what-if", opened.config.model.name
             raise InputError(f"{asked_for}: only stgat can take its scores apart, and {run} is a run of {name}")
         place = _place(near) if near else None
-        moment, reasons = _time(at) if at else None, explain or as_json
+        moment, reasons = read_time(at) if at else None, explain or as_json
         answers = answer(opened, asked, moment, place, k, novel, reasons, progress, what_if)
     if out is not None:
         _write(out, answers)
@@ -87,7 +91,8 @@ def _lines(file: Path) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
-def _time(text: str) -> int:
+def read_time(text: str) -> int:
+    """UTC seconds of an ISO time or of epoch seconds."""
     if re.fullmatch(r"-?[0-9]+", text):
         return int(text)
     try:

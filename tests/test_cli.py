@@ -23,7 +23,7 @@ from graphrec.config import RunConfig
 from graphrec.errors import GraphrecError, InputError
 
 COMMANDS = (
-    "simulate", "inspect", "build", "append", "forget", "info", "train", "evaluate", "recommend", "doctor",
+    "simulate", "inspect", "build", "append", "forget", "info", "train", "evaluate", "recommend", "profile", "doctor",
 )  # fmt: skip
 GROUP: Any = typer.main.get_command(app)
 REGISTERED = list(GROUP.commands)

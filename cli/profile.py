@@ -1,0 +1,55 @@
+"""``graphrec profile``: a user in words, as of a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from cli.command import Quiet
+from cli.console import console, print_json
+from cli.recommend import read_time
+
+if TYPE_CHECKING:
+    from graphrec.graph import TemporalGraph
+    from graphrec.profile import Profile
+
+
+def profile(
+    path: Annotated[Path, typer.Argument(metavar="GRAPH_OR_RUN", help="A graph directory, or a run of one.")],
+    user: Annotated[str, typer.Option("--user", "-u", metavar="ID", help="The user, as written in the log.")],
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="As of when: ISO time (UTC unless it says) or epoch seconds.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON: words, numbers and rows of the log they stand on.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Say in words what the log knows of a user as of a time: themes, hours, places, changes, what is next.
+
+    Example: graphrec profile city/graph --user u0001 --at 2024-04-01
+    """
+    from graphrec.moments import NEVER
+    from graphrec.profile import user_profile
+
+    answer = user_profile(_graph(path), user, NEVER if at is None else read_time(at))
+    if as_json:
+        print_json(_as_json(answer))
+        return
+    for sentence in answer.sentences:
+        console.print(f"[dim]{sentence.about:>10}[/]  {escape(sentence.words)}", soft_wrap=True)
+
+
+def _graph(path: Path) -> TemporalGraph:
+    from graphrec.graph import TemporalGraph
+    from graphrec.run import Run
+
+    return Run.open(path, None, "cpu").graph if (path / "config.yaml").is_file() else TemporalGraph.open(path)
+
+
+def _as_json(answer: Profile) -> dict[str, Any]:
+    sentences = [{**vars(sentence), "rows": sentence.rows.tolist()} for sentence in answer.sentences]
+    return {"user": answer.user, "until": answer.until, "sentences": sentences}
