@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from graphrec.query import Queries
 from graphrec.ranking import Ranker
 from graphrec.run import Run
 from graphrec.signals import SIGNALS
+from tests.conftest import Ended
 from tests.networks import again, untrained
 from tests.test_planted import fitted, held_out, routines
 from tests.worlds import events, graph, random_world, rewritten, town
@@ -239,3 +243,21 @@ def test_only_stgat_has_a_profile(city_run: Path) -> None:
     run = Run.open(city_run, device="cpu")
     with pytest.raises(RunError, match="pays no attention to profile; stgat does"):
         profile_attention(replace(run, model=ItemKNN(run.graph)))
+
+
+def test_evaluate_prints_what_attention_rests_on(
+    city_run: Path, tmp_path: Path, graphrec: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphrec.evaluation.EVIDENCE_QUESTIONS", 60)
+    shutil.copytree(city_run, tmp_path / "run")
+    shutil.copytree(city_run.with_name("graph"), tmp_path / "graph")
+    done = graphrec("evaluate", tmp_path / "run", "--evidence")
+    kept = json.loads((tmp_path / "run" / "metrics.json").read_text())["val"]["attention"]
+    found = profile_attention(Run.open(tmp_path / "run", device="cpu"), questions=60)
+    assert kept == found.rows()
+    lines = done.out.splitlines()
+    for one in found.of("relation"):
+        assert any(one.value in line and f"{one.share:.3f}" in line for line in lines)
+    for segment in found.segments:
+        assert any(line.startswith(segment) for line in lines)
+    assert max(map(len, lines)) <= 80
