@@ -57,7 +57,7 @@ bench: setup  ## the measured numbers of benchmarks/, again
 docs: setup  ## build the documentation in site/, every code block run and every link checked
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
 	$(BIN)/python -m pytest tests/test_docs.py tests/test_site.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The site: $(CURDIR)/site/index.html"
 
 clean:  ## remove what the verbs made, but .venv

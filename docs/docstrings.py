@@ -1,4 +1,4 @@
-"""How mkdocstrings reads our docstrings: what stands under Returns is prose, not a list of names and types."""
+"""How mkdocstrings reads our docstrings: what stands under Returns, or after the sections, is prose and not a list."""
 
 from __future__ import annotations
 
@@ -7,19 +7,31 @@ from typing import Any
 
 import griffe
 
-RETURNS = re.compile(r"^(Returns|Yields)\n-+\n(.+?)(?=\n\n|\Z)", re.MULTILINE | re.DOTALL)
+SECTION = re.compile(r"\w+\n-+\n")
+"""The head of a section, such as Parameters."""
+RETURNS = re.compile(r"(Returns|Yields)\n-+\n(.+)", re.DOTALL)
 
 
-class ProseReturns(griffe.Extension):
-    """Hand the prose on as the one thing that is returned, of the type in the signature."""
+class Prose(griffe.Extension):
+    """Write docstrings of this project as the numpy format has it."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        """Indent the prose below an item without name and type."""
-        if obj.docstring and RETURNS.search(obj.docstring.value):
-            obj.docstring.value = RETURNS.sub(indented, obj.docstring.value)
+        """Change the docstring of a module, class, function or attribute."""
+        if obj.docstring:
+            obj.docstring.value = "\n\n".join(in_numpy_format(obj.docstring.value.split("\n\n")))
 
 
-def indented(found: re.Match[str]) -> str:
+def in_numpy_format(paragraphs: list[str]) -> list[str]:
+    """Prose that follows sections goes before them; what is returned is one thing of the type in the signature."""
+    first = next((place for place, text in enumerate(paragraphs) if SECTION.match(text)), len(paragraphs))
+    prose = [
+        text for text in paragraphs[first:] if not SECTION.match(text) and not re.search(r"^ ", text, re.MULTILINE)
+    ]
+    sections = [RETURNS.sub(returned, text) for text in paragraphs[first:] if text not in prose]
+    return [*paragraphs[:first], *prose, *sections]
+
+
+def returned(found: re.Match[str]) -> str:
     """The section as one item that has a description alone."""
     lines = "\n".join(f"    {line}" for line in found[2].splitlines())
     return f"{found[1]}\n-------\n:\n{lines}"
