@@ -39,8 +39,12 @@ def info(
 
     Example: graphrec info city/graph
     """
-    from graphrec.errors import GraphrecError
+    from graphrec.errors import GraphrecError, InputError
 
+    if not (path / "manifest.json").is_file() and not (path / "config.yaml").is_file():
+        raise InputError(
+            f"{path}: a graph or run directory expected; 'graphrec build' makes the one, 'graphrec train' the other"
+        )
     is_run = (path / "config.yaml").is_file()
     manifest = _read_run(path) if is_run else _read_graph(path)
     if as_json:

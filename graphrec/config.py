@@ -110,9 +110,12 @@ class RunConfig(BaseModel):
                     f"model {name!r}: one of {', '.join(CONFIGS)} expected{_meant(name, CONFIGS)}"
                 ) from error
             where = ".".join(str(part) for part in first["loc"] if part not in CONFIGS)
-            extra = first["type"] == "extra_forbidden"
-            hint = _meant(str(first["loc"][-1]), [name for _, name in _names()]) if extra else ""
-            raise ConfigError(f"setting {where}: {first['msg']}, got {first['input']!r}{hint}") from error
+            if first["type"] == "extra_forbidden":
+                hint = _meant(str(first["loc"][-1]), [name for _, name in _names()])
+                raise ConfigError(
+                    f"setting {where}: there is none of that name here, got {first['input']!r}{hint}"
+                ) from error
+            raise ConfigError(f"setting {where}: {first['msg']}, got {first['input']!r}") from error
 
     def save(self, path: Path) -> None:
         """Write the settings as YAML that ``load`` reads back."""

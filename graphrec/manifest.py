@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ def read_manifest(root: Path) -> dict[str, Any]:
         raise GraphError(f"{root}: a graph directory with a manifest.json expected; make one with 'graphrec build'")
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if "format" not in manifest and "graph_hash" in manifest:
+            raise GraphError(
+                f"{root}: a graph directory expected, but this is a run; its graph is {_graph_of(root, manifest)}"
+            )
         found = int(manifest["format"])
         if found <= FORMAT and not {"node_types", "relations"} <= manifest.keys():
             raise KeyError("node_types, relations")
@@ -27,3 +32,7 @@ def read_manifest(root: Path) -> dict[str, Any]:
     if found > FORMAT:
         raise GraphError(f"{path}: format {found} is newer than this graphrec reads ({FORMAT}); upgrade graphrec")
     return manifest
+
+
+def _graph_of(run: Path, manifest: dict[str, Any]) -> str:
+    return normpath(run / str(manifest.get("graph")))

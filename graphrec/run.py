@@ -95,6 +95,10 @@ def vocabulary(graph: TemporalGraph, counts: Mapping[str, int]) -> str:
 def _manifest(root: Path) -> tuple[dict[str, Any], Protocol]:
     """The manifest of a run directory and the protocol in it."""
     manifest = read_json(root / "manifest.json")
+    if "format" in manifest and "graph" not in manifest:
+        raise RunError(
+            f"{root}: a finished run expected, but this is a graph; make one with 'graphrec train {root} --out RUN'"
+        )
     try:
         if missing := sorted({"graph", "nodes", "protocol"} - manifest.keys()):
             raise ValueError(f"no {', '.join(missing)} in it")

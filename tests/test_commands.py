@@ -84,6 +84,15 @@ def test_train_refuses_in_one_line_and_leaves_nothing(
     assert not Path("run").exists()
 
 
+def test_a_run_and_a_graph_in_each_others_place_are_named(graphrec: Command, run: Path, tmp_path: Path) -> None:
+    graph = tmp_path / "graph"
+    refused = graphrec("train", run, "--out", tmp_path / "other").refusal
+    assert refused == f"{run}: a graph directory expected, but this is a run; its graph is {graph}"
+    refused = graphrec("recommend", graph, "--all").refusal
+    assert f"a finished run expected, but this is a graph; make one with 'graphrec train {graph} --out RUN'" in refused
+    assert "a graph or run directory expected" in graphrec("info", tmp_path).refusal
+
+
 def test_train_says_that_there_is_no_gpu(graphrec: Command, city_graph: Path, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
@@ -291,6 +300,10 @@ def test_recommend_asks_at_a_time_from_a_place(graphrec: Command, city_run: Path
         (["--all", "--near", "1,2,3"], "--near 1,2,3: latitude,longitude in degrees expected"),
         (["--all", "--near", "-3.7,400"], "--near -3.7,400.0: latitude in -90..90 and longitude in -180..180 expected"),
         (["--all", "--near", "nan,0"], "latitude in -90..90"),
+        (
+            ["--all", "--out", "lists.csv"],
+            "--out lists.csv: the lists are written as Parquet; give a name such as lists.p",
+        ),
         (["--all", "--out", "."], ".: a file to write expected, but this is a folder"),
     ],
 )
