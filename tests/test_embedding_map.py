@@ -1,0 +1,83 @@
+"""The embedding map: planted groups lie apart, and what is drawn was visited before the time."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgba
+
+from graphrec.baselines import Nearest
+from graphrec.embedding_map import draw_embedding, principal_plane
+from graphrec.errors import InputError, MissingPackage, RunError
+from graphrec.palette import THEMES
+from graphrec.ranking import Ranker
+from graphrec.relation import NEVER
+from graphrec.score_ranker import ScoreRanker
+from tests.networks import untrained
+from tests.worlds import alone, events, graph, town
+
+
+@pytest.fixture(autouse=True)
+def no_figure_left_open() -> Iterator[None]:
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+def two_kinds() -> Ranker:
+    """Items of even code are cafes and those of odd code gyms, in text and in vector; item 9 comes at 100."""
+    rng = np.random.default_rng(0)
+    items = [*range(9), *range(9), 9]
+    world = graph(events([0] * 19, items, [*range(1, 19), 100]), 1, 10, seed=0)
+    kinds = ["Cafe" if code % 2 == 0 else "Gym" for code in range(10)]
+    vectors = torch.tensor([[1.0, 0] if kind == "Cafe" else [0, 1.0] for kind in kinds])
+    vectors = (vectors + 0.01 * torch.tensor(rng.normal(size=(10, 2)))).half()
+    names = pa.array([f"number {code}" for code in range(10)])
+    item = replace(world.nodes["item"], texts=pa.array(kinds), vectors=vectors, labels=names)
+    world = alone(world, item=item)
+    return Ranker(world, untrained(world, 0, spread=0.02, geography=False, identity=False))
+
+
+def test_groups_lie_apart_in_their_colours() -> None:
+    figure = draw_embedding(two_kinds(), 50)
+    points = figure.axes[0].collections[0]
+    place, colour = np.asarray(points.get_offsets()), points.get_facecolor()
+    assert len(place) == 9  # the tenth is not visited yet
+    cafes = np.isclose(colour[:, :3], to_rgba(THEMES[0])[:3]).all(axis=1)
+    assert cafes.sum() == 5
+    centres = place[cafes].mean(axis=0), place[~cafes].mean(axis=0)
+    spread = max(np.ptp(place[group], axis=0).max() for group in (cafes, ~cafes))
+    assert np.linalg.norm(centres[0] - centres[1]) > 2 * spread
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend == ["Cafe", "Gym"]
+    words = {text.get_text() for text in figure.axes[0].texts}
+    assert any(word.startswith("number ") for word in words)
+
+
+def test_the_plane_is_that_of_the_singular_values() -> None:
+    vectors = np.random.default_rng(1).normal(size=(40, 6)) * [5, 3, 1, 1, 1, 1]
+    place, share = principal_plane(vectors)
+    centred = vectors - vectors.mean(axis=0)
+    left, strength, _ = np.linalg.svd(centred, full_matrices=False)
+    np.testing.assert_allclose(np.abs(place), np.abs(left[:, :2] * strength[:2]))
+    np.testing.assert_allclose(share, strength[:2] ** 2 / (strength**2).sum())
+
+
+def test_what_cannot_be_drawn_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranker = two_kinds()
+    with pytest.raises(InputError, match="3 visited items expected before 1970-01-01 00:00:03 UTC, got 2"):
+        draw_embedding(ranker, 3)
+    with pytest.raises(InputError, match="a method of pca or umap expected, got 'tsne'"):
+        draw_embedding(ranker, NEVER, "tsne")
+    with pytest.raises(RunError, match="a model with item vectors"):
+        draw_embedding(ScoreRanker(ranker.graph, Nearest(town(1))), NEVER)
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(MissingPackage, match=r"pip install 'graphrec\[umap\]'"):
+        draw_embedding(ranker, NEVER, "umap")
