@@ -59,6 +59,9 @@ def evaluate(
         bool,
         typer.Option("--evidence", help="Measure whether the evidence moves the scores, and what attention rests on."),
     ] = False,
+    user: Annotated[
+        list[str] | None, typer.Option("--user", "-u", metavar="ID", help="Show this user in the report. Repeatable.")
+    ] = None,
     graph: Annotated[Path | None, typer.Option(help="Where the run's graph is now, if it has moved.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=device_names)] = "auto",
     json_file: Annotated[
@@ -79,7 +82,7 @@ def evaluate(
         opened = Run.open(run, graph, device)
         chosen = {name: value for name, value in overrides.items() if value is not None}
         result = judge(opened, split.value, chosen, progress, evidence)
-    publish(run, opened)
+    publish(run, opened, user or ())
     if json_file is not None and str(json_file) == "-":
         print_json(result)
         return

@@ -23,7 +23,7 @@ def number(value: int | float | None) -> str:
 
 def signed(value: int | float) -> str:
     """A difference without its zero, as tables of results write it: +.062."""
-    return f"{value:+.3f}".replace("0.", ".", 1)
+    return f"{value:+.3f}".replace("+0.", "+.").replace("-0.", "-.")
 
 
 def percent(part: int | float) -> str:

@@ -277,6 +277,17 @@ def test_questions_that_say_the_same_do_not_make_an_interval_narrower() -> None:
     assert high - low < 0.5 * (tenfold[1] - tenfold[0])
 
 
+def test_nineteen_of_twenty_intervals_hold_the_truth() -> None:
+    held = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        users = np.repeat(np.arange(60), rng.integers(1, 6, 60))
+        values = torch.tensor(rng.normal(0, 1, 60)[users] + rng.normal(0, 1, len(users)))  # the true mean is 0
+        low, high = bootstrap_interval(values, resamples=400, seed=seed, group=torch.tensor(users))
+        held.append(low <= 0 <= high)
+    assert 0.90 <= np.mean(held) <= 0.98
+
+
 def test_a_group_counts_for_as_much_as_it_holds() -> None:
     values, users = ranks(1, 5, 5, 5), torch.tensor([9, 4, 4, 4])
     drawn = resampled_means(values[:, None], users, resamples=200)

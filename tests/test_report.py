@@ -8,6 +8,7 @@ import math
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,6 +24,7 @@ from graphrec.errors import RunError
 from graphrec.evidence import LINKED
 from graphrec.palette import SHARES
 from graphrec.report import ReportContent, render_report, run_content, write_report
+from tests.conftest import Ended
 
 MEASURES = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
 
@@ -595,6 +597,19 @@ def test_the_content_of_a_run_is_gathered_from_its_manifests(tmp_path: Path) -> 
 def test_a_folder_that_is_no_run_gets_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"a finished run expected, but there is no manifest\.json"):
         run_content(tmp_path, {})
+
+
+def test_chosen_users_are_shown(
+    graphrec: Callable[..., Ended], city_run: Path, city_graph: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(city_run, tmp_path / "run")
+    done = graphrec("evaluate", run, "--graph", city_graph, "--user", "u0007", "-u", "u0003", "-u", "u0007")
+    assert done.code == 0, done
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r'class="person">\s*<h3>(.*?)</h3>', page) == ["u0007", "u0003"]
+    told = Page(page).text
+    for words in ("Events a day", "What it cost", "the best baseline", "What if: without", "cell is shown only if"):
+        assert words in told, words
 
 
 def browse(page: Path, *options: str) -> subprocess.CompletedProcess[str]:
