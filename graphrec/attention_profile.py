@@ -223,7 +223,10 @@ def _look(ranker: Ranker, answer: Answer, aspects: Mapping[str, Sequence[str]]) 
     relation = [torch.full_like(near.event, place) for place, near in enumerate(around)]
     value = {"relation": torch.cat((nothing, *relation), 1), **_values(graph, context, event)}
     mass = answer.mass.double() * real
-    shares = [_relations(answer), *(_parts(value[name], mass, len(aspects[name])) for name in [*aspects][1:])]
+    shares = [
+        _relations(answer, ranker.model.config.heads),
+        *(_parts(value[name], mass, len(aspects[name])) for name in [*aspects][1:]),
+    ]
     count = _parts(value["relation"], real, len(aspects["relation"]))
     count[:, -1] = torch.nan  # the semantic space has no events
     alike = real * _level(value["relation"], mass, real, len(around))
@@ -233,10 +236,10 @@ def _look(ranker: Ranker, answer: Answer, aspects: Mapping[str, Sequence[str]]) 
     return _Looked(torch.cat(shares, 1), torch.cat(available, 1), user, past, context.local_time)
 
 
-def _relations(answer: Answer) -> Float64[Tensor, "batch relations_plus_one"]:
+def _relations(answer: Answer, heads: int) -> Float64[Tensor, "batch relations_plus_one"]:
     """Part of the whole probability of each relation, and of the semantic space."""
     gate = answer.state.log_gate.double().exp()
-    relations = gate[:, 1:].reshape(len(gate), len(answer.state.attention), -1).sum(2)
+    relations = gate[:, 1:].reshape(len(gate), -1, heads).sum(2)
     return torch.cat((relations, gate[:, :1]), 1)
 
 

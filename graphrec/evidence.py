@@ -15,7 +15,7 @@ from torch import Tensor
 
 from graphrec.geography import kilometres, unit_vectors
 from graphrec.graph import TemporalGraph
-from graphrec.kinds import counted, noun
+from graphrec.kinds import counted, counted_kinds
 from graphrec.query import Queries
 from graphrec.ranking import Answer, Ranker, event_mass
 
@@ -120,14 +120,14 @@ def _of_relation(
     when = "" if graph.timeless else habits
     count = len(event)
     if relation == "mine":
-        words = f"{counted(count, noun(graph, event))} of yours{when}"
+        words = f"{counted_kinds(graph, event)} of yours{when}"
     elif relation == "then":
         last = graph.nodes["item"].label(int(answer.context.last_item[row]))
         words = f"{counted(count, 'time')} next after {last}{_own(graph, answer, row, event)}{when}"
     else:
         people = len(torch.unique(graph.log.user[event]))
         where = "around here" if relation == "here" else f"linked by {relation}"
-        words = f"{counted(count, noun(graph, event))} {where} by {counted(people, 'user')}{when}"
+        words = f"{counted_kinds(graph, event)} {where} by {counted(people, 'user')}{when}"
     rows = tuple(zip(event.tolist(), mass.tolist(), strict=True))
     return Evidence(relation, float(mass.sum()), words, rows)
 

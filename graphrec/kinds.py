@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import torch
 from jaxtyping import Int64
 from torch import Tensor
@@ -18,6 +20,8 @@ NOUNS = {
     "visit": "visit",
 }
 """Kinds of event as people count them; any other is the kind and "event"."""
+MOST_KINDS = 2
+"""Kinds that are counted apart; more are counted as events."""
 BEFORE_ITEM = {"visit": "to", "check-in": "at"}
 """The word between events and the item that they are of, where it is not "of" ("with" for an event)."""
 
@@ -35,6 +39,17 @@ def noun(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:
     if kind == UNNAMED:
         return "visit" if bool((graph.log.location[event] >= 0).all()) else UNNAMED
     return NOUNS.get(kind, kind if kind.endswith(UNNAMED) else f"{kind} {UNNAMED}")
+
+
+def counted_kinds(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:
+    """``3 ratings``, ``6 visits and 2 orders``; of more than two kinds ``9 events``."""
+    kind, amount = graph.log.kind[event], Counter[str]()
+    for code in torch.unique(kind):
+        of_kind = event[kind == code]
+        amount[noun(graph, of_kind)] += len(of_kind)
+    if len(amount) > MOST_KINDS:
+        return counted(len(event), UNNAMED)
+    return " and ".join(counted(number, name) for name, number in amount.most_common())
 
 
 def counted(number: int, name: str) -> str:

@@ -192,6 +192,8 @@ def test_strangers_and_nobody() -> None:
     found = profile(ranker, nobody)
     assert [(one.aspect, one.value, one.share) for one in found.shares] == [("relation", "semantic space", 1.0)]
     assert profile(ranker, nobody.rows(slice(0, 0))) == AttentionProfile(0, ())
+    alone = profile(Ranker(world, untrained(world, 5, fan_out={})), Queries.ask(torch.tensor([1]), world.log.time[-1:]))
+    assert [(one.value, one.share) for one in alone.of("relation")] == [("semantic space", 1.0)]
     empty = graph(events([], [], []), 1, 3)
     asked = Queries.ask(torch.tensor([0]), torch.tensor([0]))
     assert profile(Ranker(empty, untrained(empty, 5)), asked).aspects == ("relation",)

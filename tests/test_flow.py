@@ -163,6 +163,13 @@ def test_without_a_log_there_is_a_flow_still() -> None:
     assert flow.score == pytest.approx(flow.semantic)
 
 
+def test_without_relations_there_is_a_flow_still() -> None:
+    world = town(8, dated=False)
+    flow = flow_to(Ranker(world, untrained(world, 8, fan_out={})), question(world), 1)
+    assert (flow.score, flow.gates) == (flow.semantic, {"semantic": pytest.approx(1)})
+    assert masses(flow.to_networkx()).in_degree(("item", "item-1"), "mass") == pytest.approx(flow.score)
+
+
 def test_one_question_of_an_item_that_is_known() -> None:
     world = town(9)
     ranker = Ranker(world, untrained(world, 9))

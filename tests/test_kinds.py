@@ -10,7 +10,7 @@ import torch
 from graphrec.counterfactual import counterfactuals
 from graphrec.evidence import explain
 from graphrec.graph import TemporalGraph
-from graphrec.kinds import counted, noun, of_item
+from graphrec.kinds import counted, counted_kinds, noun, of_item
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
 from tests.networks import untrained
@@ -54,6 +54,14 @@ def test_no_events_are_events() -> None:
 
 def test_of_some_kinds_only_those_asked_for_count() -> None:
     assert noun(world(["view", "buy"], [0, 1, 0]), torch.tensor([0, 2])) == "view"
+
+
+def test_two_kinds_are_counted_apart_and_more_together() -> None:
+    every = torch.arange(3)
+    assert counted_kinds(world(["view", "buy"], [0, 1, 0]), every) == "2 views and 1 purchase"
+    assert counted_kinds(world(["view", "buy", "cart"], [0, 1, 2]), every) == "3 events"
+    assert counted_kinds(world(["event"], [0, 1, 2]), every) == "3 events"
+    assert counted_kinds(world(["rate"], [0, 0, 0]), every[:1]) == "1 rating"
 
 
 def test_counts_and_items_in_words() -> None:
