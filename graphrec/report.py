@@ -94,8 +94,8 @@ class RunFacts(Record):
     best_epoch: int | None = None
     """The epoch whose weights were kept, from 1."""
     parameters: int | None = None
-    training_rows: int | None = None
-    """Events that an epoch learned from."""
+    questions: int | None = None
+    """Questions that an epoch learned from."""
     model_bytes: int | None = None
     """Size of the weights on disk."""
 
@@ -209,19 +209,11 @@ def run_content(
     graph = graph or read_manifest(run / manifest["graph"])
     if evaluations is None:
         evaluations = read_json(run / "metrics.json") if (run / "metrics.json").is_file() else {}
-    settings = RunConfig.load(run / "config.yaml").model_dump(exclude_defaults=True)
     return ReportContent(
         title=title or f"Run {run.resolve().name}",
         created=created or manifest.get("created", ""),
         graph=_graph_facts(graph),
-        run=RunFacts(
-            **{name: manifest[name] for name in RunFacts.model_fields if name in manifest},
-            command=command,
-            settings=_dotted(settings),
-            epochs=len(manifest["history"]),
-            peak_memory_mb=manifest["peak_memory"] / 2**20,
-            model_bytes=weights.stat().st_size if (weights := run / "model.safetensors").is_file() else None,
-        ),
+        run=_run_facts(run, manifest, command),
         health=health or DataHealth(),
         curves=tuple(manifest["history"]),
         evaluations=tuple(Evaluation(**{"split": split, **evaluations[split]}) for split in sorted(evaluations)),
@@ -238,6 +230,20 @@ def _graph_facts(manifest: Mapping[str, Any]) -> GraphFacts:
         text_model=(manifest.get("text") or {}).get("model"),
         sources=tuple(source["name"] for source in manifest.get("sources", ())),
         rows=sum(source["rows"] for source in log) if log and all("rows" in source for source in log) else None,
+    )
+
+
+def _run_facts(run: Path, manifest: Mapping[str, Any], command: str) -> RunFacts:
+    config, weights, history = RunConfig.load(run / "config.yaml"), run / "model.safetensors", manifest["history"]
+    by_steps = "training_rows" in manifest and any("train_loss" in record for record in history)
+    return RunFacts(
+        **{name: manifest[name] for name in RunFacts.model_fields if name in manifest},
+        command=command,
+        settings=_dotted(config.model_dump(exclude_defaults=True)),
+        epochs=len(history),
+        peak_memory_mb=manifest["peak_memory"] / 2**20,
+        questions=min(manifest["training_rows"], config.training.questions) if by_steps else None,
+        model_bytes=weights.stat().st_size if weights.is_file() else None,
     )
 
 
@@ -321,11 +327,11 @@ def _sums(health: DataHealth) -> list[int]:
 
 def _costs(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
     """What the run took, by what took it: names and values of what is known."""
-    run, seconds = content.run, [record["seconds"] for record in content.curves if record.get("seconds")]
+    run, epochs, seconds = content.run, content.run.epochs or 0, content.run.wall_seconds or 0.0
     training = [
-        ("In all", words.duration(run.wall_seconds) if run.wall_seconds is not None else ""),
-        ("An epoch, on average", words.duration(sum(seconds) / len(seconds)) if seconds else ""),
-        ("Events a second", _rate((run.training_rows or 0) * len(seconds), sum(seconds))),
+        ("In all, validation included", words.duration(seconds) if seconds else ""),
+        ("An epoch", words.duration(seconds / epochs) if seconds and epochs else ""),
+        ("Questions a second", _rate((run.questions or 0) * epochs, seconds)),
         ("Memory at most", words.memory(run.peak_memory_mb * 2**20) if run.peak_memory_mb is not None else ""),
         ("Device", run.device),
     ]

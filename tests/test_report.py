@@ -570,6 +570,7 @@ def test_the_content_of_a_run_is_gathered_from_its_manifests(tmp_path: Path) -> 
         "best_epoch": 1,
         "wall_seconds": 7.5,
         "peak_memory": 2**30,
+        "training_rows": 750,
         "history": history,
         "versions": {"torch": "2.13.0"},
     }
@@ -591,6 +592,8 @@ def test_the_content_of_a_run_is_gathered_from_its_manifests(tmp_path: Path) -> 
     assert gathered.run.peak_memory_mb == 1024
     assert gathered.run.settings == {"training.epochs": 9, "seed": 3}
     assert gathered.graph.sources == ("log.csv",)
+    told = Page(render_report(gathered)).text
+    assert "In all, validation included 7.5 s An epoch 7.5 s Questions a second 100 Memory at most 1.0 GB" in told
     assert "log.csv" in Page(render_report(gathered)).text
 
 
