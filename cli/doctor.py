@@ -1,4 +1,4 @@
-"""``graphrec doctor``: what is installed, which device, is anything shadowed or too old."""
+"""``graphrec doctor``: what is there, what is missing, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import typer
 from rich.markup import escape
 
 from cli.command import Quiet
-from cli.console import console, print_json
+from cli.console import command, console, next_step, print_json
 
 if TYPE_CHECKING:
-    from graphrec.environment import Check
+    from graphrec.diagnosis import Check
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -22,13 +22,13 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list in place of lines.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say what is installed, which device is used, and whether anything is shadowed or too old.
+    """Say what is installed and what is missing: packages, extras, device, memory, text models; and what to do.
 
-    Exits with 1 when something fails.
+    Exits with 1 when something fails that the core needs.
 
     Example: graphrec doctor
     """
-    from graphrec.environment import checks
+    from graphrec.diagnosis import checks
 
     found = checks()
     if as_json:
@@ -37,6 +37,8 @@ def doctor(
         _show(found)
     if any(check.state == "fail" for check in found):
         raise typer.Exit(1)
+    if not as_json:
+        next_step(command("simulate", "city"))
 
 
 def _show(found: list[Check]) -> None:

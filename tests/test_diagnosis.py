@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from graphrec import environment
-from graphrec.environment import Check, checks, versions
+from graphrec import diagnosis
+from graphrec.diagnosis import EXTRAS, INTERNAL_EXTRAS, Check, checks
+from graphrec.environment import versions
+
+ROOT = Path(diagnosis.__file__).parent.parent
 
 
 def named(name: str) -> Check:
@@ -76,9 +80,7 @@ def test_a_package_from_elsewhere_fails(tmp_path: Path) -> None:
     """Another distribution's top-level ``builders`` stands before ours on the path."""
     (tmp_path / "builders").mkdir()
     (tmp_path / "builders" / "__init__.py").write_text("")
-    code = (
-        "from graphrec.environment import checks; print(*[c.found for c in checks() if c.state == 'fail'], sep='\\n')"
-    )
+    code = "from graphrec.diagnosis import checks; print(*[c.found for c in checks() if c.state == 'fail'], sep='\\n')"
     surroundings = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=surroundings, capture_output=True, text=True, timeout=60
@@ -99,7 +101,7 @@ def test_a_file_in_the_working_folder_that_would_be_imported_instead_is_named(
 
 
 def test_the_checkout_does_not_shadow_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(Path(environment.__file__).parent.parent)
+    monkeypatch.chdir(Path(diagnosis.__file__).parent.parent)
     assert not any(check.name.startswith("shadow") for check in checks())
 
 
@@ -109,9 +111,42 @@ def test_a_cache_that_cannot_be_written_fails(tmp_path: Path, monkeypatch: pytes
     assert named("cache folder").state == "fail"
 
 
-@pytest.mark.parametrize(
-    ("value", "words"), [("1", "local and cached ones only (HF_HUB_OFFLINE)"), ("", "hub allowed")]
-)
-def test_an_offline_hub_is_told(value: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", value)
-    assert named("text models").found == words
+def test_every_extra_says_what_it_is_for_and_what_brings_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert {*EXTRAS, *INTERNAL_EXTRAS} == given.keys()
+    require(monkeypatch, 'no-such-package; extra == "implicit"')
+    assert named("extra implicit").found == "the models als and bpr: without no-such-package"
+    assert named("extra implicit").remedy == "if you need the models als and bpr: pip install 'graphrec[implicit]'"
+
+
+def test_memory_and_disk_are_told_and_too_little_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert " GiB are free" in named("memory").found
+    assert " GiB are free in this folder" in named("disk").found
+    monkeypatch.setattr(diagnosis, "LEAST_MEMORY", 1e9)
+    monkeypatch.setattr(diagnosis, "LEAST_DISK", 1e9)
+    assert (named("memory").state, named("disk").state) == ("warn", "warn")
+
+
+def test_java_is_looked_for_where_there_is_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "installed", lambda name: None if name == "pyspark" else "9.9")
+    assert not any(check.name == "java" for check in checks())
+    monkeypatch.setattr(diagnosis, "installed", lambda name: "9.9")
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    assert named("java").state == "warn"
+    assert f"JAVA_HOME={tmp_path}" in named("java").found
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "java").touch(mode=0o755)
+    assert named("java").found == f"{tmp_path / 'bin' / 'java'}, for Spark"
+
+
+def test_text_models_at_hand_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(diagnosis, "installed", lambda name: None)
+    assert named("text models").state == "warn"
+    assert named("text models").found == "none here; no others, by HF_HUB_OFFLINE"
+    (tmp_path / "models--owner--reader").mkdir()
+    assert named("text models") == Check("text models", "ok", "owner/reader; no others, by HF_HUB_OFFLINE")
+    monkeypatch.setattr(diagnosis, "installed", lambda name: "9.9")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "")
+    assert named("text models").found == "minilm, owner/reader; others from the Hugging Face hub"
