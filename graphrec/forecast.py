@@ -1,9 +1,9 @@
 """How many events the next weeks of a user will see, and of which themes: expectations with intervals.
 
-Activity is a Poisson rate that wanders. What is known of it is a gamma distribution: from step to step a part ``keep``
-is kept, the rest is what is known of people in general, and a step's events are added (power discounting, Harvey and
-Fernandes 1989, Journal of Business & Economic Statistics 7(4)). The next step is then negative binomial. How much is
-kept, and people in general, are the values of a small grid under which the past of 500 users at most was likeliest.
+Activity is a Poisson rate that wanders. What is known of it is a gamma distribution; a step's events are added to it,
+then it keeps its mean and a part ``keep`` of its weight (power discounting, Harvey and Fernandes 1989, Journal of
+Business & Economic Statistics 7(4)). The next step is then negative binomial. How much is kept, and what is known of
+people in general, are the values of a small grid under which the past of 500 users at most was likeliest.
 
 Shares of themes are a Dirichlet distribution, discounted in the same way and averaged over a grid of ``keep`` and prior
 strength by how likely each made the user's own past (the same paper's multinomial model); a theme's events are drawn
@@ -33,6 +33,8 @@ STRENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Events that the even distribution over themes may count for."""
 MOST_USERS, MOST_STEPS = 500, 104
 """Users and latest steps from which ``keep`` and people in general are learned."""
+FAINTEST = 0.01
+"""Least shape of a gamma distribution, for people who have been quiet for long."""
 DRAWS = 4_000
 """Draws of the themes' events; an end of an interval moves by an event at most from seed to seed."""
 
@@ -51,8 +53,8 @@ class Forecast:
     """Probability that an interval holds what will be."""
     start: NDArray[np.int64]
     """[h] first second of each step on the user's own clock (UTC seconds plus the offset)."""
-    events: NDArray[np.float64]
-    """[h] expected number of events."""
+    events: NDArray[np.int64]
+    """[h] number of events that is as likely to be passed as not: the median, which errs least."""
     events_interval: NDArray[np.int64]
     """[h, 2] lowest and highest number of events."""
     themes: tuple[str, ...]
@@ -70,13 +72,9 @@ class Rates:
     keep: float
     """Part of what is known that a step leaves."""
     shape: float
-    """Shape of the gamma distribution of people's rates."""
+    """Shape of the gamma distribution of the rates of people in general."""
     rate: float
     """Its inverse scale: ``shape / rate`` events a step are their mean."""
-
-    def next(self, shape: NDArray[np.float64], rate: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        """What is known of a rate one step later, before its events are seen."""
-        return self.keep * shape + (1 - self.keep) * self.shape, self.keep * rate + (1 - self.keep) * self.rate
 
     def after(
         self, events: NDArray[np.int64], known: NDArray[np.bool_] | None = None, ahead: int = 0
@@ -90,12 +88,12 @@ class Rates:
         shape, rate = np.full(events.shape[1], self.shape), np.full(events.shape[1], self.rate)
         states = []
         for count, there in zip(events, known, strict=True):
-            shape, rate = self.next(shape, rate)
             states.append((shape, rate))
-            shape, rate = shape + count * there, rate + there
+            shape = np.where(there, np.maximum(self.keep * (shape + count), FAINTEST), shape)
+            rate = np.where(there, self.keep * (rate + 1), rate)
         for _ in range(ahead):
-            shape, rate = self.next(shape, rate)
             states.append((shape, rate))
+            shape, rate = np.maximum(self.keep * shape, FAINTEST), self.keep * rate
         return np.array(states).reshape(-1, 2, events.shape[1])
 
 
@@ -125,7 +123,9 @@ def forecast_interest(
     known = rates.after(counts, ahead=steps)[-steps:, :, 0]  # [h, 2]
     chance = known[:, 1] / (1 + known[:, 1])
     tail = (1 - level) / 2
-    ends = [nbinom.ppf(end, known[:, 0], chance) for end in (tail, 1 - tail)]
+    low, middle, high = (
+        np.asarray(nbinom.ppf(end, known[:, 0], chance)).astype(np.int64) for end in (tail, 0.5, 1 - tail)
+    )
     codes, column = np.unique(history.item, return_inverse=True)
     themes = themes_of(view, codes, np.bincount(column))
     share, drawn = _themes(history, themes.membership[column], known, step_days, np.random.default_rng(seed))
@@ -135,8 +135,8 @@ def forecast_interest(
         step_days=step_days,
         level=level,
         start=history.local_until + np.arange(steps) * step_days * DAY,
-        events=known[:, 0] / known[:, 1],
-        events_interval=np.stack(ends, axis=1).astype(np.int64),
+        events=middle,
+        events_interval=np.stack((low, high), axis=1),
         themes=themes.names,
         share=share,
         theme_interval=_between(drawn, tail),

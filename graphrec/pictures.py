@@ -150,7 +150,7 @@ def draw_interest(interest: InterestOverTime) -> Figure:
 
 def _draw_stream(ax: Axes, interest: InterestOverTime, time: NDArray[Any]) -> None:
     amount = (interest.share * interest.events[:, None]).T  # [themes, w]
-    colours = _theme_colours(interest.themes)
+    colours = theme_colours(interest.themes)
     if len(time) > 2:  # a curve through the true amounts that never overshoots them
         fine = np.linspace(0, len(time) - 1, 12 * len(time))
         amount = PchipInterpolator(np.arange(len(time)), amount, axis=1)(fine)
@@ -178,7 +178,7 @@ def _draw_drift(ax: Axes, interest: InterestOverTime, time: NDArray[Any]) -> Non
     ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
 
 
-def _theme_colours(themes: tuple[str, ...]) -> list[str]:
+def theme_colours(themes: tuple[str, ...]) -> list[str]:
     """One colour a theme; "other" is always the grey one."""
     return [THEMES[-1] if name == "other" else colour for name, colour in zip(themes, THEMES, strict=False)]
 

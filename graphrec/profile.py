@@ -14,7 +14,7 @@ from graphrec.change_points import Change, interest_changes, place_changes
 from graphrec.evidence import habit
 from graphrec.forecast import Forecast, forecast_interest
 from graphrec.graph import TemporalGraph
-from graphrec.habitual_places import Place, habitual_places
+from graphrec.habitual_places import Place, places_of
 from graphrec.history import DAY, History
 from graphrec.interest import InterestOverTime, interest_over_time
 from graphrec.themes import OTHER
@@ -68,7 +68,7 @@ def _sentences(graph: TemporalGraph, history: History, interest: InterestOverTim
     yield _hours(graph, history)
     yield _themes(history, interest)
     yield _returns(history)
-    places = habitual_places(graph, history.user, until)
+    places = places_of(graph, history.user, until)
     for name, place in (("home", places.home), ("work", places.work)):
         if place is not None:
             yield _anchor(name, place)
@@ -147,7 +147,7 @@ def _change(history: History, change: Change, what: str) -> Sentence:
 def _forecast(history: History, coming: Forecast) -> Sentence:
     low, high = coming.events_interval[0].tolist()
     words = f"{low} to {high} events are expected in the next {coming.step_days} days ({coming.level:.0%} interval)."
-    numbers = {"expected": float(coming.events[0]), "low": low, "high": high, "level": coming.level}
+    numbers = {"expected": int(coming.events[0]), "low": low, "high": high, "level": coming.level}
     return Sentence("forecast", words, numbers, history.row)
 
 

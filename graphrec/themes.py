@@ -19,7 +19,7 @@ MOST_THEMES = 8
 MOST_CATEGORIES = 40
 """A text field with more distinct values than this is no category."""
 CATALOGUE_SAMPLE = 2_000
-"""Items whose texts decide which field is the category; items at most that are clustered exactly."""
+"""Items whose texts decide which field is the category; items at most that make the clusters and their names."""
 OTHER = "other"
 
 
@@ -108,7 +108,7 @@ def _clusters(
     centres = np.stack([vectors[frequent[label == value]].mean(axis=0) for value in np.unique(label)])
     nearest = (vectors @ centres.T - (centres**2).sum(axis=1) / 2).argmax(axis=1)  # least squared distance
     names = [
-        _name(graph, items[written], (nearest == c)[written], vectors[written] @ centres[c])
+        _name(graph, items[frequent], nearest[frequent] == c, vectors[frequent] @ centres[c])
         for c in range(len(centres))
     ]
     return [(names[cluster],) if known else (OTHER,) for cluster, known in zip(nearest, written, strict=True)]
