@@ -25,7 +25,7 @@ REFERENCE = {
         "Ranking and judging",
         ["ranking", "recommendation", "protocol", "evaluation", "metrics", "comparison"],
     ),
-    "evidence": ("Evidence", ["evidence", "counterfactual", "faithfulness", "flow"]),
+    "evidence": ("Evidence", ["evidence", "counterfactual", "faithfulness", "flow", "attention_profile"]),
     "errors": ("Errors", ["errors"]),
     "seeing": ("Subgraphs, interest, pictures", []),
 }
