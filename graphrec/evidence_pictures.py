@@ -142,7 +142,7 @@ def _parts(flow: AttentionFlow, relations: Sequence[str]) -> list[_Part]:
 
 
 def _of_event(one: ReadEvent) -> str:
-    words = [f"after {_short(one.labels_before[0], 24)}"] if one.labels_before else []
+    words = [f"after {_short(one.labels_before[0], 24 if one.own else 15)}"] if one.labels_before else []
     if one.local_time is not None:
         moment = datetime.fromtimestamp(one.local_time, UTC)
         words = [f"{moment:%a} {moment.day} {moment:%b %Y, %H:%M}", *words]
