@@ -40,7 +40,9 @@ def draw_outlook(interest: InterestOverTime, coming: Forecast, changes: Sequence
         _date_axis(themes)
         every = "a week" if interest.step_days == 7 else f"in {interest.step_days} days"
         _title(
-            activity, f"What comes next of {interest.user}", f"events {every}, and where {coming.level:.0%} of it lies"
+            activity,
+            f"What comes next of {interest.user}",
+            f"events {every}; the shade holds {coming.level:.0%} of what may come",
         )
         return figure
 
