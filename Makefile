@@ -7,7 +7,7 @@ CITY := demo/city
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow test-spark test-real check bench docs clean
+.PHONY: help setup demo test test-slow test-spark test-real check bench docs picture package clean
 
 help:  ## list the verbs
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1|/' | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -60,5 +60,13 @@ docs: setup  ## build the documentation in site/, every code block run and every
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "The site: $(CURDIR)/site/index.html"
 
+picture: setup  ## the terminal session of README.md, recorded anew
+	$(BIN)/python docs/record_session.py
+
+package: setup  ## wheel and sdist, installed and used in an empty environment, each extra alone: ten minutes and more
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/python tests/packaging/install.py dist/*.whl
+
 clean:  ## remove what the verbs made, but .venv
-	rm -rf demo site build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf demo site build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -129,14 +129,15 @@ def command(*words: object) -> str:
 
 
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Group:
-    """A plain table; a column of numbers only is right-aligned."""
+    """A plain table; a column of numbers only is right-aligned, and all of its shares have four digits."""
     cells = [list(row) for row in rows]
     result = _ruled()
     for place, name in enumerate(header):
         numeric = bool(cells) and all(isinstance(row[place], int | float) for row in cells)
         result.add_column(escape(name), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
+    shares = [all(_is_share(row[place]) for row in cells) for place in range(len(header))]
     for row in cells:
-        result.add_row(*map(_cell, row))
+        result.add_row(*(f"{value:.4f}" if share else _cell(value) for value, share in zip(row, shares, strict=True)))
     return _titled(title, result)
 
 
@@ -145,6 +146,18 @@ def epochs_table(title: str, history: Sequence[Mapping[str, Any]]) -> Group:
     names = [*(name for name in ("epoch", "train_loss") if name in history[0]), *metric_names(history)]
     rows = [[record.get(name, math.nan) for name in names] for record in history]
     return table(title, [name.removeprefix("train_") for name in names], rows)
+
+
+def print_indented(lead: str, text: str) -> None:
+    """A line that begins with ``lead``; on a terminal that is too narrow, what follows stands below the text."""
+    if not console.is_terminal:
+        console.print(f"{lead}  {text}", soft_wrap=True, markup=False)
+        return
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(no_wrap=True)
+    line.add_column(overflow="fold")
+    line.add_row(escape(lead), escape(text))
+    console.print(line)
 
 
 def facts(title: str, values: Mapping[str, object]) -> Group:
@@ -246,6 +259,10 @@ def _titled(title: str, body: Table) -> Group:
 
 def _cell(value: object) -> str:
     return number(value) if isinstance(value, int | float) else escape(str(value))
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, float) and abs(value) <= 1
 
 
 def _or_lowest(value: float | None) -> float:

@@ -13,7 +13,7 @@ from rich.markup import escape
 
 from cli.command import Quiet
 from cli.completion import device_names
-from cli.console import RichProgress, console, next_step, number, print_json, table
+from cli.console import RichProgress, console, next_step, number, print_indented, print_json, table
 from graphrec.errors import InputError
 
 
@@ -118,14 +118,14 @@ def _show(answer: Mapping[str, Any], explain: bool) -> None:
     console.print("", table(title, ("", "item", "id", "score"), rows))
     for place, item in enumerate(answer["items"], 1):
         if item.get("what_if"):
-            console.print(f"   {place}  {escape(item['what_if']['words'])}", soft_wrap=True)
+            print_indented(f"   {place}", item["what_if"]["words"])
     console.print(f"[dim]{escape(answer['history'])}{', ' + escape(answer['place']) if answer['place'] else ''}[/]")
     for place, item in enumerate(answer["items"] if explain else (), 1):
         shares = ", ".join(f"{name} {share:.3f}" for name, share in item["shares"].items() if share >= 0.0005)
         console.print(f"\n[bold]{place}. {escape(item['label'])}[/] {item['score']:.3f} = {escape(shares)}")
         for part in item["evidence"]:
             if part["share"] >= 0.0005:
-                console.print(f"   {part['share']:.3f}  {escape(part['words'])}", soft_wrap=True)
+                print_indented(f"   {part['share']:.3f}", part["words"])
 
 
 def _write(path: Path, answers: list[dict[str, Any]]) -> None:

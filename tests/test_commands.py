@@ -229,8 +229,9 @@ def test_recommend_prints_the_contract(graphrec: Command, city_run: Path) -> Non
 def test_recommend_shows_a_table_and_the_reasons_behind_it(
     graphrec: Command, city_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TTY_COMPATIBLE", "1")  # hints are for a person at a terminal
-    plain = graphrec("recommend", city_run, "--user", "u0001", "-k", 2)
+    with monkeypatch.context() as terminal:
+        terminal.setenv("TTY_COMPATIBLE", "1")  # hints are for a person at a terminal
+        plain = graphrec("recommend", city_run, "--user", "u0001", "-k", 2)
     assert "u0001 as of 2024-03-2" in plain.out
     assert "add --explain" in plain.err
     explained = graphrec("recommend", city_run, "--user", "u0001", "-k", 2, "--explain")

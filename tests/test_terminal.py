@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from cli.console import RichProgress, be_quiet, command, notes
+from cli.console import RichProgress, be_quiet, command, notes, print_indented, table
 from tests.test_cli import GROUP, MANIFEST, REGISTERED
 
 SCRIPT = str(Path(sys.executable).with_name("graphrec"))
@@ -142,6 +142,25 @@ def test_being_quiet_ends_with_the_command(graph: Path) -> None:
     assert notes.quiet
     CliRunner().invoke(app, ["info", str(graph)])
     assert not notes.quiet
+
+
+def test_a_long_line_goes_on_below_its_text_at_a_terminal_and_stays_whole_in_a_pipe(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = "word " * 20 + "[end]"
+    print_indented("   0.25", words)
+    assert capsys.readouterr().out == f"   0.25  {words}\n"
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    print_indented("   0.25", words)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("   0.25  word")
+    assert second.startswith(" " * 9 + "word")
+    assert second.rstrip().endswith("[end]")
+
+
+def test_a_column_of_shares_has_one_number_of_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    Console().print(table("", ("name", "score"), [("a", 0.21644), ("b", 0.0779123), ("c", 0.5)]))
+    assert [line.split()[-1] for line in capsys.readouterr().out.splitlines()[2:]] == ["0.2164", "0.0779", "0.5000"]
 
 
 def test_a_hint_can_be_pasted() -> None:
