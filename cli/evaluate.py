@@ -97,7 +97,7 @@ def evaluate(
         console.print("", evidence_table(result["faithfulness"]))
         console.print("", attention_table(result["attention"]), "", segments_table(result["attention"]))
     protocol = result["protocol"]
-    console.print("", f"[dim]{', '.join(f'{name} {value}' for name, value in protocol.items())}[/]")
+    console.print(f"\n[dim]{', '.join(f'{name} {value}' for name, value in protocol.items())}[/]")
     if split is Split.test and result["reads"] > 1:
         console.print(f"[yellow]this test split has now been read {result['reads']} times by this run[/]")
     all_users = command("recommend", run, "--all", "-k", 10, "--out", "recommendations.parquet")
