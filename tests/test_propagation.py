@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from graphrec.events import TRAIN
 from graphrec.graph import TemporalGraph
-from graphrec.propagation import ITEM_POWER, LOW_PASS, SHARPENING, USER_POWER, Propagation
+from graphrec.propagation import HALF, ITEM_POWER, LOW_PASS, SHARPENED_FOR, SHARPENING, USER_POWER, Propagation
 from graphrec.protocol import Protocol
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
@@ -27,13 +28,16 @@ def slow(world: TemporalGraph, signal: Tensor, user: int, low_pass: int = 0) -> 
     visits = torch.zeros(len(world.nodes["user"]), len(world.nodes["item"]), dtype=torch.float64)
     for who, what in zip(world.log.user[train].tolist(), world.log.item[train].tolist(), strict=True):
         visits[who, what] += 1
-    busy, popular = (visits > 0).sum(1).clamp(min=1).double(), (visits > 0).sum(0).clamp(min=1).double()
-    others = (1 + visits).log2() * busy[:, None] ** (-USER_POWER / 2) * popular**-ITEM_POWER
+    often = (1 + visits).log2()
+    counted = often if low_pass else (visits > 0).double()
+    user_power, item_power = (HALF, HALF) if low_pass else (USER_POWER, ITEM_POWER)
+    busy, popular = (counted.sum(axis).clamp(min=1) for axis in (1, 0))
+    others = often * busy[:, None] ** -user_power * popular**-item_power
     _, size, axes = torch.linalg.svd(others)
     apart = size[:-1] - size[1:] > 1e-3 * size[0]
     assume(low_pass >= len(size) or not low_pass or bool(apart[low_pass - 1]))  # else which factors come first is open
     axes = axes[: len(size)][size > 1e-4 * size[0]][:low_pass]
-    kept = popular**ITEM_POWER * (axes.T @ (axes @ (signal.double() / popular**ITEM_POWER)))
+    kept = popular**item_power * (axes.T @ (axes @ (signal.double() / popular**item_power)))
     if user >= 0:
         others[user] = 0
     reached = int((visits > 0).any(0).sum())
@@ -41,10 +45,13 @@ def slow(world: TemporalGraph, signal: Tensor, user: int, low_pass: int = 0) -> 
     def in_units(here: Tensor) -> Tensor:
         return here / (here.square().sum() / reached + 1e-20).sqrt()
 
-    once = others.T @ (others @ signal.double())
-    if low_pass:
-        once = in_units(once) + LOW_PASS * in_units(kept)
-    return in_units(once) - SHARPENING * in_units(others.T @ (others @ once))
+    trip = others.T @ others
+    once = trip @ signal.double()
+    if low_pass:  # one step of the 3/8 rule is the exponential's series up to the fourth power
+        z = -SHARPENED_FOR * trip
+        series = sum(torch.linalg.matrix_power(z, power) / math.factorial(power) for power in range(5))
+        return in_units(series @ (once + LOW_PASS * kept))
+    return in_units(once) - SHARPENING * in_units(trip @ once)
 
 
 @settings(deadline=None, max_examples=25)
