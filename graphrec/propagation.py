@@ -9,8 +9,8 @@ Choi et al. 2023, arXiv 2211.09324.
 The asking user's own visits take no part in the trips: what a training question is to find must not find itself.
 
 Where lists are many and say little else, the whole filter of the second paper takes its place: what the first factors
-of the visits keep of the signal (an ideal low pass) joins the first trip, and both are sharpened by ``dy/dt = -P y``. Its
-factors are those of everybody, the user included.
+of the visits keep of the signal (an ideal low pass) joins the first trip, and both are sharpened by ``dy/dt = -P y``.
+Its factors are those of everybody, the user included.
 """
 
 from __future__ import annotations
