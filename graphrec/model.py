@@ -29,13 +29,16 @@ from graphrec.geography import PLACE_FEATURES, distance_features, kilometres, pl
 from graphrec.graph import Nodes, TemporalGraph
 from graphrec.propagation import Propagation
 from graphrec.relation import ALWAYS
+from graphrec.ridge import Ridge
 from graphrec.sampling import Context, check_relations
 from graphrec.signals import CLOCK, GAP_BUCKETS, SIGNALS, Neighbours, clock, gap_bucket, neighbours, waited
 
 REMEMBERED = 8.0
 """Events after which propagation starts by counting one e times less."""
-LOUD = 1.2
-"""How much propagation counts at the start of training."""
+LOUD, STEADY = 1.2, 0.4
+"""How much propagation and the regression count at the start of training."""
+LASTING = 50.0
+"""Events after which the regression counts one e times less."""
 DIFFERENCES = "donot_use_mm_for_euclid_dist"
 """How to take distances: a product of matrices in float32 is kilometres off within a city, and by the batch's size."""
 
@@ -73,6 +76,8 @@ class ModelConfig(BaseModel):
     """Let the user's events spread over the whole graph of the train split."""
     low_pass: int = Field(0, ge=0)
     """Factors of the visits whose ideal low pass joins the propagation; for large logs of lists (some hundreds)."""
+    ridge: float = Field(0, ge=0)
+    """Ridge of a regression of each item on all others that joins the propagation, for lists (some hundreds); 0: no."""
     beside: bool = False
     """Let propagation reach items that nobody visited through those at their place, near it or linked alike."""
     propagation_dropout: float = Field(0.1, ge=0, lt=1)
@@ -264,6 +269,14 @@ class State:
         return State(self.z[index], self.reach[index], self.log_gate[index], attention, kin)
 
 
+def _constant(dimension: int, value: float) -> nn.Linear:
+    """A number that starts as a constant, whatever the state."""
+    layer = nn.Linear(dimension, 1)
+    nn.init.zeros_(layer.weight)
+    nn.init.constant_(layer.bias, value)
+    return layer
+
+
 class Kin(nn.Module):
     """What people of a like history visit: the user's events, each as strong as the state remembers it, spread."""
 
@@ -281,9 +294,12 @@ class Kin(nn.Module):
         if not graph.timeless:
             with torch.no_grad():  # start from "the last few"
                 self.remember.rank.weight.sub_(torch.arange(k)[:, None] / REMEMBERED)
-        self.loud = nn.Linear(config.dimension, 1)
-        nn.init.zeros_(self.loud.weight)
-        nn.init.constant_(self.loud.bias, LOUD)
+        self.loud = _constant(config.dimension, LOUD)
+        shape = (len(graph.nodes["user"]), len(known))
+        visits = self.propagation.visited, self.propagation.often
+        self.ridge = Ridge(*visits, shape, config.ridge) if config.ridge else None
+        self.steady = _constant(config.dimension, STEADY) if config.ridge else None
+        self.lasting = torch.inf if graph.timeless else LASTING
         self.hidden = config.propagation_dropout
 
     def forward(
@@ -292,13 +308,15 @@ class Kin(nn.Module):
         """Logits of all items, from the user's own events and their keys."""
         weight = self.remember(z, key, near).mean(-1)
         visited = weight.new_zeros(len(z), len(self.propagation.known)).scatter_add(1, near.item, weight)
-        loud = self.loud(z).float()
-        if self.training:
-            loud = loud * (torch.rand_like(loud) >= self.hidden)
+        shown = torch.rand(len(z), 1, device=z.device) >= self.hidden if self.training else 1.0
         reached: Tensor = self.propagation(visited, user)
         if self.beside is not None:
             reached = reached + self.beside(reached)
-        logits: Tensor = reached * loud
+        logits: Tensor = reached * (self.loud(z).float() * shown)
+        if self.ridge is not None and self.steady is not None:
+            fading = near.real * (-torch.arange(near.item.shape[1], device=z.device) / self.lasting).exp()
+            history = torch.zeros_like(logits).scatter_add(1, near.item, fading)
+            logits = logits + self.ridge(history, user) * (self.steady(z).float() * shown)
         return logits
 
 

@@ -45,7 +45,7 @@ FAN_OUT = {"mine": 6, "then": 5, "here": 4}
 def network(world: TemporalGraph, seed: int) -> Stgat:
     """Every relation of the world, a path of three events behind each neighbour, every way of propagation."""
     declared = dict.fromkeys(DECLARED.keys() & world.edges.keys(), 4)
-    return untrained(world, seed, fan_out={**FAN_OUT, **declared}, path=3, low_pass=2, beside=True)
+    return untrained(world, seed, fan_out={**FAN_OUT, **declared}, path=3, low_pass=2, ridge=2.0, beside=True)
 
 
 def everybody(world: TemporalGraph, time: int, frozen_at: int = NEVER) -> Queries:
