@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ def append_to_graph(
     GraphError
         If there is no graph, or one without log parts; InputError if a file cannot be used.
     """
+    began = time.perf_counter()
     root, progress = Path(graph), progress or Silent()
     manifest = read_manifest(root)
     new = _unknown(files, root, manifest)
@@ -74,13 +76,8 @@ def append_to_graph(
         taken = [source["name"] for source in manifest["sources"]]
         log = open_log(running, new, None, origin.mapping, progress, taken) if new else None
         origin = extend(running, folder, origin, Given(log, given, max_bad), progress)
-        return assemble(
-            running,
-            folder,
-            origin,
-            progress,
-            Asked(vectors, old=_vectors(root, manifest), key=origin.mapping.privacy.key()),
-        )
+        asked = Asked(vectors, old=_vectors(root, manifest), key=origin.mapping.privacy.key())
+        return assemble(running, folder, origin, progress, began, asked)
 
 
 def _unknown(files: Sequence[str | Path], root: Path, manifest: Mapping[str, Any]) -> list[str | Path]:
@@ -99,9 +96,10 @@ def _unknown(files: Sequence[str | Path], root: Path, manifest: Mapping[str, Any
 
 def rebuild(log: Path, old: Path, out: Path) -> dict[str, Any]:
     """Make the graph ``out`` of the parts in its folder ``log``, with the codes and vectors of the graph ``old``."""
+    began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch:
         engine, manifest = connect(Path(scratch)), read_manifest(old)
-        return assemble(engine, out, origin_of(old, log), Silent(), Asked(old=_vectors(old, manifest)))
+        return assemble(engine, out, origin_of(old, log), Silent(), began, Asked(old=_vectors(old, manifest)))
 
 
 def copy_parts(log: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping as Dictionary
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,7 @@ from builders.relations import relation_rows
 from builders.split import split_events, split_method
 from builders.tables import Tables
 from builders.vectors import NOTHING, Asked, write_vectors
+from graphrec.environment import process_memory
 from graphrec.progress import Progress
 
 ENDS = {"at": ["item", "location"], "near": ["location", "location"]}
@@ -54,15 +56,21 @@ RISING = dict.fromkeys(("user", "item", "location", "time", "session"), "DELTA_B
 
 
 def assemble(
-    engine: Engine, folder: Path, origin: Origin, progress: Progress, asked: Asked = NOTHING
+    engine: Engine, folder: Path, origin: Origin, progress: Progress, began: float, asked: Asked = NOTHING
 ) -> dict[str, Any]:
-    """Make a graph directory of the log parts in ``folder``; the manifest that was written."""
+    """Make a graph directory of the log parts in ``folder``; the manifest that was written.
+
+    ``began`` is ``time.perf_counter()`` when reading the log began.
+    """
     with engine_errors(origin.name):
         found = tables(engine, origin, progress)
     check_tables(found.events, found.nodes, found.relations)
     text, given = write_vectors(folder / "vectors", found.nodes, origin.text_model, progress, asked)
     manifest = describe(origin, found, text, given)
-    _write(folder, found, manifest)
+    _write(folder, found)
+    manifest |= {"wall_seconds": time.perf_counter() - began, "peak_memory": process_memory()}
+    written = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    (folder / "manifest.json").write_text(written, encoding="utf-8")
     return manifest
 
 
@@ -213,7 +221,7 @@ def _files(key: np.ndarray, origin: Origin) -> np.ndarray:
     return np.searchsorted(before, places(key), side="left") - 1
 
 
-def _write(folder: Path, tables: Tables, manifest: Dictionary[str, Any]) -> None:
+def _write(folder: Path, tables: Tables) -> None:
     (folder / "nodes").mkdir()
     (folder / "relations").mkdir()
     pq.write_table(tables.events, folder / "events.parquet", use_dictionary=FEW_VALUES, column_encoding=RISING)
@@ -223,5 +231,3 @@ def _write(folder: Path, tables: Tables, manifest: Dictionary[str, Any]) -> None
         pq.write_table(table, folder / "relations" / f"{name}.parquet")
     if len(tables.quarantine):
         pq.write_table(tables.quarantine, folder / "quarantine.parquet")
-    text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    (folder / "manifest.json").write_text(text, encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Mapping as Dictionary
 from collections.abc import Sequence
 from pathlib import Path
@@ -82,6 +83,7 @@ def build_graph(
     InputError
         If the log, a table or ``out`` cannot be used; MappingError if columns do not fit their roles.
     """
+    began = time.perf_counter()
     progress, target = progress or Silent(), Path(out)
     refuse_to_overwrite(target)
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch, staged(target) as folder:
@@ -101,9 +103,8 @@ def build_graph(
         )
         origin = extend(running, folder, origin, Given(log, tables, max_bad), progress)
         order = {kind: _order(origin, kind) for kind in {option.kind for option in vectors} & tables.keys()}
-        return assemble(
-            running, folder, origin, progress, Asked(vectors, order, processes=processes, key=log.mapping.privacy.key())
-        )
+        asked = Asked(vectors, order, processes=processes, key=log.mapping.privacy.key())
+        return assemble(running, folder, origin, progress, began, asked)
 
 
 def _announce(engine: Engine, log: Log, progress: Progress) -> None:

@@ -98,12 +98,20 @@ def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
                 **_risk_facts(path, manifest),
                 "hash": manifest.get("hash"),
                 "created": manifest.get("created"),
+                **_cost(manifest),
             },
         )
     )
     sources = [(source["name"], source["rows"], size(source["bytes"])) for source in manifest.get("sources", [])]
     console.print("", table("sources", ("file", "rows", "size"), sources))
     next_step(command("train", path, "--out", path.parent / "run"))
+
+
+def _cost(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """What making the graph took; a graph of an earlier release does not know."""
+    if "wall_seconds" not in manifest:
+        return {}
+    return {"took": f"{duration(manifest['wall_seconds'])}, peak memory {size(manifest['peak_memory'])}"}
 
 
 def _risks(path: Path, manifest: Mapping[str, Any]) -> dict[str, Risk]:

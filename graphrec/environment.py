@@ -1,9 +1,10 @@
-"""Where graphrec runs: the versions of what it is made with, and the folder of its cache."""
+"""Where graphrec runs: the versions of what it is made with, the folder of its cache, the memory it took."""
 
 from __future__ import annotations
 
 import os
 import platform
+import resource
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,11 @@ def cache_folder() -> Path:
     if given := os.environ.get("GRAPHREC_CACHE"):
         return Path(given).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphrec"
+
+
+def process_memory() -> int:
+    """Largest memory of this process so far, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def installed(name: str) -> str | None:

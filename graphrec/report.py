@@ -75,6 +75,10 @@ class GraphFacts(Record):
     """What the build found odd about the log."""
     notes: tuple[str, ...] = ()
     """What the build noted."""
+    wall_seconds: float | None = None
+    """What the build, or the append that came last, took."""
+    peak_memory: int | None = None
+    """Largest memory of its process, bytes."""
 
 
 class RunFacts(Record):
@@ -223,7 +227,9 @@ def run_content(
 
 
 def _graph_facts(manifest: Mapping[str, Any]) -> GraphFacts:
-    same = ("counts", "time_span", "hash", "quarantined", "filtered", "findings", "notes")
+    same = (
+        "counts", "time_span", "hash", "quarantined", "filtered", "findings", "notes", "wall_seconds", "peak_memory",
+    )  # fmt: skip
     log = [source for source in manifest.get("sources", ()) if source.get("role", "events") == "events"]
     return GraphFacts(
         **{name: manifest[name] for name in same if name in manifest},
@@ -326,8 +332,13 @@ def _sums(health: DataHealth) -> list[int]:
 
 
 def _costs(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What the run took, by what took it: names and values of what is known."""
+    """What the graph and the run took, by what took it: names and values of what is known."""
     run, epochs, seconds = content.run, content.run.epochs or 0, content.run.wall_seconds or 0.0
+    graph = content.graph
+    building = [
+        ("In all", words.duration(graph.wall_seconds) if graph.wall_seconds is not None else ""),
+        ("Memory at most", words.memory(graph.peak_memory) if graph.peak_memory is not None else ""),
+    ]
     training = [
         ("In all, validation included", words.duration(seconds) if seconds else ""),
         ("An epoch", words.duration(seconds / epochs) if seconds and epochs else ""),
@@ -339,7 +350,8 @@ def _costs(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
         ("Parameters", words.count(run.parameters) if run.parameters is not None else ""),
         ("Size on disk", words.memory(run.model_bytes) if run.model_bytes is not None else ""),
     ]
-    known = {"Training": training, "Model": model, **{_evaluated(one): _cost_of(one) for one in content.evaluations}}
+    known = {"Building the graph": building, "Training": training, "Model": model}
+    known |= {_evaluated(one): _cost_of(one) for one in content.evaluations}
     told = {title: [(name, value) for name, value in pairs if value] for title, pairs in known.items()}
     return [(title, pairs) for title, pairs in told.items() if pairs]
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import resource
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from graphrec.environment import versions
+from graphrec.environment import process_memory, versions
 from graphrec.graph import TemporalGraph
 from graphrec.protocol import Protocol
 from graphrec.run import vocabulary
@@ -33,4 +32,4 @@ def peak_memory(device: torch.device) -> int:
     """Largest memory in bytes: the GPU's allocations, or the process on a CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return process_memory()

@@ -145,6 +145,7 @@ def test_the_same_file_twice_adds_nothing(tmp_path: Path) -> None:
     copy = write(tmp_path / "again.csv", [*LOG, ("ben", "bar", START + 400, (40.70, -73.90), "view", "", "Bar")])
     after = append_to_graph(graph, [copy])
     assert after["counts"]["events"] == before["counts"]["events"] + 1
+    assert 0 < after["wall_seconds"] != before["wall_seconds"]
     rows = pq.read_table(graph / "quarantine.parquet").to_pylist()
     assert [(row["file"], row["row"], row["value"]) for row in rows] == [
         ("again.csv", place, f"same as row {place} of log.csv") for place in (1, 2, 3)

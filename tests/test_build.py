@@ -84,6 +84,8 @@ def test_the_manifest_counts_what_is_there(tmp_path: Path) -> None:
     assert manifest["mapping"]["lat"] == "latitude"
     assert manifest["locations"] == {"method": "h3", "resolution": 8}
     assert [(source["name"], source["rows"]) for source in manifest["sources"]] == [("log.csv", 6)]
+    assert 0 < manifest["wall_seconds"] < 600
+    assert manifest["peak_memory"] > 10_000_000
     assert pq.read_table(tmp_path / "graph" / "quarantine.parquet")["value"].to_pylist() == ["never"]
 
 

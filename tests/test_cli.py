@@ -41,6 +41,8 @@ MANIFEST = {
     "text": None,
     "quarantined": {},
     "hash": "abc",
+    "wall_seconds": 185.2,
+    "peak_memory": 512_900_000,
 }
 
 
@@ -188,7 +190,14 @@ def test_an_interrupt_is_one_line_and_130(tmp_path: Path) -> None:
 def test_info_prints_a_graph(graph: Path) -> None:
     result = CliRunner().invoke(app, ["info", str(graph)])
     assert result.exit_code == 0, result.output
-    for text in ("1,234,567", "2012-04-03 18:00 UTC", "user user_id, item venue[id]", "events.csv", "3.4 MB"):
+    for text in (
+        "1,234,567",
+        "2012-04-03 18:00 UTC",
+        "user user_id, item venue[id]",
+        "events.csv",
+        "3.4 MB",
+        "3 min 05 s, peak memory 513 MB",
+    ):
         assert text in result.stdout
 
 

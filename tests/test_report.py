@@ -585,6 +585,8 @@ def test_the_content_of_a_run_is_gathered_from_its_manifests(tmp_path: Path) -> 
         "hash": "abc",
         "quarantined": {},
         "sources": [{"name": "log.csv"}],
+        "wall_seconds": 95.0,
+        "peak_memory": 3 * 2**29,
     }
     (graph / "manifest.json").write_text(json.dumps(found))
     gathered = run_content(run, {"test": {**evaluation(), "split": "test"}}, users(), command="graphrec train graph")
@@ -593,6 +595,7 @@ def test_the_content_of_a_run_is_gathered_from_its_manifests(tmp_path: Path) -> 
     assert gathered.run.settings == {"training.epochs": 9, "seed": 3}
     assert gathered.graph.sources == ("log.csv",)
     told = Page(render_report(gathered)).text
+    assert "Building the graph In all 1 min 35 s Memory at most 1.5 GB" in told
     assert "In all, validation included 7.5 s An epoch 7.5 s Questions a second 100 Memory at most 1.0 GB" in told
     assert "log.csv" in Page(render_report(gathered)).text
 
