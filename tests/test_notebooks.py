@@ -33,7 +33,20 @@ def test_a_stored_notebook_tells_nothing_of_the_machine(path: Path) -> None:
     assert str(Path.home()) + "/" not in text
     assert "/tmp/" not in text
     assert "Traceback" not in text
+    outputs = [output for cell in nbformat.reads(text, 4).cells for output in cell.get("outputs", [])]
+    assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
+    assert '"iopub.' not in text  # how long a cell took
 
 
-def test_there_is_a_notebook() -> None:
-    assert NOTEBOOKS
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_notebook_installs_graphrec_only_where_it_is_missing(path: Path) -> None:
+    first = next(cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert 'if importlib.util.find_spec("graphrec") is None:' in first.source
+    assert "\n    %pip install" in first.source
+    assert not first.outputs
+
+
+def test_there_are_five_notebooks_and_the_list_names_each() -> None:
+    names = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    assert [path.name[:2] for path in NOTEBOOKS] == ["1-", "2-", "3-", "4-", "5-"]
+    assert all(f"({path.name})" in names for path in NOTEBOOKS)
