@@ -32,6 +32,9 @@ LIBRARIES = ("graphrec", "networkx", "numpy", "scipy", "torch")
 USERS = (50, 20_000, 99_000)
 """Codes of the users that are asked about; those that come early in the log have many events."""
 
+Functions = dict[str, tuple[str, Callable[[Any], Callable[[], Any]]]]
+"""What is measured: its line in the table, and what prepares the call."""
+
 
 def main() -> None:
     """Make the graph, measure each function, write the page."""
@@ -70,9 +73,9 @@ def graph_of(rows: int, folder: Path) -> Path:
     return out
 
 
-def ask(name: str, graph: Path) -> dict[str, Any]:
-    """What ``measure`` prints, in a process of its own."""
-    code = f"import subgraph; subgraph.measure({name!r}, {str(graph)!r})"
+def ask(name: str, graph: Path, module: str = "subgraph") -> dict[str, Any]:
+    """What the ``measure`` of a benchmark prints, in a process of its own."""
+    code = f"import {module}; {module}.measure({name!r}, {str(graph)!r})"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=HERE, env=environment, stdout=subprocess.PIPE, check=True)
@@ -80,7 +83,7 @@ def ask(name: str, graph: Path) -> dict[str, Any]:
     return measured
 
 
-def measure(name: str, directory: str) -> None:
+def measure(name: str, directory: str, functions: Functions | None = None) -> None:
     """Print what opening a graph and calling one function twice costs."""
     import torch
 
@@ -91,7 +94,7 @@ def measure(name: str, directory: str) -> None:
     graph = TemporalGraph.open(directory)
     opened = time.process_time() - began
     counts = {"events": len(graph.log), **{kind: len(nodes) for kind, nodes in graph.nodes.items()}}
-    call = FUNCTIONS[name][1](graph)
+    call = (functions or FUNCTIONS)[name][1](graph)
     rest = reset()
     seconds, result = [], None
     for _ in range(2):
@@ -191,7 +194,7 @@ def _centralities(graph: Any) -> Callable[[], Any]:
     return lambda: centralities(graph, _times(graph)[1])
 
 
-FUNCTIONS: dict[str, tuple[str, Callable[[Any], Callable[[], Any]]]] = {
+FUNCTIONS: Functions = {
     "ego": ("`ego`, 2 hops, fan-out 32", _ego),
     "difference": ("`difference` of two such, half the log apart", _difference),
     "neighbourhood": ("`model_neighbourhood`, an untrained `stgat`", _neighbourhood),
@@ -204,7 +207,6 @@ FUNCTIONS: dict[str, tuple[str, Callable[[Any], Callable[[], Any]]]] = {
     "users": ("`communities` of users", _communities("user")),
     "centralities": ("`centralities`", _centralities),
 }
-"""What is measured: its line in the table, and what prepares the call."""
 
 
 def facts(one: dict[str, Any]) -> str:
@@ -218,7 +220,7 @@ def facts(one: dict[str, Any]) -> str:
     )
 
 
-def table(measured: dict[str, dict[str, Any]]) -> list[str]:
+def table(measured: dict[str, dict[str, Any]], functions: Functions | None = None) -> list[str]:
     """A line a function, and one for the open graph."""
     opened, rest = (statistics.median(one[name] for one in measured.values()) for name in ("opened", "rest"))
     lines = ["| | first call, CPU s | again, CPU s | peak memory beside the open graph |", "|---|---:|---:|---:|"]
@@ -226,7 +228,7 @@ def table(measured: dict[str, dict[str, Any]]) -> list[str]:
     for name, one in measured.items():
         size = f" ({one['nodes']:,} nodes)" if one["nodes"] else ""
         figures = f"{one['first']:.2f} | {one['again']:.2f} | {one['peak'] / 2**20:,.0f} MiB"
-        lines.append(f"| {FUNCTIONS[name][0]}{size} | {figures} |")
+        lines.append(f"| {(functions or FUNCTIONS)[name][0]}{size} | {figures} |")
     return lines
 
 

@@ -5,9 +5,9 @@ then it keeps its mean and a part ``keep`` of its weight (power discounting, Har
 Business & Economic Statistics 7(4)). The next step is then negative binomial. How much is kept, and what is known of
 people in general, are the values of a small grid under which the past of 500 users at most was likeliest.
 
-Shares of themes are a Dirichlet distribution, discounted in the same way and averaged over a grid of ``keep`` and prior
-strength by how likely each made the user's own past (the same paper's multinomial model); a theme's events are drawn
-from both. docs/interest.md measures intervals and errors beside naive forecasts.
+Shares of themes are a Dirichlet distribution whose weights are the user's own events, each worth half after 45 days,
+and one event spread over the themes alike; a theme's events are drawn from both. benchmarks/interest.md measures
+errors and intervals beside naive forecasts.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.special import gammaln, softmax
+from scipy.special import gammaln
 from scipy.stats import nbinom
 
 from graphrec.errors import InputError
@@ -29,8 +29,8 @@ KEEP = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
 """Parts of what is known that may be kept from step to step."""
 SHAPES = (0.3, 0.6, 1.0, 2.0, 4.0)
 """Shapes of the gamma distribution of people in general; the smaller, the more they differ."""
-STRENGTHS = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Events that the even distribution over themes may count for."""
+HALF_LIFE_DAYS = 45
+"""Age at which an event says half as much of the themes to come."""
 MOST_USERS, MOST_STEPS = 500, 104
 """Users and latest steps from which ``keep`` and people in general are learned."""
 FAINTEST = 0.01
@@ -189,33 +189,15 @@ def _themes(
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Expected shares [h, themes] and draws of the themes' events [draws, h, themes]."""
-    back = (history.until - 1 - history.time) // (step_days * DAY)
-    counts = np.zeros((int(back.max()) + 1, membership.shape[1]))
-    np.add.at(counts, len(counts) - 1 - back, membership)
-    keep, strength = (axis.reshape(-1, 1) for axis in np.meshgrid(KEEP, STRENGTHS))
-    even = np.tile(strength / counts.shape[1], counts.shape[1])  # [grid, themes]
-    state, worth = even, np.zeros(len(even))
-    for events in counts:
-        state = keep * state + (1 - keep) * even
-        worth = worth + _dirichlet_multinomial(events, state)
-        state = state + events
-    weight = softmax(worth)
-    chosen = rng.choice(len(weight), DRAWS, p=weight)
-    shares, draws = [], []
+    age = (history.until - history.time) / DAY
+    weight = 0.5 ** (age / HALF_LIFE_DAYS) @ membership + 1 / membership.shape[1]  # [themes]
+    draws = []
     for shape, rate in known:
-        state = keep * state + (1 - keep) * even
-        shares.append(weight @ (state / state.sum(axis=1, keepdims=True)))
-        part = np.maximum(rng.standard_gamma(state[chosen]), 1e-300)
+        weight = weight * 0.5 ** (step_days / HALF_LIFE_DAYS)
+        part = np.maximum(rng.standard_gamma(weight, (DRAWS, len(weight))), 1e-300)
         total = rng.negative_binomial(shape, rate / (1 + rate), DRAWS)
         draws.append(rng.multinomial(total, part / part.sum(axis=1, keepdims=True)))
-    return np.array(shares), np.stack(draws, axis=1)
-
-
-def _dirichlet_multinomial(events: NDArray[np.float64], state: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-likelihood of a step's ``events`` [themes] in order under Dirichlet distributions [grid, themes], [grid]."""
-    total = state.sum(axis=1)
-    each = gammaln(state + events) - gammaln(state)
-    return np.asarray(gammaln(total) - gammaln(total + events.sum()) + each.sum(axis=1))
+    return np.tile(weight / weight.sum(), (len(known), 1)), np.stack(draws, axis=1)
 
 
 def _between(drawn: NDArray[np.int64], tail: float) -> NDArray[np.int64]:

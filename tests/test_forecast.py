@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from graphrec.errors import InputError
-from graphrec.forecast import Rates, _dirichlet_multinomial, forecast_interest, learn_rates
+from graphrec.forecast import Rates, forecast_interest, learn_rates
 from graphrec.graph import TemporalGraph
 from graphrec.history import DAY
 from graphrec.relation import NEVER
@@ -47,9 +47,13 @@ def test_a_user_who_is_not_there_yet_is_like_people_in_general() -> None:
     np.testing.assert_allclose(states[:, :, 0], [[2, 1], [2, 1], [3, 1]])
 
 
-def test_the_multinomial_step_by_hand() -> None:
-    """One event of either theme, in order, under an even prior of two events: 1/2 * 1/3."""
-    np.testing.assert_allclose(np.exp(_dirichlet_multinomial(np.array([1.0, 1.0]), np.ones((1, 2)))), [1 / 6])
+def test_shares_of_themes_by_hand() -> None:
+    """An event of 45 days ago counts half, one of just now whole, and another is spread over both themes."""
+    last = START + 45 * DAY - 1
+    graph = worlds.graph(worlds.events([0, 0], [0, 1], [START, last]), 1, 2)
+    coming = forecast_interest(graph, "user-0", NEVER)
+    assert coming.themes == ("item-0", "item-1")
+    np.testing.assert_allclose(coming.share, [[1 / 2.5, 1.5 / 2.5]] * 4, atol=1e-6)
 
 
 def test_steady_people_are_expected_to_go_on_and_restless_ones_to_be_as_lately() -> None:
