@@ -3,8 +3,8 @@
     GRAPHREC_DATA=/data python benchmarks/interest.py [--seeds 0 1 2] [--rows 5] [--cache FOLDER] [--only places]
 
 The truth is that of simulated cities (400 people, 182 days) and, for places, what people of nyc-getnext call their home
-and their office; without GRAPHREC_DATA New York is left out. The code's constants were chosen on city 0 and New York.
-Each part of the page beside this file is rewritten between its two marks.
+and their office; without GRAPHREC_DATA New York is left out and the page left alone. The code's constants were
+chosen on city 0 and New York. Each part of the page beside this file is rewritten between its two marks.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ from graphrec import (
     places_of,
     user_profile,
 )
-from graphrec.forecast import learn_rates
 from graphrec.geography import kilometres, unit_vectors
-from graphrec.habitual_places import at_home, at_work
-from graphrec.history import DAY, History
-from graphrec.themes import _categories
+from graphrec.interest.forecast import learn_rates
+from graphrec.interest.habitual_places import at_home, at_work
+from graphrec.interest.history import DAY, History
+from graphrec.interest.themes import _categories
 
 PAGE = Path(__file__).with_suffix(".md")
 PEOPLE, DAYS = 400, 182
@@ -115,18 +115,19 @@ def main() -> None:
         logs += new_york(folder / "new-york") if parts else []
         for part in parts:
             lines = [f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, Python {platform.python_version()}.", ""]
-            publish(part, lines + PARTS[part](logs))
+            publish(part, lines + PARTS[part](logs), keep="GRAPHREC_DATA" in os.environ)
         if "cost" in arguments.only:
             graph = graph_of(int(arguments.rows * 1_000_000), arguments.cache or folder)
             measured = {name: ask(name, graph, "interest") for name in FUNCTIONS}
             publish("cost", [facts(next(iter(measured.values()))), "", *table(measured, FUNCTIONS)])
 
 
-def publish(part: str, lines: Sequence[str]) -> None:
-    """Print what was measured and put it on the page."""
+def publish(part: str, lines: Sequence[str], keep: bool = True) -> None:
+    """Print what was measured; ``keep`` puts it on the page."""
     text = "\n".join(lines)
     print(text, flush=True)
-    rewrite(PAGE, text, part)
+    if keep:
+        rewrite(PAGE, text, part)
 
 
 def city(folder: Path, seed: int) -> Log:

@@ -74,7 +74,7 @@ def evaluate(
     Example: graphrec evaluate city/run --split test --json result.json
     """
     from graphrec.evaluation import evaluate as judge
-    from graphrec.publishing import publish
+    from graphrec.report.publishing import publish
     from graphrec.run import Run, write_json
 
     overrides = {"query_time": query_time, "history": history, "novel": novel or None}

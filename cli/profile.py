@@ -14,7 +14,7 @@ from cli.recommend import read_time
 
 if TYPE_CHECKING:
     from graphrec.graph import TemporalGraph
-    from graphrec.profile import Profile
+    from graphrec.interest.profile import Profile
 
 
 def profile(
@@ -32,8 +32,8 @@ def profile(
 
     Example: graphrec profile city/graph --user u0001 --at 2024-04-01
     """
+    from graphrec.interest.profile import user_profile
     from graphrec.moments import NEVER
-    from graphrec.profile import user_profile
 
     answer = user_profile(_graph(path), user, NEVER if at is None else read_time(at))
     if as_json:

@@ -54,7 +54,7 @@ def train(
     Example: graphrec train city/graph --out city/run --set epochs=4 --seed 1
     """
     from graphrec.config import RunConfig
-    from graphrec.publishing import publish
+    from graphrec.report.publishing import publish
     from graphrec.training import train as fit
 
     named = [f"model.name={model}"] if model else []

@@ -25,11 +25,13 @@ REFERENCE = {
         "Ranking and judging",
         ["ranking", "recommendation", "protocol", "evaluation", "metrics", "comparison"],
     ),
-    "evidence": ("Evidence", ["evidence", "counterfactual", "faithfulness", "flow", "attention_profile"]),
+    "evidence": ("Evidence", ["evidence"]),
+    "subgraph": ("Subgraphs", ["subgraph"]),
+    "interest": ("Interest", ["interest"]),
+    "pictures": ("Pictures", ["pictures"]),
     "errors": ("Errors", ["errors"]),
-    "seeing": ("Subgraphs, interest, pictures", []),
 }
-"""Pages of the Python reference: title, and the modules whose public names they hold. The last takes the rest."""
+"""Pages of the Python reference: title, and the modules and packages whose public names they hold."""
 BUILDING = ["builders.graph.build_graph", "builders.inspection.inspect_log", "builders.mapping.Mapping"]
 BUILDING += ["builders.simulation.simulate_city", "builders.text.load_encoder", "builders.text.encode_texts"]
 """What the reference shows of ``builders``."""
@@ -117,9 +119,12 @@ def reference_names(page: str) -> list[str]:
 
     if page == "building":
         return BUILDING
-    placed = {module for _, modules in REFERENCE.values() for module in modules}
-    modules = REFERENCE[page][1] or sorted(set(_HOMES.values()) - placed)
-    return [f"graphrec.{home}.{name}" for module in modules for name, home in _HOMES.items() if home == module]
+    return [
+        f"graphrec.{home}.{name}"
+        for part in REFERENCE[page][1]
+        for name, home in _HOMES.items()
+        if home == part or home.startswith(f"{part}.")
+    ]
 
 
 def reference_page(page: str) -> str:

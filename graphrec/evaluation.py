@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from graphrec.attention_profile import profile_attention
 from graphrec.baselines import all_baselines
 from graphrec.comparison import metric_names
 from graphrec.environment import versions
 from graphrec.errors import GraphError, RunError
-from graphrec.faithfulness import Faithfulness, measure_faithfulness
+from graphrec.evidence.attention_profile import profile_attention
+from graphrec.evidence.faithfulness import Faithfulness, measure_faithfulness
 from graphrec.hexagons import map_questions
 from graphrec.judging import judge
 from graphrec.metrics import interval, means, resampled_means, standard_error
@@ -52,8 +52,8 @@ def evaluate(
     overrides
         Fields of the protocol to ask otherwise, such as ``{"history": "frozen"}``.
     evidence
-        Measure as well whether the evidence shown is what moves the scores (``graphrec.faithfulness``), and what the
-        attention rests on (``graphrec.attention_profile``).
+        Measure as well whether the evidence shown is what moves the scores (``graphrec.evidence.faithfulness``),
+        and what the attention rests on (``graphrec.evidence.attention_profile``).
 
     Returns
     -------

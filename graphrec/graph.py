@@ -255,18 +255,18 @@ class TemporalGraph:
 
     def to_scipy(self, relation: str, time: int) -> scipy.sparse.csr_array:
         """Counts of a relation's edges before ``time``, [sources, targets]."""
-        from graphrec.subgraph import adjacency
+        from graphrec.subgraph.view import adjacency
 
         return adjacency(self, relation, time)
 
     def to_hetero_data(self, time: int) -> HeteroData:
         """The graph as of ``time`` as PyG HeteroData: ``x`` from text, one edge type a relation, ``time`` an edge."""
-        from graphrec.subgraph import to_hetero_data
+        from graphrec.subgraph.view import to_hetero_data
 
         return to_hetero_data(self.as_of(time))
 
     def to_networkx(self, time: int) -> networkx.MultiDiGraph[tuple[str, str]]:
         """The graph as of ``time`` as a networkx MultiDiGraph with nodes ``(type, id)``."""
-        from graphrec.subgraph import to_networkx
+        from graphrec.subgraph.view import to_networkx
 
         return to_networkx(self.as_of(time))

@@ -12,9 +12,9 @@ import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
-from graphrec.counterfactual import counterfactuals
 from graphrec.errors import InputError
-from graphrec.evidence import Recommendation, explain
+from graphrec.evidence.counterfactual import counterfactuals
+from graphrec.evidence.shares import Recommendation, explain
 from graphrec.graph import TemporalGraph
 from graphrec.progress import Progress, Silent
 from graphrec.query import Queries
@@ -56,7 +56,8 @@ def recommend(
     reasons
         Take scores apart into shares and evidence, which ``stgat`` alone can.
     what_if
-        Say as well without which of the user's visits each item would fall farthest (``graphrec.counterfactual``).
+        Say as well without which of the user's visits each item would fall farthest
+        (``graphrec.evidence.counterfactual``).
 
     Returns
     -------

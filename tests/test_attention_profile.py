@@ -15,8 +15,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphrec.attention_profile import AttentionProfile, _interval, profile, profile_attention
 from graphrec.errors import RunError
+from graphrec.evidence.attention_profile import AttentionProfile, _interval, profile, profile_attention
 from graphrec.graph import TemporalGraph
 from graphrec.item_to_item import ItemKNN
 from graphrec.metrics import bootstrap_interval

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphrec import centrality
-from graphrec.centrality import centralities
 from graphrec.relation import NEVER
-from graphrec.subgraph import adjacency
+from graphrec.subgraph import centrality
+from graphrec.subgraph.centrality import centralities
+from graphrec.subgraph.view import adjacency
 from tests.worlds import continued, cut, events, graph, town
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from graphrec.change_points import (
+from graphrec.graph import TemporalGraph
+from graphrec.interest.change_points import (
     Change,
     _changes,
     _gains,
@@ -20,9 +21,8 @@ from graphrec.change_points import (
     interest_changes,
     place_changes,
 )
-from graphrec.graph import TemporalGraph
-from graphrec.history import DAY
-from graphrec.interest import interest_over_time
+from graphrec.interest.history import DAY
+from graphrec.interest.over_time import interest_over_time
 from graphrec.relation import NEVER
 from tests import worlds
 

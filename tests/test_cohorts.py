@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 import torch
 
-from graphrec.cohorts import cohorts_by_interest, cohorts_by_start
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
+from graphrec.interest.cohorts import cohorts_by_interest, cohorts_by_start
 from graphrec.relation import NEVER
 from tests import worlds
 

@@ -8,12 +8,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphrec import community
-from graphrec.community import communities
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
 from graphrec.relation import NEVER
-from graphrec.subgraph import adjacency
+from graphrec.subgraph import community
+from graphrec.subgraph.community import communities
+from graphrec.subgraph.view import adjacency
 from tests.worlds import continued, cut, events, graph, town
 
 CAMPS = 3

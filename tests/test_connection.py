@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphrec import connection
-from graphrec.connection import path_between
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
 from graphrec.relation import NEVER
-from graphrec.subgraph import Node, to_networkx
+from graphrec.subgraph import connection
+from graphrec.subgraph.connection import path_between
+from graphrec.subgraph.view import Node, to_networkx
 from tests.worlds import alone, continued, cut, events, graph, town
 
 SEEDS = st.integers(0, 10_000)

@@ -14,8 +14,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphrec.counterfactual import counterfactuals, ordinal
 from graphrec.errors import InputError
+from graphrec.evidence.counterfactual import counterfactuals, ordinal
 from graphrec.metrics import expected_rank
 from graphrec.model import Stgat
 from graphrec.query import Queries

@@ -14,9 +14,9 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
 from graphrec.baselines import Nearest
-from graphrec.embedding_map import draw_embedding, principal_plane
 from graphrec.errors import InputError, MissingPackage, RunError
 from graphrec.palette import THEMES
+from graphrec.pictures.embedding import draw_embedding, principal_plane
 from graphrec.ranking import Ranker
 from graphrec.relation import NEVER
 from graphrec.score_ranker import ScoreRanker

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphrec import evidence
-from graphrec.evidence import SHARES, Recommendation, ago, explain, habit
+from graphrec.evidence import shares
+from graphrec.evidence.shares import SHARES, Recommendation, ago, explain, habit
 from graphrec.graph import TemporalGraph
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
@@ -123,9 +123,9 @@ def test_what_most_visits_have_in_common() -> None:
 
 def test_an_item_without_events_is_close_to_something_or_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(why(week(), 0, MONDAY_NOON, 3)) == ["semantic"]
-    monkeypatch.setattr(evidence, "ALIKE", 1.1)  # nothing is as alike as that
+    monkeypatch.setattr(shares, "ALIKE", 1.1)  # nothing is as alike as that
     assert why(week(), 0, MONDAY_NOON, 3)["semantic"].startswith("fits your state")
-    monkeypatch.setattr(evidence, "ALIKE", -1.0)  # anything is
+    monkeypatch.setattr(shares, "ALIKE", -1.0)  # anything is
     assert why(week(), 0, MONDAY_NOON, 3)["semantic"].startswith("close to the ")
     assert why(week(), -1, MONDAY_NOON, 3)["semantic"] == "fits your state"
 

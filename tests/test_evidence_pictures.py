@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 
-from graphrec.attention_profile import AttentionProfile, Share
-from graphrec.evidence_pictures import SHOWN, draw_faithfulness, draw_flow, draw_profile
-from graphrec.faithfulness import STEPS, Faithfulness
-from graphrec.flow import AttentionFlow, flow_to
+from graphrec.evidence.attention_profile import AttentionProfile, Share
+from graphrec.evidence.faithfulness import STEPS, Faithfulness
+from graphrec.evidence.flow import AttentionFlow, flow_to
+from graphrec.pictures.evidence import SHOWN, draw_faithfulness, draw_flow, draw_profile
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
 from tests.networks import untrained

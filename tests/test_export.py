@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from graphrec.errors import InputError
-from graphrec.export import as_hetero_data, write_subgraph
-from graphrec.neighbourhood import model_neighbourhood
 from graphrec.ranking import Ranker
 from graphrec.relation import ALWAYS
-from graphrec.subgraph import ego, to_hetero_data, to_networkx
+from graphrec.subgraph.export import as_hetero_data, write_subgraph
+from graphrec.subgraph.neighbourhood import model_neighbourhood
+from graphrec.subgraph.view import ego, to_hetero_data, to_networkx
 from tests.networks import untrained
 from tests.worlds import town
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphrec.faithfulness import STEPS, measure_faithfulness
+from graphrec.evidence.faithfulness import STEPS, measure_faithfulness
 from graphrec.graph import TemporalGraph
 from graphrec.model import Stgat
 from graphrec.query import Queries

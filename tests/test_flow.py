@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.errors import InputError, RunError
-from graphrec.evidence import explain
-from graphrec.flow import STRANGER, AttentionFlow, attention_flow, flow_to, heard
+from graphrec.evidence.flow import STRANGER, AttentionFlow, attention_flow, flow_to, heard
+from graphrec.evidence.shares import explain
 from graphrec.geography import distance_features, kilometres, unit_vectors
 from graphrec.graph import TemporalGraph
 from graphrec.item_to_item import ItemKNN

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from graphrec.errors import InputError
-from graphrec.forecast import Rates, forecast_interest, learn_rates
 from graphrec.graph import TemporalGraph
-from graphrec.history import DAY
+from graphrec.interest.forecast import Rates, forecast_interest, learn_rates
+from graphrec.interest.history import DAY
 from graphrec.relation import NEVER
 from tests import worlds
 

@@ -15,8 +15,8 @@ import torch
 
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
-from graphrec.habitual_places import _gravity, at_home, at_work, places_of
-from graphrec.history import DAY, History
+from graphrec.interest.habitual_places import _gravity, at_home, at_work, places_of
+from graphrec.interest.history import DAY, History
 from graphrec.relation import NEVER
 from tests import worlds
 

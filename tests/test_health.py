@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 import torch
 
-from graphrec.health import MOST_BARS, Coverage, DataHealth, Unseen, data_health
 from graphrec.relation import NEVER
+from graphrec.report.health import MOST_BARS, Coverage, DataHealth, Unseen, data_health
 from tests.worlds import alone, events, graph, rewritten, town
 
 DAY = 86_400

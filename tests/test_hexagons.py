@@ -13,8 +13,8 @@ import torch
 
 from graphrec.graph import TemporalGraph
 from graphrec.hexagons import map_questions
-from graphrec.map_chart import Hexagon, centre, hexagon_map, question_maps
 from graphrec.question_map import LEAST_USERS, MapCell, QuestionMap
+from graphrec.report.map_chart import Hexagon, centre, hexagon_map, question_maps
 from tests.worlds import alone, events, graph, rewritten, town
 
 MADRID, PARIS = (40.4168, -3.7038), (48.8566, 2.3522)

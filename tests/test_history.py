@@ -10,7 +10,7 @@ import torch
 
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
-from graphrec.history import DAY, History
+from graphrec.interest.history import DAY, History
 from graphrec.relation import NEVER
 from tests import worlds
 

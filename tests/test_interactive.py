@@ -9,12 +9,12 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from graphrec import interactive
 from graphrec.errors import InputError, MissingPackage
 from graphrec.graph import TemporalGraph
-from graphrec.interactive import interactive_ego, interactive_map
+from graphrec.pictures import interactive
+from graphrec.pictures.interactive import interactive_ego, interactive_map
 from graphrec.relation import NEVER
-from graphrec.subgraph import ego
+from graphrec.subgraph.view import ego
 from tests.worlds import alone, continued, events, graph, town
 
 DAY = 86_400

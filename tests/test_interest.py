@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
-from graphrec.interest import interest_over_time
+from graphrec.interest.over_time import interest_over_time
 from graphrec.relation import NEVER
 from tests import worlds
 

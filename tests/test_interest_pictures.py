@@ -11,14 +11,14 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.collections import PolyCollection
 
-from graphrec.change_points import Change
-from graphrec.cohorts import cohorts_by_interest, cohorts_by_start
 from graphrec.errors import InputError
-from graphrec.forecast import forecast_interest
 from graphrec.graph import TemporalGraph
-from graphrec.interest import interest_over_time
-from graphrec.interest_pictures import draw_groups, draw_outlook, draw_retention
-from graphrec.place_map import _kilometres, draw_places
+from graphrec.interest.change_points import Change
+from graphrec.interest.cohorts import cohorts_by_interest, cohorts_by_start
+from graphrec.interest.forecast import forecast_interest
+from graphrec.interest.over_time import interest_over_time
+from graphrec.pictures.interest import draw_groups, draw_outlook, draw_retention
+from graphrec.pictures.places import _kilometres, draw_places
 from graphrec.relation import NEVER
 from tests import worlds
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from graphrec.counterfactual import counterfactuals
-from graphrec.evidence import explain
+from graphrec.evidence.counterfactual import counterfactuals
+from graphrec.evidence.shares import explain
 from graphrec.graph import TemporalGraph
 from graphrec.kinds import counted, counted_kinds, noun, of_item
 from graphrec.query import Queries

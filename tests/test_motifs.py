@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
-from graphrec.motifs import DAY, co_visited, find_motifs
+from graphrec.subgraph.motifs import DAY, co_visited, find_motifs
 from tests.worlds import cut, events, graph, town
 
 SEEDS = st.integers(0, 10_000)

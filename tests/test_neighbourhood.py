@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from graphrec.baselines import Nearest
 from graphrec.errors import InputError, RunError
 from graphrec.graph import TemporalGraph
-from graphrec.neighbourhood import model_neighbourhood, neighbourhood_of
 from graphrec.query import Queries, queries_of_events
 from graphrec.ranking import Ranker
 from graphrec.run import Run
 from graphrec.sampling import sample
 from graphrec.score_ranker import ScoreRanker
+from graphrec.subgraph.neighbourhood import model_neighbourhood, neighbourhood_of
 from tests.networks import again, untrained
 from tests.worlds import continued, rewritten, town
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.errors import InputError
-from graphrec.pagerank import agreement, personalised_pagerank
 from graphrec.ranking import Ranker
+from graphrec.subgraph.pagerank import agreement, personalised_pagerank
 from tests.networks import untrained
 from tests.worlds import cut, events, graph, town
 

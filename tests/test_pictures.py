@@ -14,12 +14,15 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from graphrec.interest import interest_over_time
+from graphrec.interest.over_time import interest_over_time
 from graphrec.palette import SHARES, THEMES
-from graphrec.pictures import draw_ego, draw_interest, draw_shares, hour_of_week
-from graphrec.radial import radial
+from graphrec.pictures.ego import draw_ego
+from graphrec.pictures.radial import radial
+from graphrec.pictures.shares import draw_shares
+from graphrec.pictures.stream import draw_interest
+from graphrec.pictures.week import hour_of_week
 from graphrec.relation import NEVER
-from graphrec.subgraph import ego
+from graphrec.subgraph.view import ego
 from tests import worlds
 
 DAY = 86_400

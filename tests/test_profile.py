@@ -15,7 +15,7 @@ import torch
 
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
-from graphrec.profile import Profile, Sentence, user_profile
+from graphrec.interest.profile import Profile, Sentence, user_profile
 from graphrec.relation import NEVER
 from tests import worlds
 from tests.conftest import Ended

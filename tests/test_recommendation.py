@@ -15,12 +15,12 @@ import torch
 from builders.graph import build_graph
 from graphrec.config import RunConfig
 from graphrec.errors import InputError
-from graphrec.evidence import SHARES
+from graphrec.evidence.shares import SHARES
 from graphrec.graph import TemporalGraph
-from graphrec.publishing import publish
 from graphrec.query import Queries
 from graphrec.ranking import BATCH
 from graphrec.recommendation import end_of_log, history, history_in_words, recommend, sample_users
+from graphrec.report.publishing import publish
 from graphrec.run import Run
 from graphrec.training import train
 from tests.runs import BRACKETS, appended

@@ -18,12 +18,12 @@ from xml.etree import ElementTree
 import h3.api.basic_str as h3
 import pytest
 
-from graphrec.chart import Bar, interval_chart, line_chart, period_chart
 from graphrec.comparison import Evaluation, Slice, compare, lead_in_words, verdict
 from graphrec.errors import RunError
-from graphrec.evidence import LINKED
+from graphrec.evidence.shares import LINKED
 from graphrec.palette import SHARES
-from graphrec.report import ReportContent, render_report, run_content, write_report
+from graphrec.report.chart import Bar, interval_chart, line_chart, period_chart
+from graphrec.report.page import ReportContent, render_report, run_content, write_report
 from tests.conftest import Ended
 
 MEASURES = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
@@ -550,7 +550,7 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: py
     write_report(content(), out)
     before = out.read_text(encoding="utf-8")
     assert before.startswith("<!doctype html>")
-    monkeypatch.setattr("graphrec.report.render_report", lambda content: 1 / 0)
+    monkeypatch.setattr("graphrec.report.page.render_report", lambda content: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         write_report(content(), out)
     assert [path.name for path in out.parent.iterdir()] == ["report.html"]

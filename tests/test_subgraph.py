@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from graphrec.errors import InputError
 from graphrec.graph import EVENT_RELATIONS, TemporalGraph
 from graphrec.relation import ALWAYS, NEVER
-from graphrec.subgraph import adjacency, difference, ego, to_hetero_data, to_networkx
+from graphrec.subgraph.view import adjacency, difference, ego, to_hetero_data, to_networkx
 from tests import worlds
 
 DAY = 86_400

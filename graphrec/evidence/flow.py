@@ -1,0 +1,288 @@
+"""How attention flows from one question to one item, hop by hop.
+
+Two sorts of numbers stand here, and are never added to each other:
+
+- **masses** are parts of the score: what the gate and the second asking (the pointer) give each event, and what the
+  semantic space gives the item. They are the score, split; at every node as much goes out as came in.
+- **weights** are what the network used on the way to the state and the logits, before anything was scored: the first
+  asking ("read"), how strongly each event's earlier events enter its key ("before", the learned fading), and what
+  propagation remembers of the user's own events ("remember"). No part of the score is theirs to share out.
+
+All of them are heard from the network while it answers; nothing is computed a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+import networkx as nx
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from graphrec.errors import InputError, RunError
+from graphrec.evidence.shares import semantic_share
+from graphrec.model import Attention, Stgat
+from graphrec.query import Queries
+from graphrec.ranking import Answer, Ranker, event_mass
+from graphrec.recommendation import check_place, check_time, end_of_log
+from graphrec.run import Run
+from graphrec.sampling import Context
+from graphrec.signals import paths
+from graphrec.subgraph.view import Node, utc
+
+STRANGER = "(a stranger)"
+"""A user that the graph does not know at the question's time."""
+
+
+@dataclass(frozen=True)
+class ReadEvent:
+    """One event of a neighbourhood, as the network read it."""
+
+    relation: str
+    """The neighbourhood: ``mine``, ``then``, ``here`` or a declared relation."""
+    event: int
+    """Row of the event in the log."""
+    item: int
+    """Code of its item."""
+    label: str
+    """Name of the item for people."""
+    local_time: int | None
+    """When it happened, seconds since 1970 on the clock of its place; None in a log without times."""
+    own: bool
+    """Whether the asking user did it."""
+    mass: float
+    """What it gives its item: exactly a part of that item's score."""
+    read: float
+    """Weight in the first asking, mean over heads; 1 over all events of the relation."""
+    remembered: float
+    """Weight as a signal of propagation, mean over heads; 1 over all of ``mine``, 0 in other relations."""
+    before: tuple[int, ...]
+    """Rows of the same person's events before it that entered its key, the latest first."""
+    labels_before: tuple[str, ...]
+    """Names of their items."""
+
+
+@dataclass(frozen=True)
+class AttentionFlow:
+    """From a user over relations and events to an item, and what made the state that asked."""
+
+    user: str
+    """The user's own id."""
+    item: str
+    """The item's own id."""
+    code: int
+    """Its code."""
+    label: str
+    """Its name for people."""
+    time: int
+    """UTC seconds as of which the question was asked."""
+    score: float
+    """Probability that the item comes next: the masses of ``carriers`` and ``semantic`` add up to it."""
+    semantic: float
+    """What the semantic space gives the item."""
+    logit: dict[str, float]
+    """Terms of the item's logit in the semantic space, in nats: ``state``, ``bias``, ``kin``, ``distance``."""
+    gates: dict[str, float]
+    """Part of the whole probability that goes through the semantic space and through each relation; they sum to 1."""
+    events: tuple[ReadEvent, ...]
+    """Every event that the question saw, by relation, the latest first."""
+    fading: dict[str, tuple[float, ...]]
+    """By relation, the learned weight of the items one, two, ... events before a neighbour in its key."""
+
+    @property
+    def carriers(self) -> tuple[ReadEvent, ...]:
+        """The events that speak for the item, the strongest first."""
+        speaking = [one for one in self.events if one.mass > 0 and one.item == self.code]
+        return tuple(sorted(speaking, key=lambda one: -one.mass))
+
+    def through(self) -> dict[str, float]:
+        """Mass that reaches the item through the semantic space and each relation."""
+        mass = dict.fromkeys(self.gates, 0.0) | {"semantic": self.semantic}
+        for one in self.carriers:
+            mass[one.relation] += one.mass
+        return mass
+
+    def to_networkx(self) -> nx.DiGraph[Node]:
+        """The flow as a graph; each edge has ``layer`` and either ``mass`` or ``weight``.
+
+        Layer ``score`` (``mass``): ``("user", id)`` to ``("relation", name)`` to ``(name, row)``, the events, to
+        ``("item", id)``; what leaves a node is what entered it. The others have ``weight``: ``before`` leads from
+        earlier events, ``("before", row)``, to the events that speak for the item; ``read`` from all events to
+        ``("read", relation)``, ``remember`` to ``("propagation", "kin")``.
+        """
+        network: nx.DiGraph[Node] = nx.DiGraph(user=self.user, item=self.item, time=self.time, score=self.score)
+        user, item = ("user", self.user), ("item", self.item)
+        network.add_node(user, label=self.user)
+        network.add_node(item, label=self.label)
+        for name, mass in self.through().items():
+            network.add_node(("relation", name), label=name, gate=self.gates[name])
+            network.add_edge(user, ("relation", name), layer="score", mass=mass)
+        network.nodes["relation", "semantic"]["logit"] = self.logit
+        network.add_edge(("relation", "semantic"), item, layer="score", mass=self.semantic)
+        for one in self.events:
+            self._add_weights(network, one)
+        for one in self.carriers:
+            self._add_carrier(network, one)
+        return network
+
+    def _add_weights(self, network: nx.DiGraph[Node], one: ReadEvent) -> None:
+        node = (one.relation, str(one.event))
+        network.add_node(node, label=one.label, event=one.event, own=one.own, local_time=one.local_time)
+        network.add_edge(node, ("read", one.relation), layer="read", weight=one.read)
+        if one.remembered:
+            network.add_edge(node, ("propagation", "kin"), layer="remember", weight=one.remembered)
+
+    def _add_carrier(self, network: nx.DiGraph[Node], one: ReadEvent) -> None:
+        node = (one.relation, str(one.event))
+        network.add_edge(("relation", one.relation), node, layer="score", mass=one.mass)
+        network.add_edge(node, ("item", self.item), layer="score", mass=one.mass)
+        before = zip(one.before, one.labels_before, self.fading[one.relation], strict=False)
+        for row, label, share in before:
+            network.add_node(("before", str(row)), label=label, event=row)
+            network.add_edge(("before", str(row)), node, layer="before", weight=share)
+
+
+def attention_flow(
+    run: Run,
+    user: str,
+    at: int | None = None,
+    item: str | None = None,
+    near: tuple[float, float] | None = None,
+) -> AttentionFlow:
+    """Follow the attention behind one item of one user.
+
+    Parameters
+    ----------
+    run
+        A trained run of ``stgat``.
+    user
+        Id as the log writes it; one that the graph has never seen is answered from time and place alone.
+    at
+        UTC seconds as of which to ask; one second after the last event of the log where None.
+    item
+        Id of the item to ask about; the one that ranks first where None.
+    near
+        Latitude and longitude, degrees; the place of the user's last event where None.
+
+    Raises RunError for a run of another model, InputError for an item that is not known by then.
+    """
+    graph, ranker = run.graph, run.ranker
+    if not isinstance(ranker, Ranker):
+        raise RunError(f"{run.path}: only stgat can take its scores apart, and this is {run.config.model.name}")
+    device = graph.log.time.device
+    place = torch.tensor([check_place(near) if near else (float("nan"),) * 2], device=device)
+    code = torch.tensor([graph.nodes["user"].code(user)], device=device)
+    time = torch.full_like(code, end_of_log(graph) if at is None else check_time(at))
+    asked = Queries.ask(code, time, place)
+    if item is None:
+        wanted = int(ranker.top(asked, 1, run.protocol.candidate_mask(graph)).items)
+        if wanted < 0:
+            raise InputError(f"no item may be ranked as of {utc(int(time))}; ask a later time")
+    elif (wanted := graph.nodes["item"].code(item)) < 0:
+        raise InputError(f"item {item!r} is not among the {len(graph.nodes['item']):,} items of this graph")
+    return flow_to(ranker, asked, wanted)
+
+
+@torch.inference_mode()
+def flow_to(ranker: Ranker, query: Queries, item: int) -> AttentionFlow:
+    """Follow the attention behind one item (its code) of one question.
+
+    Raises InputError for more or less than one question, and for an item that is not known by then.
+    """
+    if len(query) != 1:
+        raise InputError(f"attention flow: one question expected, got {len(query)}")
+    with heard(ranker.model) as weights:
+        answer = ranker.answer(query)
+    table = ranker.graph.nodes["item"]
+    if not bool(table.first_seen[item] < answer.context.queries.time):
+        seen, asked = utc(int(table.first_seen[item])), utc(int(answer.context.queries.time))
+        raise InputError(f"item {table.ids[item].as_py()!r} is first seen at {seen}, so not before {asked}")
+    semantic = float(semantic_share(ranker, answer, 0, [item]))
+    mass = event_mass(answer.state)
+    events = tuple(one for name in mass for one in _events(ranker, answer.context, name, mass[name][0], weights))
+    user = int(answer.context.queries.user)
+    return AttentionFlow(
+        user=str(ranker.graph.nodes["user"].ids[user].as_py()) if user >= 0 else STRANGER,
+        item=str(table.ids[item].as_py()),
+        code=item,
+        label=table.label(item),
+        time=int(answer.context.queries.time),
+        score=semantic + sum(one.mass for one in events if one.item == item),
+        semantic=semantic,
+        logit=_logit(ranker, answer, item),
+        gates=_gates(answer),
+        events=events,
+        fading={name: tuple(_attention(ranker.model, name).fading.tolist()) for name in mass},
+    )
+
+
+@contextmanager
+def heard(model: Stgat) -> Iterator[dict[str, Tensor]]:
+    """What the askings that are no part of the score give each event, [batch, k, heads] by name, while it answers.
+
+    ``read RELATION`` is the first asking of each relation, ``remember`` that of propagation.
+    """
+    weights: dict[str, Tensor] = {}
+    asking: dict[str, nn.Module] = {f"read {name}": _attention(model, name).read for name in model.attend}
+    if model.kin is not None:
+        asking["remember"] = model.kin.remember
+    handles = [
+        scorer.register_forward_hook(lambda _, __, given, name=name: weights.update({name: given}))
+        for name, scorer in asking.items()
+    ]
+    try:
+        yield weights
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _attention(model: Stgat, name: str) -> Attention:
+    return cast(Attention, model.attend[name])
+
+
+def _events(
+    ranker: Ranker, context: Context, name: str, mass: Float[Tensor, " k"], weights: dict[str, Tensor]
+) -> Iterator[ReadEvent]:
+    """The events of one neighbourhood of the only question."""
+    graph, around = ranker.graph, context.around[name]
+    log, real = graph.log, around.real[0]
+    event = around.event[0][real]
+    path = paths(graph, context, around.event, ranker.model.config.path)[0][real]
+    read = weights[f"read {name}"][0].mean(-1)[real]
+    remembered = weights["remember"][0].mean(-1)[real] if name == "mine" and "remember" in weights else read * 0
+    item = log.item[event].long()
+    local = log.time[event] + 60 * log.utc_offset[event].long()
+    own = log.user[event] == context.queries.user
+    columns: tuple[Any, ...] = tuple(
+        column.tolist() for column in (event, item, local, own, mass[real], read, remembered, path)
+    )
+    table = graph.nodes["item"]
+    for row, code, moment, mine, given, weight, memory, way in zip(*columns, strict=True):
+        before = tuple(step for step in way if step >= 0)
+        labels = tuple(table.label(int(log.item[step])) for step in before)
+        when = None if graph.timeless else moment
+        yield ReadEvent(name, row, code, table.label(code), when, mine, given, weight, memory, before, labels)
+
+
+def _gates(answer: Answer) -> dict[str, float]:
+    """Part of the whole probability that goes through each part of the mixture."""
+    gate = answer.state.log_gate[0].exp()
+    parts = gate[1:].view(len(answer.state.attention), -1).sum(1) if len(answer.state.attention) else gate[1:]
+    return {"semantic": float(gate[0]), **dict(zip(answer.state.attention, parts.tolist(), strict=True))}
+
+
+def _logit(ranker: Ranker, answer: Answer, item: int) -> dict[str, float]:
+    """The terms of the item's logit in the semantic space; they add up to it."""
+    state, code = answer.state, torch.tensor([item], device=answer.state.z.device)
+    whole = float(ranker.semantic_logits(state, answer.context)[0, item])
+    terms = {
+        "state": float(state.z[0] @ ranker.table.vector[item]),
+        "bias": float(ranker.model.item_bias(code)),
+        "kin": 0.0 if state.kin is None else float(state.kin[0, item]),
+    }
+    return {**terms, "distance": whole - sum(terms.values()) if ranker.model.place is not None else 0.0}

@@ -1,0 +1,98 @@
+"""One user's events before a time, as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from graphrec.errors import InputError
+from graphrec.graph import TemporalGraph
+from graphrec.subgraph.view import known_user, utc
+
+DAY = 86_400
+"""Seconds."""
+MONDAY = 4 * DAY
+"""1970-01-05, the first Monday of the epoch: weeks start there, so those of two users line up."""
+
+
+@dataclass(frozen=True)
+class History:
+    """What a user did strictly before a time, the oldest first."""
+
+    user: str
+    """The user's own id."""
+    until: int
+    """UTC seconds at which the history ends: the time asked for, or just after the log's last event if earlier."""
+    row: NDArray[np.int64]
+    """[n] row of each event in the log."""
+    item: NDArray[np.int64]
+    """[n] item codes."""
+    location: NDArray[np.int64]
+    """[n] location codes, -1 where the log says no place."""
+    time: NDArray[np.int64]
+    """[n] UTC seconds, never decreasing."""
+    local_time: NDArray[np.int64]
+    """[n] time on the user's own clock: UTC seconds plus the offset."""
+    offset: int
+    """Seconds by which the user's clock was ahead of UTC at the last event; 0 without events."""
+
+    @staticmethod
+    def before(graph: TemporalGraph, user: str, until: int) -> History:
+        """A user's events strictly before ``until`` (UTC seconds); InputError for a user not known by then."""
+        view = graph.as_of(until)
+        code = torch.tensor([known_user(view, user)], device=view.log.time.device)
+        mine = view.relation("user->item")
+        rows = mine.event[mine.start[code] : mine.end(code, torch.full_like(code, view.horizon))].long()
+        offset = 60 * view.log.utc_offset[rows].long()
+        visible = view.log.count_before(view.horizon)
+        return History(
+            user=user,
+            until=min(view.horizon, int(view.log.time[visible - 1]) + 1) if visible else view.horizon,
+            row=rows.cpu().numpy(),
+            item=view.log.item[rows].long().cpu().numpy(),
+            location=view.log.location[rows].long().cpu().numpy(),
+            time=view.log.time[rows].cpu().numpy(),
+            local_time=(view.log.time[rows] + offset).cpu().numpy(),
+            offset=int(offset[-1]) if len(offset) else 0,
+        )
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def check(self) -> History:
+        """The same history; InputError for one without events."""
+        if not len(self):
+            raise InputError(f"user {self.user!r} has no event before {utc(self.until)}; ask for a later time")
+        return self
+
+    @property
+    def local_until(self) -> int:
+        """``until`` on the user's own clock."""
+        return self.until + self.offset
+
+    def steps(self, days: int = 7) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The step of time of each event, [n], and the first local second of each step from first to last event, [w].
+
+        Steps of a week begin on Monday. Raises InputError for a step under one day or without events.
+        """
+        if days < 1:
+            raise InputError(f"a step of at least 1 day expected, got {days}")
+        self.check()
+        step = (self.local_time - MONDAY) // (days * DAY)
+        first, count = int(step.min()), int(np.ptp(step)) + 1
+        return step - first, (first + np.arange(count)) * days * DAY + MONDAY
+
+    def whole_steps(self, days: int = 7) -> NDArray[np.int64]:
+        """Events in each step of ``days`` times 24 hours counted back from ``until``, the earliest first, [w].
+
+        The step in which the first event fell is left out: the user may not have been there for all of it.
+        """
+        if days < 1:
+            raise InputError(f"a step of at least 1 day expected, got {days}")
+        if not len(self):
+            return np.zeros(0, dtype=np.int64)
+        back = (self.until - 1 - self.time) // (days * DAY)
+        return np.bincount(back)[-2::-1].astype(np.int64)

@@ -1,0 +1,1 @@
+"""Pictures of one style that show offline, and two that move."""

@@ -1,0 +1,169 @@
+"""A map of where a user was: hexagonal cells by number of events, home, work and habits, no network needed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h3
+import numpy as np
+from matplotlib import patheffects
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+from numpy.typing import NDArray
+
+from graphrec.errors import InputError
+from graphrec.graph import TemporalGraph
+from graphrec.interest.habitual_places import HabitualPlaces, Place, places_of
+from graphrec.interest.history import History
+from graphrec.palette import INK, PAPER, SEQUENCE, SHARES, SOFT, WASH
+from graphrec.pictures.style import style
+from graphrec.subgraph.view import utc
+from graphrec.words import day
+
+KM_PER_DEGREE = 111.195
+"""Length of a degree of latitude on a sphere of 6,371 km."""
+RESOLUTION = 8
+"""H3 cells of about 0.9 km across."""
+FAR = 0.01
+"""Part of the events on either side, north, south, east and west, that may lie off the map."""
+
+
+def draw_places(graph: TemporalGraph, user: str, time: int, resolution: int = RESOLUTION, named: bool = True) -> Figure:
+    """Draw where a user was before ``time`` (UTC seconds), as H3 cells, with home, work and habits.
+
+    Parameters
+    ----------
+    graph, user, time
+        Whose events strictly before when.
+    resolution
+        Of the H3 cells, 0 to 15: 8 is about 0.9 km across, 7 about 2.4 km, 6 about 6.5 km. Homes and habits are drawn
+        in the middle of their cell, so a coarse map does not give them away.
+    named
+        Whether home, work and habits are marked; if not, only the cells are shown.
+
+    Raises InputError for a user not known by then or without an event at a known place.
+    """
+    if not 0 <= resolution <= 15:
+        raise InputError(f"map: an H3 resolution from 0 to 15 expected, got {resolution}")
+    history = History.before(graph, user, time)
+    where = _positions(graph, history)
+    if not len(where):
+        raise InputError(f"user {user!r} has no event at a known place before {utc(time)}; a map needs coordinates")
+    cells, counts = np.unique([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in where], return_counts=True)
+    middle = np.array([h3.cell_to_latlng(cell) for cell in cells])
+    origin = _median(middle, counts)
+    with style():
+        figure, ax = plt.subplots(figsize=(9, 7.4), layout="constrained")
+        _draw_cells(ax, cells, counts, origin)
+        _frame(ax, _kilometres(middle, origin), counts, resolution)
+        if named:
+            _mark(ax, places_of(graph, user, time), resolution, origin)
+        _draw_scale(ax)
+        ax.set_title(f"Where {user} was", pad=26)
+        note = f"{len(where):,} events in {len(cells):,} cells of {_across(resolution)}, until {day(history.until)}"
+        ax.annotate(note, (0, 1), (0, 10), xycoords="axes fraction", textcoords="offset points", color=SOFT)
+        return figure
+
+
+def _positions(graph: TemporalGraph, history: History) -> NDArray[np.float64]:
+    """Latitude and longitude of the events, from the item, else from the location, [n, 2]; unknown ones left out."""
+    position = np.full((len(history), 2), np.nan)
+    for kind, codes in (("location", history.location), ("item", history.item)):
+        table = graph.nodes[kind].coordinates
+        if table is not None:
+            found = np.where((codes >= 0)[:, None], table.cpu().numpy()[np.maximum(codes, 0)], np.nan)
+            position = np.where(np.isnan(found), position, found)
+    known: NDArray[np.float64] = position[~np.isnan(position).any(axis=1)]
+    return known
+
+
+def _median(middle: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Where half of the events lie north and half east, [2] degrees."""
+    return np.array([np.quantile(axis, 0.5, weights=counts, method="inverted_cdf") for axis in middle.T])
+
+
+def _kilometres(degrees: NDArray[np.float64], origin: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Kilometres east and north of ``origin``, [n, 2]; a degree of longitude is shorter far from the equator."""
+    north, east = degrees[:, 0] - origin[0], (degrees[:, 1] - origin[1] + 180) % 360 - 180
+    return KM_PER_DEGREE * np.stack((east * np.cos(np.radians(origin[0])), north), axis=1)
+
+
+def _draw_cells(ax: Axes, cells: NDArray[Any], counts: NDArray[np.int64], origin: NDArray[np.float64]) -> None:
+    shapes = [_kilometres(np.array(h3.cell_to_boundary(cell)), origin) for cell in cells]
+    colours = LinearSegmentedColormap.from_list("little to much", SEQUENCE[1:])
+    drawn = PolyCollection(
+        shapes, array=counts, cmap=colours, norm=LogNorm(1, max(2, counts.max())), edgecolor=PAPER, linewidth=0.6
+    )
+    ax.add_collection(drawn)
+    figure = ax.get_figure(root=True)
+    if figure is not None:
+        bar = figure.colorbar(drawn, ax=ax, shrink=0.4, aspect=12, pad=0.02, label="events")
+        bar.outline.set_visible(False)
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+        bar.ax.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+
+
+def _frame(ax: Axes, middle: NDArray[np.float64], counts: NDArray[np.int64], resolution: int) -> None:
+    """Show nearly all events and a cell around them, in a frame that is neither a strip nor a tower."""
+    margin = 2.5 * h3.average_hexagon_edge_length(resolution, unit="km")
+    ends = [np.quantile(axis, (FAR, 1 - FAR), weights=counts, method="inverted_cdf") for axis in middle.T]
+    half = [max((high - low) / 2 + margin, 2 * margin) for low, high in ends]
+    half = [max(half[0], 0.9 * half[1]), max(half[1], 0.7 * half[0])]
+    (left, right), (bottom, top) = ends
+    ax.set_xlim((left + right) / 2 - half[0], (left + right) / 2 + half[0])
+    ax.set_ylim((bottom + top) / 2 - half[1], (bottom + top) / 2 + half[1])
+    ax.set_aspect("equal")
+    ax.set_facecolor(WASH)
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines["bottom"].set_visible(False)
+
+
+def _mark(ax: Axes, places: HabitualPlaces, resolution: int, origin: NDArray[np.float64]) -> None:
+    """Home, work and habit places, in the middle of their cells."""
+    home, work, habits = SHARES["what people do next"], SHARES["semantic space"], SHARES["what happens here"]
+    marks = [("home", places.home, home, "^"), ("work", places.work, work, "s")]
+    marks += [(_name(place), place, habits, "o") for place in places.habits]
+    taken: set[str] = set()
+    for words, place, colour, shape in marks:
+        if place is None or place.coordinates is None:
+            continue
+        cell = h3.latlng_to_cell(*place.coordinates, resolution)
+        if cell in taken:
+            continue
+        taken.add(cell)
+        x, y = _kilometres(np.array([h3.cell_to_latlng(cell)]), origin)[0]
+        ax.scatter([x], [y], s=110 if shape != "o" else 36, marker=shape, color=colour, edgecolor=PAPER, zorder=4)
+        text = ax.annotate(words, (x, y), (9, 3), textcoords="offset points", fontsize=9, color=INK, zorder=5)
+        text.set_path_effects([patheffects.withStroke(linewidth=3, foreground=PAPER)])
+        text.set_clip_on(True)
+
+
+def _name(place: Place) -> str:
+    """The place's label; ``habit`` where it has none but its id."""
+    return "habit" if place.label == place.id else place.label
+
+
+def _draw_scale(ax: Axes) -> None:
+    """A bar of a round number of kilometres, about a fifth of the width."""
+    left, right = ax.get_xlim()
+    wanted = (right - left) / 5
+    step = 10 ** np.floor(np.log10(wanted))
+    length = max(factor * step for factor in (1, 2, 5) if factor * step <= wanted)
+    bottom, top = ax.get_ylim()
+    x, y = left + 0.03 * (right - left), bottom + 0.04 * (top - bottom)
+    ax.plot([x, x + length], [y, y], color=INK, linewidth=3, solid_capstyle="butt", zorder=5)
+    words = f"{length:g} km" if length >= 1 else f"{1000 * length:g} m"
+    ax.annotate(words, (x, y), (0, 5), textcoords="offset points", fontsize=9, color=INK, zorder=5)
+    ax.set_xlim(left, right)
+    ax.set_ylim(bottom, top)
+
+
+def _across(resolution: int) -> str:
+    """Width of a cell in words, from one side to the other."""
+    km = np.sqrt(3) * h3.average_hexagon_edge_length(resolution, unit="km")
+    return f"{km:.2g} km" if km >= 1 else f"{float(f'{1000 * km:.2g}'):g} m"

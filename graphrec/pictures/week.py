@@ -1,0 +1,33 @@
+"""When a user is active, by hour of the week."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib import pyplot as plt
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from graphrec.graph import TemporalGraph
+from graphrec.interest.history import DAY, MONDAY, History
+from graphrec.palette import PAPER, SEQUENCE
+from graphrec.pictures.style import style, title
+
+
+def hour_of_week(graph: TemporalGraph, user: str, time: int) -> Figure:
+    """Draw when a user is active: events before ``time`` (UTC seconds) by weekday and hour of their own clock."""
+    local_time = History.before(graph, user, time).local_time
+    hours = (local_time - MONDAY) % (7 * DAY) // 3600
+    counts = np.bincount(hours, minlength=7 * 24).reshape(7, 24)
+    with style():
+        figure, ax = plt.subplots(figsize=(10, 3.6), layout="constrained")
+        colours = LinearSegmentedColormap.from_list("little to much", SEQUENCE)
+        mesh = ax.pcolormesh(counts, cmap=colours, edgecolors=PAPER, linewidth=2, vmin=0, vmax=max(1, counts.max()))
+        ax.set_yticks(np.arange(7) + 0.5, ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"])
+        ax.set_xticks(np.arange(0, 25, 3), [f"{hour:02d}:00" for hour in range(0, 25, 3)])
+        ax.invert_yaxis()
+        ax.spines["bottom"].set_visible(False)
+        title(ax, f"When {user} is active", f"{len(local_time):,} events by hour of the local week")
+        bar = figure.colorbar(mesh, ax=ax, pad=0.02, aspect=12, ticks=MaxNLocator(4, integer=True))
+        bar.outline.set_visible(False)
+        return figure

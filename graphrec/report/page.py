@@ -1,0 +1,381 @@
+"""The report of a run: one HTML page that needs nothing else, and what is written on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+
+from graphrec import words
+from graphrec.comparison import Evaluation, compare, compare_slices, metric_names, verdict
+from graphrec.config import RunConfig
+from graphrec.directory import read_manifest
+from graphrec.evidence.shares import SHARES as NAMES_OF_RELATIONS
+from graphrec.palette import SHARES, SHARES_ON_DARK
+from graphrec.question_map import LEAST_USERS
+from graphrec.report.chart import Bar, interval_chart, line_chart, period_chart
+from graphrec.report.health import DataHealth
+from graphrec.report.map_chart import centre, question_maps
+from graphrec.run import aside, read_json
+
+FILTERS = (
+    words.count,
+    words.number,
+    words.signed,
+    words.percent,
+    words.duration,
+    words.day,
+    words.moment,
+    words.measure,
+    words.plain,
+    words.split_name,
+    words.protocol_in_words,
+)
+"""What the templates may ask of a value."""
+
+
+class Record(BaseModel):
+    """Plain data that a report is fed with; what it does not show is passed over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Finding(Record):
+    """What the build found odd about a log; its examples stay in the graph, since they may name people."""
+
+    reason: str
+    count: int = 0
+    remedy: str = ""
+
+
+class GraphFacts(Record):
+    """What the report says of the graph; the keys of its manifest."""
+
+    counts: dict[str, int] = {}
+    """Events, nodes by type, and the events of each split."""
+    time_span: tuple[int, int] | None = None
+    """First and last event, UTC seconds."""
+    text_model: str | None = None
+    """Name of the text encoder; None: no text."""
+    hash: str = ""
+    """Hash of the data."""
+    quarantined: dict[str, int] = {}
+    """Rows that could not be used, by reason."""
+    filtered: dict[str, int] = {}
+    """Usable rows that were left out on demand, by reason."""
+    sources: tuple[str, ...] = ()
+    """Names of the log files."""
+    rows: int | None = None
+    """Rows read of the log, the unusable ones included."""
+    findings: tuple[Finding, ...] = ()
+    """What the build found odd about the log."""
+    notes: tuple[str, ...] = ()
+    """What the build noted."""
+    wall_seconds: float | None = None
+    """What the build, or the append that came last, took."""
+    peak_memory: int | None = None
+    """Largest memory of its process, bytes."""
+
+
+class RunFacts(Record):
+    """What the report says of the training."""
+
+    command: str = ""
+    """The command line that made the run."""
+    settings: dict[str, Any] = {}
+    """Settings by their dotted names."""
+    seed: int | None = None
+    versions: dict[str, str] = {}
+    wall_seconds: float | None = None
+    """Training time."""
+    peak_memory_mb: float | None = None
+    device: str = ""
+    epochs: int | None = None
+    best_epoch: int | None = None
+    """The epoch whose weights were kept, from 1."""
+    parameters: int | None = None
+    questions: int | None = None
+    """Questions that an epoch learned from."""
+    model_bytes: int | None = None
+    """Size of the weights on disk."""
+
+
+class Evidence(Record):
+    """One reason for an item."""
+
+    words: str
+    """The reason as a sentence."""
+    relation: str = ""
+    """The part of the score that it belongs to: a name of ``SHARES``, or mine, then, here, semantic."""
+    share: float | None = None
+    """How much of the score it carries."""
+
+    @field_validator("relation")
+    @classmethod
+    def _full_name(cls, relation: str) -> str:
+        return NAMES_OF_RELATIONS.get(relation, relation)
+
+
+class WhatIf(Record):
+    """Without which visits the item would fall farthest."""
+
+    words: str
+
+
+class Item(Record):
+    """One recommended item."""
+
+    item: str
+    label: str | None = None
+    score: float
+    shares: dict[str, float] = {}
+    """Parts of the score by the names of ``graphrec.palette.SHARES`` (or mine, then, here, semantic)."""
+    evidence: tuple[Evidence, ...] = ()
+    what_if: WhatIf | None = None
+
+    @field_validator("shares")
+    @classmethod
+    def _full_names(cls, shares: dict[str, float]) -> dict[str, float]:
+        named = {NAMES_OF_RELATIONS.get(name, name): value for name, value in shares.items()}
+        return {name: named[name] for name in SHARES if name in named}
+
+    @field_validator("evidence", mode="before")
+    @classmethod
+    def _sentences(cls, evidence: Sequence[Any]) -> list[Any]:
+        return [{"words": reason} if isinstance(reason, str) else reason for reason in evidence]
+
+
+class Answer(Record):
+    """What one user was recommended, as ``graphrec recommend --json`` gives it."""
+
+    user: str
+    asked_at: str | None = None
+    """ISO time of the question."""
+    place: str | None = None
+    history: str = Field("", validation_alias=AliasChoices("history", "history_summary"))
+    """The user's past in words."""
+    items: tuple[Item, ...] = ()
+    """The list, best first."""
+
+
+class ReportContent(Record):
+    """Everything that a report shows; any part may be missing."""
+
+    title: str
+    created: str = ""
+    """When, ISO time."""
+    graph: GraphFacts = GraphFacts()
+    run: RunFacts = RunFacts()
+    curves: tuple[dict[str, float], ...] = ()
+    """One record an epoch: ``epoch``, ``train_loss`` and validation metrics by name."""
+    evaluations: tuple[Evaluation, ...] = ()
+    """The first one is summed up at the head of the page."""
+    users: tuple[Answer, ...] = ()
+    notes: tuple[str, ...] = ()
+    health: DataHealth = DataHealth()
+    """What the graph holds, and since when."""
+
+    @property
+    def explained(self) -> bool:
+        """Whether any item says what its score is made of."""
+        return any(item.shares for user in self.users for item in user.items)
+
+
+def run_content(
+    run: Path,
+    evaluations: Mapping[str, Mapping[str, Any]] | None = None,
+    users: Sequence[Mapping[str, Any]] = (),
+    *,
+    graph: Mapping[str, Any] | None = None,
+    health: DataHealth | None = None,
+    title: str = "",
+    created: str = "",
+    command: str = "",
+    notes: Sequence[str] = (),
+) -> ReportContent:
+    """Gather the report of a run directory.
+
+    Parameters
+    ----------
+    run : a finished run.
+    evaluations : what ``graphrec evaluate --json`` gives, by split; None takes all that the run remembers.
+    users : what ``graphrec recommend --json`` gives, with ``history`` in words if there are any.
+    graph : manifest of the graph; None looks it up where the run was trained.
+    health : what ``graphrec.report.health.data_health`` counts; None leaves it out.
+
+    Raises RunError or GraphError when the run or its graph is incomplete.
+    """
+    manifest = read_json(run / "manifest.json")
+    graph = graph or read_manifest(run / manifest["graph"])
+    if evaluations is None:
+        evaluations = read_json(run / "metrics.json") if (run / "metrics.json").is_file() else {}
+    return ReportContent(
+        title=title or f"Run {run.resolve().name}",
+        created=created or manifest.get("created", ""),
+        graph=_graph_facts(graph),
+        run=_run_facts(run, manifest, command),
+        health=health or DataHealth(),
+        curves=tuple(manifest["history"]),
+        evaluations=tuple(Evaluation(**{"split": split, **evaluations[split]}) for split in sorted(evaluations)),
+        users=tuple(Answer(**user) for user in users),
+        notes=tuple(notes),
+    )
+
+
+def _graph_facts(manifest: Mapping[str, Any]) -> GraphFacts:
+    same = (
+        "counts", "time_span", "hash", "quarantined", "filtered", "findings", "notes", "wall_seconds", "peak_memory",
+    )  # fmt: skip
+    log = [source for source in manifest.get("sources", ()) if source.get("role", "events") == "events"]
+    return GraphFacts(
+        **{name: manifest[name] for name in same if name in manifest},
+        text_model=(manifest.get("text") or {}).get("model"),
+        sources=tuple(source["name"] for source in manifest.get("sources", ())),
+        rows=sum(source["rows"] for source in log) if log and all("rows" in source for source in log) else None,
+    )
+
+
+def _run_facts(run: Path, manifest: Mapping[str, Any], command: str) -> RunFacts:
+    config, weights, history = RunConfig.load(run / "config.yaml"), run / "model.safetensors", manifest["history"]
+    by_steps = "training_rows" in manifest and any("train_loss" in record for record in history)
+    return RunFacts(
+        **{name: manifest[name] for name in RunFacts.model_fields if name in manifest},
+        command=command,
+        settings=_dotted(config.model_dump(exclude_defaults=True)),
+        epochs=len(history),
+        peak_memory_mb=manifest["peak_memory"] / 2**20,
+        questions=min(manifest["training_rows"], config.training.questions) if by_steps else None,
+        model_bytes=weights.stat().st_size if weights.is_file() else None,
+    )
+
+
+def _dotted(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= _dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat
+
+
+def render_report(content: ReportContent) -> str:
+    """The report as one HTML page: no script, no font, no picture from elsewhere; everything given is escaped."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {filter.__name__: filter for filter in FILTERS}
+    page = environment.get_template("report.html.j2").render(
+        content=content,
+        shares=list(SHARES),
+        shown={name for user in content.users for item in user.items for name in item.shares},
+        shares_light=SHARES.values(),
+        shares_dark=SHARES_ON_DARK.values(),
+        compare=compare,
+        compare_slices=compare_slices,
+        verdict=verdict,
+        metric_names=metric_names,
+        charts=_charts(content),
+        interval_charts=_interval_charts,
+        question_maps=question_maps,
+        centre=centre,
+        least_users=LEAST_USERS,
+        periods=_periods(content.health),
+        costs=_costs(content),
+    )
+    return page.lstrip()
+
+
+def _charts(content: ReportContent) -> list[tuple[str, str]]:
+    """Titles and learning curves: the training loss, and the validation metrics."""
+    epochs = [int(record["epoch"]) for record in content.curves]
+    drawn: list[tuple[str, str]] = []
+    for title, names in (("Training loss", ["train_loss"]), ("Validation", metric_names(content.curves))):
+        lines = {
+            words.measure(name.removeprefix("train_")): [record.get(name, math.nan) for record in content.curves]
+            for name in names
+            if any(name in record for record in content.curves)
+        }
+        if epochs and lines:
+            drawn.append((title, line_chart(title, epochs, lines, content.run.best_epoch)))
+    return drawn
+
+
+def _interval_charts(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Titles and bars of the first and the last measure of the table, the model and the baselines beside each other."""
+    names, rows = compare(evaluation)
+    drawn: list[tuple[str, str]] = []
+    for column in sorted({0, len(names) - 1}) if names else []:
+        bars = [Bar(row.name, row.cells[column].value, row.cells[column].interval, row.model) for row in rows]
+        title = words.measure(names[column])
+        drawn.append((title, interval_chart(title, bars)))
+    return drawn
+
+
+def _periods(health: DataHealth) -> tuple[list[str], str] | None:
+    """The days at which the periods begin, and the events in each as bars; None without time."""
+    if not health.starts:
+        return None
+    days = [words.short_day(start) for start in health.starts]
+    parts = {words.split_name(split): counts for split, counts in health.events.items()}
+    told = f"Events a {health.period}, {len(days)} from {days[0]} to {days[-1]}, at most {max(_sums(health)):,} in one"
+    return days, period_chart(told, days, parts)
+
+
+def _sums(health: DataHealth) -> list[int]:
+    return [sum(counts) for counts in zip(*health.events.values(), strict=True)]
+
+
+def _costs(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What the graph and the run took, by what took it: names and values of what is known."""
+    run, epochs, seconds = content.run, content.run.epochs or 0, content.run.wall_seconds or 0.0
+    graph = content.graph
+    building = [
+        ("In all", words.duration(graph.wall_seconds) if graph.wall_seconds is not None else ""),
+        ("Memory at most", words.memory(graph.peak_memory) if graph.peak_memory is not None else ""),
+    ]
+    training = [
+        ("In all, validation included", words.duration(seconds) if seconds else ""),
+        ("An epoch", words.duration(seconds / epochs) if seconds and epochs else ""),
+        ("Questions a second", _rate((run.questions or 0) * epochs, seconds)),
+        ("Memory at most", words.memory(run.peak_memory_mb * 2**20) if run.peak_memory_mb is not None else ""),
+        ("Device", run.device),
+    ]
+    model = [
+        ("Parameters", words.count(run.parameters) if run.parameters is not None else ""),
+        ("Size on disk", words.memory(run.model_bytes) if run.model_bytes is not None else ""),
+    ]
+    known = {"Building the graph": building, "Training": training, "Model": model}
+    known |= {_evaluated(one): _cost_of(one) for one in content.evaluations}
+    told = {title: [(name, value) for name, value in pairs if value] for title, pairs in known.items()}
+    return [(title, pairs) for title, pairs in told.items() if pairs]
+
+
+def _evaluated(evaluation: Evaluation) -> str:
+    return f"Evaluation on {words.split_name(evaluation.split)}"
+
+
+def _cost_of(evaluation: Evaluation) -> list[tuple[str, str]]:
+    seconds = evaluation.seconds
+    others = sum(seconds.values()) - seconds.get("model", 0.0)
+    return [
+        ("The model", words.duration(seconds["model"]) if "model" in seconds else ""),
+        ("Its questions a second", _rate(evaluation.n, seconds.get("model", 0.0))),
+        ("All baselines, fitting included", words.duration(others) if others > 0 else ""),
+        ("Memory at most", words.memory(evaluation.peak_memory) if evaluation.peak_memory is not None else ""),
+    ]
+
+
+def _rate(count: int, seconds: int | float) -> str:
+    return words.count(round(count / seconds)) if count and seconds > 0 else ""
+
+
+def write_report(content: ReportContent, out: Path) -> None:
+    """Write the report beside ``out`` and rename it into place."""
+    with aside(out) as temporary:
+        temporary.write_text(render_report(content), encoding="utf-8")

@@ -1,0 +1,65 @@
+"""Writing a run's report: what its directory holds, and three users answered anew."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from graphrec.recommendation import end_of_log, recommend, sample_users
+from graphrec.report.health import data_health
+from graphrec.report.page import run_content, write_report
+from graphrec.run import Run, read_json
+
+USERS, ITEMS = 3, 5
+"""How many users the report shows, and how many items each."""
+CRUMB = 0.005
+"""Part of an item's score below which the report does not show a reason."""
+
+
+def publish(path: str | Path, run: Run | None = None, users: Sequence[str] = ()) -> Path:
+    """Write ``report.html`` of a finished run, with every evaluation it has so far; returns the file.
+
+    Parameters
+    ----------
+    path
+        The run directory.
+    run
+        The same run where it is open already.
+    users
+        Ids of those whose lists and reasons are shown; where there are none, three of the log, from busy to quiet.
+    """
+    root = Path(path)
+    opened = run or Run.open(root)
+    metrics = root / "metrics.json"
+    graph = opened.graph
+    shown = list(dict.fromkeys(users)) or sample_users(graph, USERS)
+    content = run_content(
+        root,
+        read_json(metrics) if metrics.is_file() else {},
+        [_without_crumbs(answer) for answer in recommend(opened, shown, k=ITEMS, what_if=True)],
+        graph=graph.manifest,
+        health=data_health(graph, end_of_log(graph)),
+        title="/".join(root.resolve().parts[-2:]),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=shlex.join(["graphrec", "train", opened.manifest["graph"], *_options(opened)]),
+    )
+    write_report(content, root / "report.html")
+    return root / "report.html"
+
+
+def _options(run: Run) -> list[str]:
+    """What to give to train such a run, besides its settings."""
+    name, seed = run.config.model.name, str(run.config.seed)
+    return [*(["--model", name] if name != "stgat" else []), "--seed", seed]
+
+
+def _without_crumbs(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without the reasons that carry next to nothing."""
+    items = [
+        {**item, "evidence": [part for part in item.get("evidence", ()) if part["share"] >= CRUMB * item["score"]]}
+        for item in answer["items"]
+    ]
+    return {**answer, "items": items}

@@ -1,0 +1,119 @@
+"""What a model looks at to answer one question, as a networkx graph: its events, and what it gives each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import networkx as nx
+import torch
+from torch import Tensor
+
+from graphrec.errors import InputError, RunError
+from graphrec.graph import TemporalGraph
+from graphrec.query import Queries
+from graphrec.ranking import Answer, Ranker, event_mass
+from graphrec.score_ranker import ScoreRanker
+from graphrec.subgraph.view import Node, add_nodes, ids_of, known_user
+
+PLACE = "place"
+"""Edge from the user to the location that the question is asked from; no event stands behind it."""
+
+
+def model_neighbourhood(
+    ranker: Ranker | ScoreRanker, user: str, time: int, near: tuple[float, float] | None = None
+) -> nx.MultiDiGraph[Node]:
+    """What the model looks at for a user as of ``time`` (UTC seconds); see :func:`neighbourhood_of`.
+
+    ``near`` is a latitude and longitude in degrees; without it the user is where they last were.
+    Raises InputError for a user whom the graph does not know before ``time``, RunError for a model without events.
+    """
+    view = ranker.graph.as_of(time)
+    device = view.log.time.device
+    code = torch.tensor([known_user(view, user)], device=device)
+    place = torch.tensor([near or (torch.nan, torch.nan)], dtype=torch.float32, device=device)
+    return neighbourhood_of(ranker, Queries.ask(code, torch.full_like(code, time), place))
+
+
+def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.MultiDiGraph[Node]:
+    """The neighbourhood of one question: the events of ``graphrec.sample`` with the model's fan-outs, and no other.
+
+    A graph like that of :func:`graphrec.ego`. Each event is an edge to its item, with the key ``(relation, event)``
+    and ``relation``, ``time``, ``event``, ``weight`` and ``mass``: the probability that gate and attention give it.
+    Its source is where the model came from: ``mine`` the user, ``then`` the user's last item, ``here`` the event's
+    location, a declared relation the linked user or location, or the last item. An event that two relations bring is
+    two edges. Masses of all edges and the share of the semantic space add up to 1. Edges without an event lead from the
+    user to the place of the question (``place``) and on to what is linked. (As a feature of each event the network
+    also reads the item before it, and propagation the visits of the train split: weights, and no neighbourhood.)
+
+    Raises InputError for more than one question or an unknown user, RunError for a model without events.
+    """
+    if not isinstance(ranker, Ranker):
+        raise RunError("a model that reads events ('stgat') expected; this one scores items without")
+    if len(queries) != 1:
+        raise InputError(f"neighbourhood_of: one question expected, got {len(queries)}")
+    graph, answer = ranker.graph, ranker.answer(queries)
+    asked = answer.context.queries
+    user = int(asked.user[0])
+    if user < 0:
+        raise InputError("neighbourhood_of: a user whom the graph knows before the time of the question expected")
+    network: nx.MultiDiGraph[Node] = nx.MultiDiGraph(
+        user=graph.nodes["user"].ids[user].as_py(), time=int(asked.time[0]), fan_out=dict(ranker.model.config.fan_out)
+    )
+    add_nodes(network, graph, "user", asked.user)
+    for name, mass in event_mass(answer.state).items():
+        _add_events(network, graph, answer, name, mass[0])
+    hops = nx.single_source_shortest_path_length(network, ("user", network.graph["user"]))
+    nx.set_node_attributes(network, {node: {"hop": hop} for node, hop in hops.items()})
+    return network
+
+
+def _add_events(network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: Answer, name: str, mass: Tensor) -> None:
+    """Add the events of one relation, and what leads from the user to them."""
+    near = answer.context.around[name]
+    real = near.real[0]
+    rows = near.event[0][real]
+    if not len(rows):
+        return
+    kind, start = _start(graph, answer, name, rows)
+    item = graph.log.item[rows].long()
+    add_nodes(network, graph, kind, torch.unique(start))
+    add_nodes(network, graph, "item", torch.unique(item))
+    _add_links(network, graph, answer, name, kind, torch.unique(start))
+    ends = zip(ids_of(graph, kind, start), ids_of(graph, "item", item), strict=True)
+    log = graph.log
+    columns = (rows, log.time[rows], log.weight[rows], mass[real])
+    for (source, target), (row, time, weight, share) in zip(ends, _records(*columns), strict=True):
+        facts = {"relation": name, "time": int(time), "event": int(row), "weight": weight, "mass": share}
+        network.add_edge((kind, source), ("item", target), key=(name, int(row)), **facts)
+
+
+def _records(*columns: Tensor) -> Iterator[tuple[float, ...]]:
+    yield from zip(*(column.tolist() for column in columns), strict=True)
+
+
+def _start(graph: TemporalGraph, answer: Answer, name: str, rows: Tensor) -> tuple[str, Tensor]:
+    """Type and codes of the nodes from which the model came to each event."""
+    kind = {"mine": "user", "then": "item", "here": "location"}.get(name) or graph.edges[name].source_type
+    if kind == "item":
+        return kind, answer.context.last_item.expand(len(rows))
+    return kind, getattr(graph.log, kind)[rows].long()
+
+
+def _add_links(
+    network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: Answer, name: str, kind: str, start: Tensor
+) -> None:
+    """Lead from the user to the nodes that a relation starts from: the last item, the place, what is linked to them."""
+    context = answer.context
+    anchor = {"user": context.queries.user, "item": context.last_item, "location": context.location}[kind]
+    add_nodes(network, graph, kind, anchor)
+    user, here = ("user", network.graph["user"]), (kind, ids_of(graph, kind, anchor)[0])
+    if kind == "location":
+        network.add_edge(user, here, key=(PLACE, int(anchor)), relation=PLACE, weight=1.0)
+    if kind == "item" and not network.has_edge(user, here):  # a model that does not read the user's own events
+        last = int(context.last_event)
+        facts = {"relation": "mine", "time": int(graph.log.time[last]), "event": last, "mass": 0.0}
+        network.add_edge(user, here, key=("mine", last), weight=float(graph.log.weight[last]), **facts)
+    link = "near" if name == "here" else name
+    for identity, code in zip(ids_of(graph, kind, start), start.tolist(), strict=True):
+        if (kind, identity) != here:
+            network.add_edge(here, (kind, identity), key=(link, code), relation=link, weight=1.0)
