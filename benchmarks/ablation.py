@@ -33,6 +33,7 @@ VARIANTS: dict[str, tuple[str, list[str]]] = {
     "no steps of others (then)": ("then", []),
     "no surroundings (here)": ("here", []),
     "no propagation": ("", ["propagation=false"]),
+    "a regression beside propagation": ("", ["ridge=400"]),
     "a path of three events behind each neighbour": ("", ["path=3"]),
     "no text": ("", ["text=false"]),
     "no place": ("", ["geography=false"]),
