@@ -70,6 +70,22 @@ def test_what_the_log_does_not_say_is_left_out() -> None:
     assert told(profile, "activity").words == "1 event on 1 day, from 7 September 2020 to 7 September 2020."
 
 
+def test_a_log_without_times_tells_of_no_day_hour_or_week() -> None:
+    graph = reader()
+    timeless = {**graph.manifest, "mapping": {"timeless": True}}
+    graph = replace(graph, manifest=timeless, log=replace(graph.log, time=graph.log.time * 0), _cache={})
+    assert [sentence.about for sentence in user_profile(graph, "user-0", NEVER).sentences] == ["themes", "returns"]
+
+
+def test_a_user_of_other_things_has_no_themes_to_tell() -> None:
+    texts = pa.array([*["crime"] * 6, *["poetry"] * 6, "cooking"])
+    log = worlds.events([*[0] * 12, 1], list(range(13)), [MONDAY + step for step in range(13)])
+    graph = worlds.graph(log, 2, 13)
+    graph = replace(graph, nodes={**graph.nodes, "item": replace(graph.nodes["item"], texts=texts)})
+    assert "themes" not in [sentence.about for sentence in user_profile(graph, "user-1", NEVER).sentences]
+    assert told(user_profile(graph, "user-0", NEVER), "themes").numbers["crime"] == 0.5
+
+
 def test_what_comes_later_changes_nothing() -> None:
     graph, until = reader(), MONDAY + 100 * DAY
     later = graph.log.time >= until

@@ -56,7 +56,8 @@ class Profile:
 def user_profile(graph: TemporalGraph, user: str, until: int) -> Profile:
     """A user in words, from the events strictly before ``until`` (UTC seconds).
 
-    Raises InputError for an unknown user or one without an event by then.
+    A log without times tells of themes and returns alone. Raises InputError for an unknown user or one without an event
+    by then.
     """
     history = History.before(graph, user, until).check()
     interest = interest_over_time(graph, user, until)
@@ -64,10 +65,13 @@ def user_profile(graph: TemporalGraph, user: str, until: int) -> Profile:
 
 
 def _sentences(graph: TemporalGraph, history: History, interest: InterestOverTime, until: int) -> Iterator[Sentence]:
-    yield _activity(history)
-    yield _hours(graph, history)
-    yield _themes(history, interest)
+    if not graph.timeless:
+        yield _activity(history)
+        yield _hours(graph, history)
+    yield from _themes(history, interest)
     yield _returns(history)
+    if graph.timeless:
+        return
     places = places_of(graph, history.user, until)
     for name, place in (("home", places.home), ("work", places.work)):
         if place is not None:
@@ -95,12 +99,14 @@ def _hours(graph: TemporalGraph, history: History) -> Sentence:
     return Sentence("hours", f"Active {when}.", {"events": len(history)}, history.row)
 
 
-def _themes(history: History, interest: InterestOverTime) -> Sentence:
+def _themes(history: History, interest: InterestOverTime) -> Iterator[Sentence]:
+    """Nothing where no event is about a named theme."""
     share = interest.events @ interest.share / interest.events.sum()
     named = [place for place in np.argsort(-share, kind="stable").tolist() if interest.themes[place] != OTHER]
     most = {interest.themes[place]: float(share[place]) for place in named[:TOLD]}
     told = ", ".join(f"{name} ({percent(part)})" for name, part in most.items())
-    return Sentence("themes", f"Most events are about {told}.", {"events": len(history), **most}, history.row)
+    if most:
+        yield Sentence("themes", f"Most events are about {told}.", {"events": len(history), **most}, history.row)
 
 
 def _returns(history: History) -> Sentence:
