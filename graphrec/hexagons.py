@@ -118,7 +118,8 @@ def _resolution(cells: NDArray[np.int64], asked: NDArray[np.int64], user: NDArra
 def _across(cells: NDArray[np.int64], resolution: int) -> float:
     """How many cells lie side by side over the larger extent, by their spacing of root 3 edges."""
     latitude, longitude = np.array([h3.cell_to_latlng(int(cell)) for cell in cells]).T
-    degrees = max(np.ptp(latitude), np.ptp(longitude) * np.cos(np.deg2rad(latitude.mean())))
+    turns = np.diff(np.sort(longitude), append=longitude.min() + 360)  # the widest lies around the back of the globe
+    degrees = max(np.ptp(latitude), (360 - turns.max()) * np.cos(np.deg2rad(latitude.mean())))
     return float(degrees * 111.2 / (3**0.5 * h3.average_hexagon_edge_length(resolution, unit="km")))
 
 

@@ -67,6 +67,19 @@ def test_ground_is_where_as_many_went_before() -> None:
     assert found.ground == (h3.latlng_to_cell(*MADRID, found.resolution),)
 
 
+def test_both_sides_of_the_180th_meridian_are_as_fine_as_anywhere() -> None:
+    world = two_cities(crowd=LEAST_USERS, few=LEAST_USERS)
+    table, rows = world.nodes["item"], torch.arange(len(world.log))
+    found = []
+    for east in (179.5, 10.0):
+        points = torch.tensor([(-17.0, east), (-17.0, (east + 1 + 180) % 360 - 180), (torch.nan, torch.nan)])
+        moved = alone(world, item=type(table)(**{**vars(table), "coordinates": points}))
+        questions = map_questions(moved, rows, torch.ones(len(rows), dtype=torch.float64))
+        assert questions is not None
+        found.append((questions.resolution, [cell.n for cell in questions.cells]))
+    assert found[0] == found[1]
+
+
 def test_without_places_or_questions_there_is_no_map() -> None:
     nowhere = two_cities(crowd=9, few=9, known=False)
     assert map_questions(nowhere, torch.arange(len(nowhere.log)), torch.ones(len(nowhere.log)).double()) is None
