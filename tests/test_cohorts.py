@@ -11,7 +11,7 @@ import torch
 
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
-from graphrec.interest.cohorts import cohorts_by_interest, cohorts_by_start
+from graphrec.interest.cohorts import _names, cohorts_by_interest, cohorts_by_start
 from graphrec.relation import NEVER
 from tests import worlds
 
@@ -58,6 +58,13 @@ def test_groups_by_hand() -> None:
     np.testing.assert_array_equal(groups.size[:, food], [0, 2, 1])
     assert (groups.moves[art, food], groups.moves[food, art], groups.moves[food, food]) == (1, 1, 1)
     np.testing.assert_allclose(groups.share[art], np.eye(2)[groups.themes.index("art")])
+
+
+def test_no_two_groups_have_one_name() -> None:
+    mean = np.array([[0.5, 0.2, 0.3], [0.6, 0.3, 0.1], [0.7, 0.2, 0.1], [0.8, 0.1, 0.1], [0.9, 0.05, 0.05]])
+    names = _names(mean, np.array([0.3, 0.3, 0.4]), ("art", "food", "other"))
+    assert names[:2] == ("art", "art, food")
+    assert len(set(names)) == 5
 
 
 def test_planted_groups_and_those_who_change_are_found() -> None:

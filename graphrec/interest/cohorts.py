@@ -185,11 +185,14 @@ def _centres(points: NDArray[np.float64], groups: int, rng: np.random.Generator)
 
 
 def _names(mean: NDArray[np.float64], everybody: NDArray[np.float64], themes: tuple[str, ...]) -> tuple[str, ...]:
-    """The theme that each group has most of beyond everybody, and a second one if a name is taken."""
+    """The theme that each group has most of beyond everybody, and the next ones as long as a name is taken."""
     names: list[str] = []
     for row in mean:
         ranked = [themes[place] for place in np.argsort(-(row - everybody), kind="stable").tolist()]
         ranked = [name for name in ranked if name != OTHER] or [OTHER]
         name = ranked[0] if row[themes.index(ranked[0])] > everybody[themes.index(ranked[0])] else "a bit of all"
-        names.append(name if name not in names else f"{name}, {ranked[min(1, len(ranked) - 1)]}")
+        longer = iter(ranked[1:])
+        while name in names:
+            name += f", {next(longer, 'again')}"
+        names.append(name)
     return tuple(names)
