@@ -59,6 +59,16 @@ def test_a_path_says_what_it_walked() -> None:
     assert [(step.times, step.time) for step in found.steps] == [(1, 3600), (2, 14_400), (1, 18_000), (1, 21_600)]
 
 
+def test_a_log_without_times_says_no_day() -> None:
+    world = chain()
+    world = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
+    world = alone(world, replace(world.log, time=world.log.time * 0))
+    found = path_between(world, ("item", "item-0"), ("item", "item-2"), NEVER, ["user->item"])
+    assert found is not None
+    assert found.words.splitlines() == ["user-1 visited item-0 2 times", "user-1 visited item-2"]
+    assert [step.time for step in found.steps] == [None, None]
+
+
 def test_before_the_newer_visit_the_other_way_is_as_new() -> None:
     found = ana_to(1, 4 * HOUR)
     assert found is not None

@@ -36,7 +36,7 @@ class Step:
     times: int
     """How many edges of the relation link the two before the time of the question."""
     time: int | None
-    """When the last of them happened, UTC seconds; None for a timeless one."""
+    """When the last of them happened, UTC seconds; None for a timeless one, and in a log without times."""
     words: str
     """The same in words."""
 
@@ -159,9 +159,11 @@ def _described(graph: TemporalGraph, name: str, source: Place, target: Place, al
     times = sum(int(((start == one[1]) & (end == other[1])).sum()) for start, end, _ in _edges(graph, name))
     labels = {"source": _label(graph, one), "target": _label(graph, other)}
     words = WORDS.get(name, f"{{source}} is linked by {name} to {{target}}").format(**labels)
-    if time != ALWAYS:
-        words += f" on {utc(time)}" if times == 1 else f" {times} times, last on {utc(time)}"
-    return Step(_node(graph, source), _node(graph, target), name, times, None if time == ALWAYS else time, words)
+    when = None if time == ALWAYS or graph.timeless else time
+    if time != ALWAYS and times > 1:
+        words += f" {times} times" if when is None else f" {times} times, last"
+    words += "" if when is None else f" on {utc(when)}"
+    return Step(_node(graph, source), _node(graph, target), name, times, when, words)
 
 
 def _node(graph: TemporalGraph, place: Place) -> Node:
