@@ -173,13 +173,14 @@ def history(graph: TemporalGraph, user: int, time: int) -> Int64[Tensor, " event
 
 
 def history_in_words(graph: TemporalGraph, rows: Int64[Tensor, " events"]) -> str:
-    """A user's past in one line: how many events, since when, what most often."""
+    """A user's past in one line: how many events, since when (if the log says), what most often."""
     if not len(rows):
         return "no events before"
     first = datetime.fromtimestamp(int(graph.log.time[rows[-1]]), UTC)
     code, count = Counter(graph.log.item[rows].tolist()).most_common(1)[0]
     often = f", most often {graph.nodes['item'].label(code)} ({count})" if count > 1 else ""
-    return f"{len(rows)} event{'s' if len(rows) > 1 else ''} since {first:%Y-%m-%d}{often}"
+    since = "" if graph.timeless else f" since {first:%Y-%m-%d}"
+    return f"{len(rows)} event{'s' if len(rows) > 1 else ''}{since}{often}"
 
 
 def end_of_log(graph: TemporalGraph) -> int:

@@ -210,6 +210,8 @@ def test_histories_in_words(run: Run) -> None:
     assert len(rows) == int((graph.log.user == user).sum())
     assert history_in_words(graph, rows).startswith(f"{len(rows)} events since 2024-03-")
     assert history_in_words(graph, rows[-1:]).startswith("1 event since 2024-03-")
+    timeless = replace(graph, manifest={**graph.manifest, "mapping": {"timeless": True}})
+    assert history_in_words(timeless, rows[-1:]) == "1 event"
     assert len(history(graph, -1, end_of_log(graph))) == 0
     first = int(graph.log.time[rows[-1]])
     assert len(history(graph, user, first)) == 0  # strictly before
