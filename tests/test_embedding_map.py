@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +17,7 @@ from matplotlib.colors import to_rgba
 from graphrec.baselines import Nearest
 from graphrec.errors import InputError, MissingPackage, RunError
 from graphrec.palette import THEMES
-from graphrec.pictures.embedding import draw_embedding, principal_plane
+from graphrec.pictures.embedding import NAMED, draw_embedding, principal_plane
 from graphrec.ranking import Ranker
 from graphrec.relation import NEVER
 from graphrec.score_ranker import ScoreRanker
@@ -31,15 +32,15 @@ def no_figure_left_open() -> Iterator[None]:
     plt.close("all")
 
 
-def two_kinds() -> Ranker:
-    """Items of even code are cafes and those of odd code gyms, in text and in vector; item 9 comes at 100."""
+def two_kinds(count: int = 10) -> Ranker:
+    """Items of even code are cafes and those of odd code gyms, in text and in vector; the last of ten comes at 100."""
     rng = np.random.default_rng(0)
-    items = [*range(9), *range(9), 9]
-    world = graph(events([0] * 19, items, [*range(1, 19), 100]), 1, 10, seed=0)
-    kinds = ["Cafe" if code % 2 == 0 else "Gym" for code in range(10)]
+    items = [*range(count - 1), *range(count - 1), count - 1]
+    world = graph(events([0] * len(items), items, [*range(1, len(items)), 80 + 2 * count]), 1, count, seed=0)
+    kinds = ["Cafe" if code % 2 == 0 else "Gym" for code in range(count)]
     vectors = torch.tensor([[1.0, 0] if kind == "Cafe" else [0, 1.0] for kind in kinds])
-    vectors = (vectors + 0.01 * torch.tensor(rng.normal(size=(10, 2)))).half()
-    names = pa.array([f"number {code}" for code in range(10)])
+    vectors = (vectors + 0.01 * torch.tensor(rng.normal(size=(count, 2)))).half()
+    names = pa.array([f"number {code}" for code in range(count)])
     item = replace(world.nodes["item"], texts=pa.array(kinds), vectors=vectors, labels=names)
     world = alone(world, item=item)
     return Ranker(world, untrained(world, 0, spread=0.02, geography=False, identity=False))
@@ -59,6 +60,18 @@ def test_groups_lie_apart_in_their_colours() -> None:
     assert legend == ["Cafe", "Gym"]
     words = {text.get_text() for text in figure.axes[0].texts}
     assert any(word.startswith("number ") for word in words)
+
+
+def test_no_names_run_into_each_other() -> None:
+    """Sixty items in two crowds, as often visited, so that the names of the first eighteen would."""
+    figure = draw_embedding(two_kinds(60), NEVER)
+    figure.canvas.draw()
+    names = [text for text in figure.axes[0].texts if text.get_text().startswith("number ")]
+    boxes = [name.get_window_extent() for name in names]
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert 2 <= len(names) <= NAMED
+    assert names[0].get_text() == "number 0"  # the most visited come first
+    assert {name.get_text() for name in names} != {f"number {code}" for code in range(NAMED)}
 
 
 def test_the_plane_is_that_of_the_singular_values() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from matplotlib.patches import PathPatch
 from graphrec.evidence.attention_profile import AttentionProfile, Share
 from graphrec.evidence.faithfulness import STEPS, Faithfulness
 from graphrec.evidence.flow import AttentionFlow, flow_to
-from graphrec.pictures.evidence import SHOWN, draw_faithfulness, draw_flow, draw_profile
+from graphrec.pictures.attention_profile import draw_profile
+from graphrec.pictures.faithfulness import draw_faithfulness
+from graphrec.pictures.flow import SHOWN, draw_flow
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
 from tests.networks import untrained
@@ -80,6 +83,37 @@ def test_many_events_are_drawn_as_one() -> None:
     bands = panels(draw_flow(planted(SHOWN + 3)))[0]
     assert "3 more events" in words(bands)
     assert sum("Jan 1970" in text for text in words(bands)) == SHOWN
+
+
+def test_slivers_are_drawn_as_one() -> None:
+    """Of ten events of a history five carry 0.4% of the score each; of its items five weigh 2% each."""
+    flow = planted(10)
+    rows = [
+        replace(one, mass=0.004 * flow.score, read=0.02, label=f"a rare item {row}")
+        for row, one in enumerate(flow.events[:5])
+    ]
+    rows += [
+        replace(one, mass=0.12 * flow.score, read=0.18, label=f"MOST WANTED {row}")
+        for row, one in enumerate(flow.events[5:])
+    ]
+    figure = draw_flow(replace(flow, events=tuple(rows)))
+    bands, strips = panels(figure)
+    assert "5 more events" in words(bands)
+    assert sum("Jan 1970" in text for text in words(bands)) == 5
+    assert words(strips)[:6] == [*(f"MOST WANTED {row}" for row in range(5)), "5 more items"]
+    widths = [bar.get_width() for container in strips.containers[:6] for bar in container]
+    assert widths == pytest.approx([0.18] * 5 + [0.1])
+
+
+def test_no_words_of_a_flow_run_into_others() -> None:
+    flow = planted(10)
+    rows = [replace(one, read=0.1, label=f"WWW {row} of a long name") for row, one in enumerate(flow.events)]
+    figure = draw_flow(replace(flow, events=tuple(rows)))
+    figure.canvas.draw()
+    for ax in panels(figure):
+        boxes = [text.get_window_extent().padded(-0.5) for text in ax.texts]  # a note touches the name above it
+        assert len(boxes) >= 10
+        assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
 
 
 def test_a_log_without_times_shows_no_date() -> None:

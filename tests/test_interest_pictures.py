@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
 import torch
 from matplotlib import pyplot as plt
 from matplotlib.collections import PolyCollection
+from matplotlib.text import Text
 
 from graphrec.errors import InputError
 from graphrec.graph import TemporalGraph
@@ -20,6 +22,7 @@ from graphrec.interest.over_time import interest_over_time
 from graphrec.pictures.interest import draw_groups, draw_outlook, draw_retention
 from graphrec.pictures.places import _kilometres, draw_places
 from graphrec.relation import NEVER
+from graphrec.words import day
 from tests import worlds
 
 DAY = 86_400
@@ -62,6 +65,23 @@ def test_a_map_without_names_or_coarse_gives_no_home_away() -> None:
     assert np.asarray(cells.get_array()).tolist() == [22]
 
 
+def test_no_cell_is_cut_and_what_lies_far_off_is_counted() -> None:
+    """Of 211 events 200 lie in two cells 11 km apart, 10 a bit further north, and one on the other side of the sea."""
+    code = [*[0, 1] * 100, *[2] * 10, 3]
+    log = worlds.events([0] * 211, code, [DAY * day for day in range(211)], code)
+    graph = worlds.graph(log, 1, 4, 4, seed=0)
+    where = torch.tensor([(60.1, 24.9), (60.0, 24.9), (60.11, 24.9), (52.0, 5.0)])
+    tables = {kind: replace(graph.nodes[kind], coordinates=where) for kind in ("item", "location")}
+    ax = draw_places(replace(graph, nodes={**graph.nodes, **tables}), "user-0", NEVER).axes[0]
+    (cells,) = [drawn for drawn in ax.collections if isinstance(drawn, PolyCollection)]
+    assert sorted(np.asarray(cells.get_array()).tolist()) == [10, 100, 100]
+    corners = np.concatenate([path.vertices for path in cells.get_paths()])
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    assert (corners.min(axis=0) > [left, bottom]).all()
+    assert (corners.max(axis=0) < [right, top]).all()
+    assert any(text.get_text().endswith(" · 1 farther off") for text in ax.texts)
+
+
 def test_a_degree_of_longitude_is_half_as_long_at_60_north() -> None:
     east, north = _kilometres(np.array([[60.0, 1.0], [61.0, 0.0]]), np.array([60.0, 0.0]))
     np.testing.assert_allclose((east, north), [[55.5975, 0], [0, 111.195]], atol=1e-9)
@@ -87,8 +107,27 @@ def test_the_fan_lies_where_the_forecast_says_and_changes_are_named() -> None:
     figure.canvas.draw()
     fan = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert (fan.min(), fan.max()) == (coming.events_interval.min(), coming.events_interval.max())
-    assert "more food, less art" in {text.get_text() for text in figure.axes[0].texts}
+    assert figure.get_supxlabel() == f"1   {day(change.start)}: more food, less art"
     assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == list(interest.themes[::-1])
+
+
+def test_many_changes_are_numbered_and_told_one_below_the_other() -> None:
+    graph = worlds.random_world(2, users=2, items=5)
+    interest, coming = interest_over_time(graph, "user-0", NEVER), forecast_interest(graph, "user-0", NEVER)
+    before, after = np.array([0.9, 0.1]), np.array([0.3, 0.9])
+    names = ("a theme of a very long name", "another theme of a very long name")
+    first, last = int(interest.start[0]), int(interest.start[-1])
+    changes = [Change(round(when), 0.001, 9.0, names, before, after) for when in np.linspace(first, last, 12)]
+    figure = draw_outlook(interest, coming, changes)
+    figure.canvas.draw()
+    numbers = [text for text in figure.axes[0].texts if text.get_text().isdigit()]
+    assert [text.get_text() for text in numbers] == [str(number) for number in range(1, 13)]
+    told = figure.findobj(lambda artist: isinstance(artist, Text) and artist.get_text().startswith("1   "))
+    boxes = [artist.get_window_extent() for artist in (*numbers, *told, figure.axes[1].xaxis)]
+    assert len(boxes) == 14
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert all(figure.bbox.containsx(box.x1) and figure.bbox.containsy(box.y0) for box in boxes)
+    assert figure.get_supxlabel().count("\n") == 11
 
 
 def test_cohorts_draw_their_figures() -> None:

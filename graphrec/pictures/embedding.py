@@ -11,13 +11,15 @@ from matplotlib import patheffects
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError, MissingPackage, RunError
 from graphrec.graph import TemporalGraph
 from graphrec.interest.themes import OTHER, themes_of
 from graphrec.palette import INK, PAPER, SOFT, THEMES
-from graphrec.pictures.style import style
+from graphrec.pictures.style import short, style
 from graphrec.ranking import Ranker
 from graphrec.score_ranker import ScoreRanker
 from graphrec.subgraph.view import utc
@@ -26,8 +28,8 @@ MOST = 1_500
 """Items that are drawn at most, the most visited."""
 NAMED = 18
 """Items that are named at most."""
-APART = (0.16, 0.035)
-"""How far the names of two items lie apart at least, as shares of the picture's width and height."""
+APART = 4
+"""Pixels, at 100 an inch, that the names of two items lie apart at least."""
 
 
 def draw_embedding(ranker: Ranker | ScoreRanker, time: int, method: str = "pca") -> Figure:
@@ -54,13 +56,14 @@ def draw_embedding(ranker: Ranker | ScoreRanker, time: int, method: str = "pca")
     with style():
         figure, ax = plt.subplots(figsize=(11, 7), layout="constrained")
         _draw_items(ax, view, items, visits, place)
-        _name_items(ax, view, items, place)
         ax.set_xticks([])
         ax.set_yticks([])
         for side in ax.spines.values():
             side.set_visible(False)
         ax.set_title(f"What the network takes for alike, {len(items):,} items", pad=26)
         ax.annotate(note, (0, 1), (0, 10), xycoords="axes fraction", textcoords="offset points", color=SOFT)
+        figure.draw_without_rendering()  # the points are where they stay, so that names can be measured
+        _name_items(ax, view, items, place)
         return figure
 
 
@@ -129,22 +132,31 @@ def _draw_items(
 
 def _name_items(ax: Axes, graph: TemporalGraph, items: NDArray[np.int64], place: NDArray[np.float64]) -> None:
     """Name the most visited items that have a name, as long as names do not run into each other."""
-    span = np.maximum(np.ptp(place, axis=0), 1e-9)
     labels = graph.nodes["item"].labels.take(pa.array(items)).to_pylist()
-    named: list[int] = []
+    middle, quarter = place[:, 0].mean(), np.ptp(place[:, 0]) / 4
+    taken: list[Bbox] = []
     for row, label in enumerate(labels):
-        away = np.abs(place[named] - place[row]) / span
-        if not label or len(named) == NAMED or (away < APART).all(axis=1).any():
+        if not label or len(taken) == NAMED:
             continue
-        named.append(row)
-        words = label if len(label) <= 26 else label[:25].rstrip() + "…"
-        right = place[row, 0] > place[:, 0].mean() + span[0] / 4  # there names run towards the middle
-        ax.annotate(
-            words,
-            place[row],
-            (-4 if right else 4, 3),
-            textcoords="offset points",
-            ha="right" if right else "left",
-            fontsize=8,
-            path_effects=[patheffects.withStroke(linewidth=2.5, foreground=PAPER)],
-        )
+        left = bool(place[row, 0] > middle + quarter)  # there names run towards the middle
+        name = _write(ax, short(label, 26), place[row], left)
+        box = name.get_window_extent().padded(APART / 2)
+        if any(box.overlaps(other) for other in taken):
+            name.remove()
+        else:
+            taken.append(box)
+
+
+def _write(ax: Axes, words: str, place: NDArray[np.float64], left: bool) -> Annotation:
+    """A name beside a point, which does not move the layout."""
+    name = ax.annotate(
+        words,
+        (place[0], place[1]),
+        (-4 if left else 4, 3),
+        textcoords="offset points",
+        ha="right" if left else "left",
+        fontsize=8,
+        path_effects=[patheffects.withStroke(linewidth=2.5, foreground=PAPER)],
+    )
+    name.set_in_layout(False)
+    return name

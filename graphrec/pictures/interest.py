@@ -20,25 +20,33 @@ from graphrec.interest.over_time import InterestOverTime
 from graphrec.palette import FAINT, INK, PAPER, SEQUENCE, SHARES, SOFT
 from graphrec.pictures.stream import theme_colours
 from graphrec.pictures.style import style, title
+from graphrec.words import day
 
 TOLD = 2
 """Themes that a change is told by."""
+LINE = 0.17
+"""Height of a line about a change, inches."""
+COLOUR = SHARES["semantic space"]
+"""Of changes."""
 
 
 def draw_outlook(interest: InterestOverTime, coming: Forecast, changes: Sequence[Change] = ()) -> Figure:
-    """Draw events a step so far and the fan of those to come, the changes of interest, and the themes below.
+    """Draw events a step so far and the fan of those to come, the themes, and what changed when.
 
     ``coming`` is to be of the same user, time and length of step as ``interest``; ``changes`` as ``interest_changes``
     gives them.
     """
     with style():
+        height = 5.8 + LINE * len(changes)
         figure, (activity, themes) = plt.subplots(
-            2, 1, figsize=(11, 5.8), sharex=True, height_ratios=(3, 2), layout="constrained"
+            2, 1, figsize=(11, height), sharex=True, height_ratios=(3, 2), layout="constrained"
         )
         _draw_fan(activity, interest, coming)
-        _draw_changes(activity, changes)
+        _number_changes(activity, changes)
         _draw_themes(themes, interest, coming)
         _date_axis(themes)
+        told = "\n".join(f"{number}   {_tell(change)}" for number, change in enumerate(changes, 1))
+        figure.supxlabel(told, x=0.01, ha="left", fontsize=9, color=SOFT)
         every = "a week" if interest.step_days == 7 else f"in {interest.step_days} days"
         title(
             activity,
@@ -61,16 +69,21 @@ def _draw_fan(ax: Axes, interest: InterestOverTime, coming: Forecast) -> None:
     ax.set_axisbelow(True)
 
 
-def _draw_changes(ax: Axes, changes: Sequence[Change]) -> None:
-    for change in changes:
-        parts = [
-            f"{'more' if change.after[place] > change.before[place] else 'less'} {change.names[place]}"
-            for place in change.most()[:TOLD]
-        ]
+def _number_changes(ax: Axes, changes: Sequence[Change]) -> None:
+    for number, change in enumerate(changes, 1):
         when: Any = np.datetime64(change.start, "s")
-        ax.axvline(when, color=SHARES["semantic space"], linewidth=1.2, linestyle=(0, (3, 2)))
+        ax.axvline(when, color=COLOUR, linewidth=1.2, linestyle=(0, (3, 2)))
         at: Any = ("data", "axes fraction")
-        ax.annotate(", ".join(parts), (when, 1), (4, -2), at, "offset points", va="top", color=SOFT, fontsize=9)
+        ax.annotate(str(number), (when, 1), (3, -1), at, "offset points", va="top", color=COLOUR, fontsize=9)
+
+
+def _tell(change: Change) -> str:
+    """A change in words, by the names that changed most."""
+    parts = [
+        f"{'more' if change.after[place] > change.before[place] else 'less'} {change.names[place]}"
+        for place in change.most()[:TOLD]
+    ]
+    return f"{day(change.start)}: {', '.join(parts)}"
 
 
 def _draw_themes(ax: Axes, interest: InterestOverTime, coming: Forecast) -> None:

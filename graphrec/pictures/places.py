@@ -30,6 +30,8 @@ RESOLUTION = 8
 """H3 cells of about 0.9 km across."""
 FAR = 0.01
 """Part of the events on either side, north, south, east and west, that may lie off the map."""
+NEAR = 0.25
+"""A cell beyond those is on the map still when it is no farther off than this part of their extent."""
 
 
 def draw_places(graph: TemporalGraph, user: str, time: int, resolution: int = RESOLUTION, named: bool = True) -> Figure:
@@ -56,15 +58,18 @@ def draw_places(graph: TemporalGraph, user: str, time: int, resolution: int = RE
     cells, counts = np.unique([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in where], return_counts=True)
     middle = np.array([h3.cell_to_latlng(cell) for cell in cells])
     origin = _median(middle, counts)
+    near = _near(_kilometres(middle, origin), counts, resolution)
     with style():
         figure, ax = plt.subplots(figsize=(9, 7.4), layout="constrained")
-        _draw_cells(ax, cells, counts, origin)
-        _frame(ax, _kilometres(middle, origin), counts, resolution)
+        _draw_cells(ax, cells[near], counts[near], origin)
+        _frame(ax, _kilometres(middle[near], origin), resolution)
         if named:
             _mark(ax, places_of(graph, user, time), resolution, origin)
         _draw_scale(ax)
         ax.set_title(f"Where {user} was", pad=26)
-        note = f"{len(where):,} events in {len(cells):,} cells of {_across(resolution)}, until {day(history.until)}"
+        shown, far = int(counts[near].sum()), int(counts[~near].sum())
+        note = f"{shown:,} events in {near.sum():,} cells of {_across(resolution)}, until {day(history.until)}"
+        note += f" · {far:,} farther off" if far else ""
         ax.annotate(note, (0, 1), (0, 10), xycoords="axes fraction", textcoords="offset points", color=SOFT)
         return figure
 
@@ -107,13 +112,25 @@ def _draw_cells(ax: Axes, cells: NDArray[Any], counts: NDArray[np.int64], origin
         bar.ax.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
-def _frame(ax: Axes, middle: NDArray[np.float64], counts: NDArray[np.int64], resolution: int) -> None:
-    """Show nearly all events and a cell around them, in a frame that is neither a strip nor a tower."""
-    margin = 2.5 * h3.average_hexagon_edge_length(resolution, unit="km")
-    ends = [np.quantile(axis, (FAR, 1 - FAR), weights=counts, method="inverted_cdf") for axis in middle.T]
-    half = [max((high - low) / 2 + margin, 2 * margin) for low, high in ends]
-    half = [max(half[0], 0.9 * half[1]), max(half[1], 0.7 * half[0])]
-    (left, right), (bottom, top) = ends
+def _near(middle: NDArray[np.float64], counts: NDArray[np.int64], resolution: int) -> NDArray[np.bool_]:
+    """Which cells are on the map, [cells]: those of nearly all events, and what lies around them."""
+    ends = np.array([np.quantile(axis, (FAR, 1 - FAR), weights=counts, method="inverted_cdf") for axis in middle.T])
+    around = NEAR * np.ptp(ends, axis=1).max() + _margin(resolution)
+    near: NDArray[np.bool_] = ((middle >= ends[:, 0] - around) & (middle <= ends[:, 1] + around)).all(axis=1)
+    return near
+
+
+def _margin(resolution: int) -> float:
+    """Kilometres between the middle of a cell and the edge of the map, so that no cell is cut."""
+    return 2.5 * float(h3.average_hexagon_edge_length(resolution, unit="km"))
+
+
+def _frame(ax: Axes, middle: NDArray[np.float64], resolution: int) -> None:
+    """Show all cells and a cell around them, in a frame as wide as the picture has room for."""
+    margin = _margin(resolution)
+    (left, bottom), (right, top) = middle.min(axis=0), middle.max(axis=0)
+    half = [max((high - low) / 2 + margin, 2 * margin) for low, high in ((left, right), (bottom, top))]
+    half = [max(half[0], 1.18 * half[1]), max(half[1], 0.7 * half[0])]
     ax.set_xlim((left + right) / 2 - half[0], (left + right) / 2 + half[0])
     ax.set_ylim((bottom + top) / 2 - half[1], (bottom + top) / 2 + half[1])
     ax.set_aspect("equal")

@@ -1,4 +1,4 @@
-"""Pictures of evidence that show offline: attention as it flows, what it rests on, and whether it is so."""
+"""A picture of attention as it flows to one item, hop by hop."""
 
 from __future__ import annotations
 
@@ -8,23 +8,19 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, cast
 
-import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
-from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
 from graphrec import palette
-from graphrec.evidence.attention_profile import AttentionProfile, Share
-from graphrec.evidence.faithfulness import Faithfulness
 from graphrec.evidence.flow import AttentionFlow, ReadEvent
 from graphrec.evidence.shares import LINKED, SHARES
 from graphrec.kinds import counted
-from graphrec.palette import FAINT, INK, PAPER, SOFT, WASH
+from graphrec.palette import INK, PAPER, SOFT
 from graphrec.pictures.style import short, style
 from graphrec.subgraph.view import utc
 
@@ -32,8 +28,12 @@ SHOWN = 9
 """Events drawn one by one in a flow; the others are drawn as one."""
 LEAST = 0.001
 """Part of the score below which nothing is drawn."""
-NAMED = 4
-"""Items named in a strip of what was read."""
+SLIVER = 0.01
+"""Part of the score below which an event is not drawn one by one."""
+NAMED = 0.06
+"""Weight from which an item has a name in a strip of what was read; the others are drawn as one."""
+LETTERS = 95
+"""Letters that fit into a whole strip."""
 COLUMNS = {"user": 0.0, "relation": 0.2, "event": 0.5, "item": 1.0}
 """Where the hops of a flow stand, from left to right."""
 SLOTS = {"relation": 0.15, "event": 0.085}
@@ -126,7 +126,7 @@ class _Part:
 
 def _parts(flow: AttentionFlow, relations: Sequence[str]) -> list[_Part]:
     """What stands in the column of events, relation by relation, the strongest first."""
-    shown = {(one.relation, one.event) for one in flow.carriers[:SHOWN]}
+    shown = {(one.relation, one.event) for one in flow.carriers[:SHOWN] if one.mass >= SLIVER * flow.score}
     parts = []
     for name in relations:
         if name == "semantic":
@@ -142,7 +142,7 @@ def _parts(flow: AttentionFlow, relations: Sequence[str]) -> list[_Part]:
 
 
 def _of_event(one: ReadEvent) -> str:
-    words = [f"after {short(one.labels_before[0], 24 if one.own else 15)}"] if one.labels_before else []
+    words = [f"after {short(one.labels_before[0], 20 if one.own else 15)}"] if one.labels_before else []
     if one.local_time is not None:
         moment = datetime.fromtimestamp(one.local_time, UTC)
         words = [f"{moment:%a} {moment.day} {moment:%b %Y, %H:%M}", *words]
@@ -222,14 +222,19 @@ def _by_item(weights: Iterator[tuple[str, float]]) -> list[tuple[str, float]]:
 
 def _draw_strips(ax: Axes, strips: Sequence[tuple[str, str, list[tuple[str, float]]]]) -> None:
     for row, (_, colour, weights) in enumerate(strips):
+        named = [(label, weight) for label, weight in weights if weight >= NAMED]
         left = 0.0
-        for place, (label, weight) in enumerate(weights):
+        for place, (label, weight) in enumerate(named):
             alpha = 0.6 if place % 2 else 0.85
-            ax.barh(row, weight, left=left, height=0.72, color=to_rgba(colour, alpha), edgecolor=PAPER, linewidth=0.6)
-            if place < NAMED and weight > 0.08:
-                words = short(label, int(weight * 110))
-                ax.text(left + weight / 2, row, words, ha="center", va="center", color=PAPER, fontsize=8)
+            _draw_piece(ax, row, left, weight, to_rgba(colour, alpha))
+            words = short(label, int(weight * LETTERS))
+            ax.text(left + weight / 2, row, words, ha="center", va="center", color=PAPER, fontsize=7.5)
             left += weight
+        others = len(weights) - len(named)
+        if others:
+            _draw_piece(ax, row, left, sum(weight for _, weight in weights[len(named) :]), to_rgba(colour, 0.25))
+            words = counted(others, "more item" if named else "item")
+            ax.text(1.01, row, words, va="center", color=SOFT, fontsize=8)
     ax.set_yticks(range(len(strips)), [name for name, _, _ in strips], color=INK, fontsize=9)
     ax.set_xticks([])
     ax.set_xlim(0, 1)
@@ -239,108 +244,5 @@ def _draw_strips(ax: Axes, strips: Sequence[tuple[str, str, list[tuple[str, floa
     ax.set_title(note if strips else "", fontsize=9, fontweight="normal", color=SOFT, pad=6)
 
 
-def draw_profile(profile: AttentionProfile, segment: str = "all") -> Figure:
-    """Draw what attention rests on, one panel an aspect: bars with 95% intervals, and a tick at what was available."""
-    panels = {aspect: profile.of(aspect, segment) for aspect in profile.aspects}
-    panels = {aspect: shares for aspect, shares in panels.items() if shares}
-    columns = 2
-    rows = max(1, -(-len(panels) // columns))
-    with style():
-        figure, grid = plt.subplots(
-            rows, columns, figsize=(11, 0.9 + 2.3 * rows), layout="constrained", squeeze=False
-        )  # [rows, columns]
-        axes = list(grid.flat)
-        for ax, (aspect, shares) in zip(axes, panels.items(), strict=False):
-            _draw_aspect(ax, aspect, shares)
-        for ax in axes[len(panels) :]:
-            ax.axis("off")
-        if len(panels) < len(axes):
-            _explain_marks(axes[-1])
-        asked = max((one.questions for one in profile.shares if one.segment == segment), default=0)
-        which = "" if segment == "all" else f" · {segment}"
-        figure.suptitle(
-            f"What attention rests on{which} · {asked:,} questions", x=0.01, ha="left", fontsize=13, fontweight="bold"
-        )
-        return figure
-
-
-def _draw_aspect(ax: Axes, aspect: str, shares: Sequence[Share]) -> None:
-    place = np.arange(len(shares))
-    colours = [palette.SHARES.get(one.value, SOFT) if aspect == "relation" else palette.SEQUENCE[3] for one in shares]
-    ax.barh(place, [one.share for one in shares], height=0.66, color=colours, alpha=0.85, zorder=2)
-    for row, one in enumerate(shares):
-        if one.low is not None and one.high is not None:
-            ax.plot([one.low, one.high], [row, row], color=INK, linewidth=1.2, zorder=3)
-        if one.available is not None:
-            ax.plot([one.available] * 2, [row - 0.42, row + 0.42], color=INK, linewidth=2.4, zorder=4)
-        lift = f"×{one.lift:.2f}" if one.lift is not None else ""
-        end = max(one.share, one.high or 0, one.available or 0)
-        ax.text(end, row, f"  {lift}", va="center", fontsize=8.5, color=SOFT)
-    ax.set_yticks(place, [one.value for one in shares], color=INK)
-    ax.invert_yaxis()
-    ax.set_xlim(0, 1.18 * max(max(one.share, one.high or 0, one.available or 0) for one in shares))
-    ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    ax.xaxis.set_major_locator(MaxNLocator(5))
-    ax.grid(axis="x", color=FAINT, linewidth=0.8, zorder=0)
-    ax.set_axisbelow(True)
-    ax.set_title(aspect, fontsize=10.5, pad=6)
-
-
-def _explain_marks(ax: Axes) -> None:
-    """How to read the panels, in the place of a panel."""
-    ax.set_xlim(0, 1)
-    ax.set_ylim(0, 1)
-    ax.add_patch(Rectangle((0.04, 0.62), 0.2, 0.12, color=palette.SEQUENCE[3], alpha=0.85, linewidth=0))
-    ax.plot([0.2, 0.28], [0.68, 0.68], color=INK, linewidth=1.2)
-    ax.plot([0.14, 0.14], [0.4, 0.54], color=INK, linewidth=2.4)
-    ax.text(0.14, 0.24, "×1.3", ha="center", va="center", color=SOFT, fontsize=8.5)
-    for height, words in (
-        (0.68, "share of the attention, 95% interval over users"),
-        (0.47, "its share were there no choice"),
-        (0.24, "lift, the first over the second"),
-    ):
-        ax.text(0.34, height, words, va="center", color=SOFT, fontsize=9)
-
-
-def draw_faithfulness(found: Faithfulness) -> Figure:
-    """Draw the deletion and insertion curves, evidence against as many random events, and print the figure.
-
-    Without a question that has evidence there is nothing to draw but that.
-    """
-    with style():
-        figure, (deletion, insertion) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
-        _draw_curves(deletion, found, found.deletion, found.deletion_at_random, "taken out")
-        _draw_curves(insertion, found, found.insertion, found.insertion_at_random, "put in, with nothing else")
-        if found.gap is not None:
-            error = "" if found.gap_error is None else f" ± {found.gap_error:.3f}"
-            says = f"the score falls {found.gap:.3f}{error} farther without the evidence than without random events"
-        else:
-            says = "no question's best item has events behind it"
-        figure.suptitle("Is what is shown what counts?", x=0.01, ha="left", fontsize=13, fontweight="bold")
-        note = f"{says} · {found.questions:,} questions, {found.events:.1f} events each"
-        figure.supxlabel(note, x=0.01, ha="left", fontsize=10, color=SOFT)
-        return figure
-
-
-def _draw_curves(ax: Axes, found: Faithfulness, evidence: Sequence[float], random: Sequence[float], words: str) -> None:
-    ax.axhline(1, color=FAINT, linewidth=1, zorder=0)
-    if evidence:
-        steps = np.array(found.steps)
-        ax.fill_between(steps, evidence, random, color=WASH, zorder=0)
-        for curve, colour, name in (
-            (evidence, palette.SHARES["my history"], "the evidence"),
-            (random, SOFT, "as many at random"),
-        ):
-            ax.plot(steps, curve, color=colour, linewidth=2.2, marker="o", markersize=4.5)
-            ax.annotate(
-                f"{name}  {curve[-1]:.2f}",
-                (1, curve[-1]),
-                (6, 0),
-                textcoords="offset points",
-                va="center",
-                color=colour,
-            )
-        ax.set_xticks(steps, [f"{100 * step:.0f}" for step in steps[:-1]] + [f"{steps[-1]:.0%}"])
-    ax.set_ylim(0, None)
-    ax.set_title(f"events {words}", fontsize=10.5, pad=6)
-    ax.set_ylabel("part of the best item's score")
+def _draw_piece(ax: Axes, row: int, left: float, width: float, colour: tuple[float, float, float, float]) -> None:
+    ax.barh(row, width, left=left, height=0.72, color=colour, edgecolor=PAPER, linewidth=0.6)
