@@ -86,6 +86,12 @@ def test_a_user_of_other_things_has_no_themes_to_tell() -> None:
     assert told(user_profile(graph, "user-0", NEVER), "themes").numbers["crime"] == 0.5
 
 
+def test_themes_of_few_events_are_not_called_those_of_most() -> None:
+    log = worlds.events([0] * 7, list(range(7)), [MONDAY + step for step in range(7)])  # a theme each
+    words = told(user_profile(worlds.graph(log, 1, 7), "user-0", NEVER), "themes").words
+    assert words == "Most often about item-0 (14.3%), item-1 (14.3%), item-2 (14.3%)."
+
+
 def test_what_comes_later_changes_nothing() -> None:
     graph, until = reader(), MONDAY + 100 * DAY
     later = graph.log.time >= until

@@ -106,7 +106,7 @@ def _themes(history: History, interest: InterestOverTime) -> Iterator[Sentence]:
     most = {interest.themes[place]: float(share[place]) for place in named[:TOLD]}
     told = ", ".join(f"{name} ({percent(part)})" for name, part in most.items())
     if most:
-        yield Sentence("themes", f"Most events are about {told}.", {"events": len(history), **most}, history.row)
+        yield Sentence("themes", f"Most often about {told}.", {"events": len(history), **most}, history.row)
 
 
 def _returns(history: History) -> Sentence:
