@@ -77,15 +77,15 @@ def _read_run(path: Path) -> dict[str, Any]:
 
 def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
     counts, split, text = manifest["counts"], manifest.get("split") or {}, manifest.get("text") or {}
-    first, last = manifest["time_span"]
+    (first, last), timeless = manifest["time_span"], (manifest.get("mapping") or {}).get("timeless")
     console.print(
         facts(
             f"graph {path}",
             {
                 "events": counts["events"],
                 **{plural(kind): counts[kind] for kind in manifest["node_types"] if kind in counts},
-                "time": f"{moment(first)} to {moment(last)}",
-                "split": _split(counts, split),
+                "time": "none" if timeless else f"{moment(first)} to {moment(last)}",
+                "split": _split(counts, {"method": split.get("method", "time")} if timeless else split),
                 "kinds": ", ".join(map(str, manifest.get("kinds", []))),
                 "relations": ", ".join(f"{name} ({' -> '.join(ends)})" for name, ends in manifest["relations"].items()),
                 "places from": _flat(manifest.get("locations")),

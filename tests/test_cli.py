@@ -16,6 +16,8 @@ import typer.main
 from rich.console import Console
 from typer.testing import CliRunner
 
+from builders.graph import build_graph
+from builders.mapping import Mapping
 from cli import main as shell
 from cli.console import RichProgress, duration, facts, metrics_table, moment, number, print_json, size, table
 from cli.main import app
@@ -199,6 +201,17 @@ def test_info_prints_a_graph(graph: Path) -> None:
         "3 min 05 s, peak memory 513 MB",
     ):
         assert text in result.stdout
+
+
+def test_info_of_a_log_without_times_says_no_day(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("0 10 11\n1 10\n")
+    (tmp_path / "test.txt").write_text("0 12\n1 11\n")
+    lists = {"lists": True, "timeless": True, "columns": ["user", "item"], "split_by": "files"}
+    mapping = Mapping(**{**lists, "user": "user", "item": "item"})
+    build_graph([tmp_path / "train.txt", tmp_path / "test.txt"], tmp_path / "graph", mapping=mapping, text_model="none")
+    result = CliRunner().invoke(app, ["info", str(tmp_path / "graph")])
+    assert result.exit_code == 0
+    assert "1970" not in result.stdout
 
 
 def test_info_json_is_json_and_nothing_else(graph: Path) -> None:

@@ -58,7 +58,7 @@ class GraphFacts(Record):
     counts: dict[str, int] = {}
     """Events, nodes by type, and the events of each split."""
     time_span: tuple[int, int] | None = None
-    """First and last event, UTC seconds."""
+    """First and last event, UTC seconds; None for a log without times."""
     text_model: str | None = None
     """Name of the text encoder; None: no text."""
     hash: str = ""
@@ -231,8 +231,11 @@ def _graph_facts(manifest: Mapping[str, Any]) -> GraphFacts:
         "counts", "time_span", "hash", "quarantined", "filtered", "findings", "notes", "wall_seconds", "peak_memory",
     )  # fmt: skip
     log = [source for source in manifest.get("sources", ()) if source.get("role", "events") == "events"]
+    known = {name: manifest[name] for name in same if name in manifest}
+    if (manifest.get("mapping") or {}).get("timeless"):
+        known["time_span"] = None
     return GraphFacts(
-        **{name: manifest[name] for name in same if name in manifest},
+        **known,
         text_model=(manifest.get("text") or {}).get("model"),
         sources=tuple(source["name"] for source in manifest.get("sources", ())),
         rows=sum(source["rows"] for source in log) if log and all("rows" in source for source in log) else None,
