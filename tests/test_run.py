@@ -100,7 +100,7 @@ def test_a_missing_file_is_one_line(name: str, run: Path, city_graph: Path) -> N
 
 
 def test_a_graph_is_no_run(city_graph: Path, tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="the manifest of a run expected"):
+    with pytest.raises(RunError, match="a finished run expected, but this is a graph"):
         Run.open(city_graph, device="cpu")
     with pytest.raises(RunError, match="a finished run expected, but there is no manifest"):
         Run.open(tmp_path, device="cpu")
