@@ -22,13 +22,13 @@ import pyarrow.parquet as pq
 import torch
 from jaxtyping import Bool, Float64, Int64
 from numpy.typing import NDArray
-from scipy import sparse
 from torch import Tensor
 
 from graphrec.errors import RunError
 from graphrec.evidence.shares import DAY, DAYS, HOUR, PARTS_OF_DAY, SHARES
 from graphrec.geography import kilometres, unit_vectors
 from graphrec.graph import TemporalGraph
+from graphrec.metrics import resampled_means
 from graphrec.progress import Progress, Silent
 from graphrec.protocol import Protocol, returning
 from graphrec.query import Queries
@@ -331,18 +331,14 @@ def _interval(
 
     Each stranger, of user -1, stands alone.
     """
-    alone = np.where(user >= 0, user, -1 - np.arange(len(user)))
-    names, cluster = np.unique(alone, return_inverse=True)
+    group = np.where(user >= 0, user, -1 - np.arange(len(user)))
     ends = np.full((2, values.shape[1]), np.nan)
-    if len(names) < 2:
+    if len(np.unique(group)) < 2:
         return ends[0], ends[1]
-    member = sparse.coo_array((np.ones(len(user)), (cluster, np.arange(len(user))))).tocsr()
-    total, count = member @ np.nan_to_num(values), member @ (~np.isnan(values)).astype(float)  # [users, values]
-    draws, means = np.random.default_rng(0), []
-    for _ in range(RESAMPLES // 100):
-        times = draws.multinomial(len(names), np.full(len(names), 1 / len(names)), size=100)  # [100, users]
-        drawn = times @ count
-        means.append(np.where(drawn > 0, times @ total / np.maximum(drawn, 1), np.nan))
-    said = count.sum(0) > 0
-    ends[:, said] = np.nanpercentile(np.concatenate(means)[:, said], [2.5, 97.5], axis=0)
+    said = ~np.isnan(values)
+    columns = torch.from_numpy(np.concatenate((np.nan_to_num(values), said), axis=1))
+    total, count = resampled_means(columns, torch.from_numpy(group), RESAMPLES).numpy().T.reshape(2, -1, RESAMPLES)
+    known = said.any(0)
+    means = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    ends[:, known] = np.nanpercentile(means[known], [2.5, 97.5], axis=1)
     return ends[0], ends[1]
