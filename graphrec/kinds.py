@@ -9,6 +9,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from graphrec.graph import TemporalGraph
+from graphrec.words import counted
 
 UNNAMED = "event"
 """The kind of a log that does not say what its events are."""
@@ -50,11 +51,6 @@ def counted_kinds(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:
     if len(amount) > MOST_KINDS:
         return counted(len(event), UNNAMED)
     return " and ".join(counted(number, name) for name, number in amount.most_common())
-
-
-def counted(number: int, name: str) -> str:
-    """``1 rating``, ``3 ratings``."""
-    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def of_item(name: str, label: str) -> str:

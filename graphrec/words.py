@@ -16,6 +16,11 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def counted(number: int, noun: str) -> str:
+    """1 rating; 1,234 ratings."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def number(value: int | float | None) -> str:
     """Three decimals; a dash for what is not known."""
     return "–" if value is None or math.isnan(value) else f"{value:.3f}"

@@ -10,9 +10,10 @@ import torch
 from graphrec.evidence.counterfactual import counterfactuals
 from graphrec.evidence.shares import explain
 from graphrec.graph import TemporalGraph
-from graphrec.kinds import counted, counted_kinds, noun, of_item
+from graphrec.kinds import counted_kinds, noun, of_item
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
+from graphrec.words import counted
 from tests.networks import untrained
 from tests.worlds import events, graph
 

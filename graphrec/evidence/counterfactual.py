@@ -16,11 +16,12 @@ from torch import Tensor
 from graphrec.errors import InputError
 from graphrec.evidence.shares import DAY, DAYS, HOUR, PARTS_OF_DAY
 from graphrec.graph import TemporalGraph
-from graphrec.kinds import counted, noun, of_item
+from graphrec.kinds import noun, of_item
 from graphrec.metrics import expected_rank
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
 from graphrec.sampling import Context, sample
+from graphrec.words import counted
 
 MOST_ITEMS = 20
 """Items of the user's, the most visited first, that are left out one at a time."""

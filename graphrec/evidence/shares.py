@@ -15,9 +15,10 @@ from torch import Tensor
 
 from graphrec.geography import kilometres, unit_vectors
 from graphrec.graph import TemporalGraph
-from graphrec.kinds import counted, counted_kinds
+from graphrec.kinds import counted_kinds
 from graphrec.query import Queries
 from graphrec.ranking import Answer, Ranker, event_mass
+from graphrec.words import counted
 
 SHARES = {
     "mine": "my history",

@@ -18,7 +18,7 @@ from graphrec.interest.habitual_places import Place, places_of
 from graphrec.interest.history import DAY, History
 from graphrec.interest.over_time import InterestOverTime, interest_over_time
 from graphrec.interest.themes import OTHER
-from graphrec.words import count, day, percent
+from graphrec.words import counted, day, percent
 
 TOLD = 3
 """Themes, habits or parts of a change that a sentence tells at most."""
@@ -88,7 +88,7 @@ def _sentences(graph: TemporalGraph, history: History, interest: InterestOverTim
 def _activity(history: History) -> Sentence:
     days = len(np.unique(history.local_time // DAY))
     first, last = int(history.local_time.min()), int(history.local_time.max())
-    words = f"{_counted(len(history), 'event')} on {_counted(days, 'day')}, from {day(first)} to {day(last)}."
+    words = f"{counted(len(history), 'event')} on {counted(days, 'day')}, from {day(first)} to {day(last)}."
     return Sentence(
         "activity", words, {"events": len(history), "days": days, "first": first, "last": last}, history.row
     )
@@ -113,7 +113,7 @@ def _returns(history: History) -> Sentence:
     first = np.zeros(len(history), dtype=bool)
     first[np.unique(history.item, return_index=True)[1]] = True
     again = int((~first).sum())
-    items = _counted(int(first.sum()), "item")
+    items = counted(int(first.sum()), "item")
     words = f"{percent(again / len(history))} of the events were returns, {items} were seen in all."
     numbers = {"events": len(history), "returns": again, "items": int(first.sum())}
     return Sentence("returns", words, numbers, history.row[~first])
@@ -123,7 +123,7 @@ def _anchor(name: str, place: Place) -> Sentence:
     hours = "evenings, nights and weekends" if name == "home" else "working hours"
     words = (
         f"{hours[0].upper()}{hours[1:]} are spent around {place.label}: seen there on {place.days} of "
-        f"{_counted(place.of, 'such day')}; confidence {percent(place.confidence)}."
+        f"{counted(place.of, 'such day')}; confidence {percent(place.confidence)}."
     )
     return Sentence(name, words, _numbers(place), place.rows)
 
@@ -155,7 +155,3 @@ def _forecast(history: History, coming: Forecast) -> Sentence:
     words = f"{low} to {high} events are expected in the next {coming.step_days} days ({coming.level:.0%} interval)."
     numbers = {"expected": int(coming.events[0]), "low": low, "high": high, "level": coming.level}
     return Sentence("forecast", words, numbers, history.row)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{count(number)} {noun}{'' if number == 1 else 's'}"

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from graphrec import palette
 from graphrec.evidence.flow import AttentionFlow, ReadEvent
 from graphrec.evidence.shares import LINKED, SHARES
-from graphrec.kinds import counted
 from graphrec.palette import INK, PAPER, SOFT
 from graphrec.pictures.style import short, style
 from graphrec.subgraph.view import utc
+from graphrec.words import counted
 
 SHOWN = 9
 """Events drawn one by one in a flow; the others are drawn as one."""
