@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from graphrec.errors import ConfigError
 from graphrec.propagation import SMALLEST, matrix
 
-USERS = 20_000
-"""Largest number of users that it is fitted to: ``K`` then takes 1.6 GB, and its inverse as much again."""
+USERS = 10_000
+"""Largest number of users that it is fitted to: two matrices of users x users, 0.8 GB, and half a minute."""
 BLOCK = 10_000_000
 """Numbers held at once beside these while it is fitted."""
 
@@ -45,16 +45,20 @@ class Ridge(nn.Module):
         self.register_buffer("to_users", matrix(visited[0], visited[1], often, (users, items)), persistent=False)
         self.register_buffer("to_items", matrix(visited[1], visited[0], often, (items, users)), persistent=False)
         size = max(1, BLOCK // max(items, 1))
-        blocks = [slice(start, start + size) for start in range(0, users, size)]
-        one = torch.eye(users, device=often.device)
-        gram = torch.cat([self.to_users @ (self.to_items @ one[:, block]) for block in blocks], 1) + ridge * one
-        self.register_buffer("inverse", torch.cholesky_inverse(torch.linalg.cholesky(gram)), persistent=False)
-        explained = often.new_zeros(items)
+        gram = often.new_empty(users, users)
+        blocks = [slice(start, min(start + size, users)) for start in range(0, users, size)]
         for block in blocks:
-            pair = (visited[0] >= block.start) & (visited[0] < block.stop)
-            user, item = visited[0][pair] - block.start, visited[1][pair]
+            user, item, strength = _of_users(visited, often, block)
+            dense = often.new_zeros(items, block.stop - block.start).index_put((item, user), strength)
+            gram[:, block] = self.to_users @ dense
+        gram.diagonal().add_(ridge)
+        torch.linalg.cholesky(gram, out=gram)
+        self.register_buffer("inverse", torch.cholesky_inverse(gram), persistent=False)
+        explained = often.new_zeros(items)  # the diagonal of X' K^-1 X
+        for block in blocks:
+            user, item, strength = _of_users(visited, often, block)
             through = (self.to_items @ self.inverse[:, block])[item, user]
-            explained = explained.index_add(0, item, through * often[pair])
+            explained.index_add_(0, item, through * strength)
         self.register_buffer("diagonal", (1 - explained) / ridge, persistent=False)
 
     @torch.no_grad()
@@ -72,3 +76,9 @@ class Ridge(nn.Module):
         reached = reached + own * ((signal * own).sum(0) / left)
         expected = signal - reached / (self.diagonal[:, None] + own.square() / left)
         return (expected * (expected.square().sum(0) / self.known + SMALLEST).rsqrt()).T
+
+
+def _of_users(visited: Tensor, often: Tensor, block: slice) -> tuple[Tensor, Tensor, Tensor]:
+    """Place in the block, item and strength of the visits of some users."""
+    chosen = (visited[0] >= block.start) & (visited[0] < block.stop)
+    return visited[0][chosen] - block.start, visited[1][chosen], often[chosen]
