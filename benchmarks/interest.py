@@ -243,7 +243,6 @@ def _own(log: Log, kind: str) -> dict[str, Column]:
     if log.truth is None:
         return _own_venues(log.graph, OWN_VENUE[kind])
     table = log.graph.nodes["location"]
-    assert table.coordinates is not None
     where = {table.label(code): table.coordinates[code].double().numpy() for code in range(len(table))}
     people = log.truth["users"]
     return {user: where[(people[user]["changes"] or people[user])[kind]] for user in log.users}
@@ -252,7 +251,6 @@ def _own(log: Log, kind: str) -> dict[str, Column]:
 def _own_venues(graph: TemporalGraph, word: str) -> dict[str, Column]:
     """The venue of such a text that most of a user's check-ins at such venues are at."""
     table = graph.nodes["item"]
-    assert table.coordinates is not None
     such = np.array([word in (text or "") for text in table.texts.to_pylist()])
     user, item = graph.log.user.numpy(), graph.log.item.numpy()
     found = {}
@@ -297,7 +295,6 @@ def asked(log: Log) -> Iterator[Asked]:
         until = log.end - back * WEEK
         view = log.graph.as_of(until)
         rates, categories = learn_rates(view), _categories(view, np.arange(len(view.nodes["item"])))
-        assert categories is not None
         known = view.visible("user").numpy()
         for user in (users[code] for code in chosen if known[code]):
             history = History.before(log.graph, user, until)
