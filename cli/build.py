@@ -152,7 +152,7 @@ def _summary(manifest: Mapping[str, Any]) -> dict[str, object]:
     return {
         "events": counts["events"],
         **{plural(kind): counts[kind] for kind in manifest["node_types"]},
-        "time": f"{moment(first)} to {moment(last)}",
+        "time": "none" if manifest["mapping"].get("timeless") else f"{moment(first)} to {moment(last)}",
         "split": f"{parts} (by {manifest['split']['method']})",
         "locations": {"h3": "H3 cells", "log": "the log's own", "none": "none"}[manifest["locations"]["method"]],
         "text": f"{text['model']}, {text['dimension']} dimensions" if text else "none",

@@ -111,7 +111,8 @@ def _place(text: str) -> tuple[float, float]:
 
 
 def _show(answer: Mapping[str, Any], explain: bool) -> None:
-    title = f"{answer['user']} as of {answer['asked_at'].replace('T', ' ')[:16]} UTC"
+    asked = answer["asked_at"]
+    title = f"{answer['user']} as of {asked.replace('T', ' ')[:16]} UTC" if asked else str(answer["user"])
     if not answer["known"]:
         title += " (never seen: answered from time and place)"
     rows = [(place, item["label"], item["item"], item["score"]) for place, item in enumerate(answer["items"], 1)]

@@ -61,7 +61,8 @@ def recommend(
 
     Returns
     -------
-    One record a user: ``user``, ``known``, ``asked_at``, ``place``, ``history`` (in words) and ``items``, each with
+    One record a user: ``user``, ``known``, ``asked_at`` (None for a log without times), ``place``, ``history`` (in
+    words) and ``items``, each with
     ``item``, ``label``, ``score`` and, with reasons, ``shares`` (by name, adding up to the score) and ``evidence``.
     With ``what_if`` there is ``what_if`` besides: None, or ``without``, ``visits``, ``rank_without`` and ``words``.
     """
@@ -155,7 +156,7 @@ def _answer(
     return {
         "user": user,
         "known": code >= 0,
-        "asked_at": datetime.fromtimestamp(time, UTC).isoformat(),
+        "asked_at": None if graph.timeless else datetime.fromtimestamp(time, UTC).isoformat(),
         "place": place,
         "history": history_in_words(graph, rows),
         "items": items,

@@ -64,3 +64,10 @@ def test_time_is_on_the_users_own_clock() -> None:
 def test_a_step_has_at_least_a_day(ask: str) -> None:
     with pytest.raises(InputError, match="step of at least 1 day expected, got 0"):
         getattr(History.before(days([0], [0]), "user-0", NEVER), ask)(0)
+
+
+def test_a_log_without_times_has_no_steps_to_count() -> None:
+    graph = days([0, 0], [0, 9])
+    timeless = replace(graph, manifest={**graph.manifest, "mapping": {"timeless": True}}, _cache={})
+    with pytest.raises(InputError, match="a log with times expected"):
+        History.before(timeless, "user-0", NEVER).whole_steps()

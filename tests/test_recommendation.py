@@ -130,6 +130,12 @@ def test_without_a_time_everything_is_known(run: Run) -> None:
     assert answer["asked_at"] == datetime.fromtimestamp(end, UTC).isoformat()
 
 
+def test_a_log_without_times_has_no_time_of_asking(run: Run) -> None:
+    timeless = replace(run.graph, manifest={**run.graph.manifest, "mapping": {"timeless": True}})
+    (answer,) = recommend(replace(run, graph=timeless), ["u0001"], k=1, reasons=False)
+    assert answer["asked_at"] is None
+
+
 def test_an_answer_is_as_of_its_time(run: Run) -> None:
     at = int(run.graph.log.time[600])
     cut = replace(run, graph=run.graph.as_of(at))

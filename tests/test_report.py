@@ -24,7 +24,6 @@ from graphrec.evidence.shares import LINKED
 from graphrec.palette import SHARES
 from graphrec.report.chart import Bar, interval_chart, line_chart, period_chart
 from graphrec.report.page import ReportContent, _graph_facts, render_report, run_content, write_report
-from graphrec.report.publishing import _shown
 from tests.conftest import Ended
 
 MEASURES = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
@@ -181,7 +180,6 @@ def test_a_log_without_times_has_no_day_in_its_report() -> None:
     manifest = {"counts": {}, "time_span": [0, 2], "mapping": {"timeless": True}}
     assert _graph_facts(manifest).time_span is None
     assert _graph_facts({**manifest, "mapping": None}).time_span == (0, 2)
-    assert _shown({"asked_at": "1970-01-01T00:00:03+00:00", "items": []}, timeless=True)["asked_at"] is None
 
 
 def content(**changes: Any) -> ReportContent:

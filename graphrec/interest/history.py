@@ -36,6 +36,8 @@ class History:
     """[n] UTC seconds, never decreasing."""
     local_time: NDArray[np.int64]
     """[n] time on the user's own clock: UTC seconds plus the offset."""
+    timeless: bool
+    """Whether the log says no times, but only an order."""
     offset: int
     """Seconds by which the user's clock was ahead of UTC at the last event; 0 without events."""
 
@@ -56,6 +58,7 @@ class History:
             location=view.log.location[rows].long().cpu().numpy(),
             time=view.log.time[rows].cpu().numpy(),
             local_time=(view.log.time[rows] + offset).cpu().numpy(),
+            timeless=view.timeless,
             offset=int(offset[-1]) if len(offset) else 0,
         )
 
@@ -88,8 +91,11 @@ class History:
     def whole_steps(self, days: int = 7) -> NDArray[np.int64]:
         """Events in each step of ``days`` times 24 hours counted back from ``until``, the earliest first, [w].
 
-        The step in which the first event fell is left out: the user may not have been there for all of it.
+        The step in which the first event fell is left out: the user may not have been there for all of it. Raises
+        InputError for a step under one day, and in a log without times.
         """
+        if self.timeless:
+            raise InputError("a log with times expected: this one has no days to count events by")
         if days < 1:
             raise InputError(f"a step of at least 1 day expected, got {days}")
         if not len(self):

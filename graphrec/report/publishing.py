@@ -39,7 +39,7 @@ def publish(path: str | Path, run: Run | None = None, users: Sequence[str] = ())
     content = run_content(
         root,
         read_json(metrics) if metrics.is_file() else {},
-        [_shown(answer, graph.timeless) for answer in recommend(opened, shown, k=ITEMS, what_if=True)],
+        [_without_crumbs(answer) for answer in recommend(opened, shown, k=ITEMS, what_if=True)],
         graph=graph.manifest,
         health=data_health(graph, end_of_log(graph)),
         title="/".join(root.resolve().parts[-2:]),
@@ -56,10 +56,10 @@ def _options(run: Run) -> list[str]:
     return [*(["--model", name] if name != "stgat" else []), "--seed", seed]
 
 
-def _shown(answer: dict[str, Any], timeless: bool) -> dict[str, Any]:
-    """An answer without the reasons that carry next to nothing, and without a time where the log has none."""
+def _without_crumbs(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer without the reasons that carry next to nothing."""
     items = [
         {**item, "evidence": [part for part in item.get("evidence", ()) if part["share"] >= CRUMB * item["score"]]}
         for item in answer["items"]
     ]
-    return {**answer, "items": items, "asked_at": None if timeless else answer["asked_at"]}
+    return {**answer, "items": items}
