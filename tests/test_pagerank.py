@@ -57,6 +57,13 @@ def test_a_ranking_by_the_walk_agrees_and_its_opposite_does_not(monkeypatch: pyt
     assert (found.overlap, found.spearman) == (0, pytest.approx(-1))
 
 
+def test_items_that_the_walk_does_not_reach_agree_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = graph(events([0, 1, 1], [0, 1, 2], [10, 10, 20]), 2, 3)  # nobody links the two users
+    ranker = Ranker(world, untrained(world, 4))
+    monkeypatch.setattr(ranker, "scores", lambda answer, tile: torch.tensor([[3.0, 2.0, 1.0]]))
+    assert agreement(ranker, "user-0", 30, k=2).overlap == 1 / 2
+
+
 def test_a_stranger_has_no_walk() -> None:
     with pytest.raises(InputError, match="'nobody' is not among"):
         personalised_pagerank(town(1), "nobody")

@@ -64,7 +64,7 @@ class Agreement:
     """How alike a model's ranking and that of a walk are, for one question."""
 
     overlap: float
-    """Share of the model's ``k`` best items that are among the walk's."""
+    """Share of the model's ``k`` best items that are among the walk's, which has fewer where it reaches fewer."""
     spearman: float
     """Rank correlation over the items that the walk reaches; NaN below two of them."""
 
@@ -75,8 +75,9 @@ def agreement(ranker: Ranker, user: str, time: int, k: int = 10, restart: float 
     walk = personalised_pagerank(view, user, restart)
     asked = Queries.ask(torch.tensor([view.nodes["user"].code(user)]), torch.tensor([time])).to(view.log.time.device)
     score = ranker.scores(ranker.answer(asked), slice(0, len(walk)))[0].double().cpu().numpy()
-    best = [set(np.argsort(-values, kind="stable")[:k].tolist()) for values in (score, walk)]
+    best, reached_first = (np.argsort(-values, kind="stable")[:k] for values in (score, walk))
+    overlap = len(np.intersect1d(best, reached_first[walk[reached_first] > 0])) / k
     reached = (walk > 0) & np.isfinite(score)
     if reached.sum() < 2:
-        return Agreement(len(best[0] & best[1]) / k, float("nan"))
-    return Agreement(len(best[0] & best[1]) / k, float(scipy.stats.spearmanr(score[reached], walk[reached]).statistic))
+        return Agreement(overlap, float("nan"))
+    return Agreement(overlap, float(scipy.stats.spearmanr(score[reached], walk[reached]).statistic))
