@@ -90,7 +90,8 @@ def evaluate(
         write_json(json_file, result)
     model, title = result["model"], f"{split.value}, {number(result['n'])} {result['protocol']['judge']}"
     console.print(metrics_table(result["metrics"], result["baselines"], name=model, title=title))
-    for name, part in result["slices"].items():
+    parts = {name: part for name, part in result["slices"].items() if part["n"] < result["n"]}
+    for name, part in parts.items():
         title = f"{name} items, {number(part['n'])} events"
         console.print("", metrics_table(part["metrics"], part["baselines"], name=model, title=title))
     if evidence:

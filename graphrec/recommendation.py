@@ -21,6 +21,7 @@ from graphrec.query import Queries
 from graphrec.ranking import BATCH, Ranker, Ranking
 from graphrec.run import Run
 from graphrec.visits import Visits
+from graphrec.words import counted
 
 FIRST, LAST = -62_135_596_800, 253_402_300_799
 """UTC seconds of the first and the last moment of the calendar, years 1 to 9999."""
@@ -181,7 +182,7 @@ def history_in_words(graph: TemporalGraph, rows: Int64[Tensor, " events"]) -> st
     code, count = Counter(graph.log.item[rows].tolist()).most_common(1)[0]
     often = f", most often {graph.nodes['item'].label(code)} ({count})" if count > 1 else ""
     since = "" if graph.timeless else f" since {first:%Y-%m-%d}"
-    return f"{len(rows)} event{'s' if len(rows) > 1 else ''}{since}{often}"
+    return f"{counted(len(rows), 'event')}{since}{often}"
 
 
 def end_of_log(graph: TemporalGraph) -> int:

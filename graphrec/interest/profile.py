@@ -152,6 +152,7 @@ def _change(history: History, change: Change, what: str) -> Sentence:
 
 def _forecast(history: History, coming: Forecast) -> Sentence:
     low, high = coming.events_interval[0].tolist()
-    words = f"{low} to {high} events are expected in the next {coming.step_days} days ({coming.level:.0%} interval)."
+    number = f"{low} to {high} events are" if low < high else f"{counted(low, 'event')} {'is' if low == 1 else 'are'}"
+    words = f"{number} expected in the next {coming.step_days} days ({coming.level:.0%} interval)."
     numbers = {"expected": int(coming.events[0]), "low": low, "high": high, "level": coming.level}
     return Sentence("forecast", words, numbers, history.row)
