@@ -89,7 +89,7 @@ class NextEvent(nn.Module):
 
     def forward(self, queries: Queries, target: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Mean loss of a batch of questions whose answers are known."""
-        context = sample(self.graph, queries, self.model.config.fan_out)
+        context = sample(self.graph, queries, self.model.config.fan_out, self.model.config.second_hop)
         if not self.negatives.count:
             table = self.model.table()
             state: State = self.model(self.graph, context, table)
@@ -128,6 +128,7 @@ class NextEvent(nn.Module):
         for around in context.around.values():
             before = paths(self.graph, context, around.event, self.model.config.path)
             touched += [log.item[around.event].flatten(), log.item[before.clamp(min=0)].flatten()]
+            touched += [log.item[near.event].flatten() for near in around.beyond.values()]
         codes: Tensor = torch.unique(torch.cat([code.long() for code in touched]).clamp(min=0))
         return codes
 

@@ -31,7 +31,7 @@ from graphrec.propagation import Propagation
 from graphrec.relation import ALWAYS
 from graphrec.ridge import Ridge
 from graphrec.sampling import Context, check_relations
-from graphrec.signals import CLOCK, GAP_BUCKETS, SIGNALS, Neighbours, clock, gap_bucket, neighbours, waited
+from graphrec.signals import CLOCK, GAP_BUCKETS, SIGNALS, Behind, Neighbours, clock, gap_bucket, neighbours, waited
 
 REMEMBERED = 8.0
 """Events after which propagation starts by counting one e times less."""
@@ -83,15 +83,20 @@ class ModelConfig(BaseModel):
     propagation_dropout: float = Field(0.1, ge=0, lt=1)
     """Share of training questions without propagation, so that items that nobody visited are found as well."""
     path: int = Field(1, ge=1)
-    """Second hop: how many of the same person's events before a neighbour are read with it."""
+    """How many of the same person's events before a neighbour are read with it."""
+    second_hop: dict[str, dict[str, PositiveInt]] = {}
+    """By relation, the fan-out of each neighbour's own neighbourhood as of its time, such as {"then": {"mine": 8}}."""
     time: bool = True
     """Use hours, weekdays and how long ago."""
     pointers: bool = True
     """Let neighbours name their items; without, items are found by their vectors and by propagation alone."""
 
     @model_validator(mode="after")
-    def _whole_heads(self) -> ModelConfig:
+    def _whole(self) -> ModelConfig:
         check_heads(self.dimension, self.heads)
+        for name in self.second_hop:
+            if name not in self.fan_out:
+                raise ValueError(f"second_hop: one of fan_out ({', '.join(self.fan_out)}) expected, got {name!r}")
         return self
 
 
@@ -196,6 +201,36 @@ class Scorer(nn.Module):
         return attention
 
 
+class Beyond(nn.Module):
+    """Second hop: what was around each neighbour when it happened, as a message to it by attention from it."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        d = config.dimension
+        self.heads = config.heads
+        self.query, self.key, self.value = (nn.Linear(d, d, bias=False) for _ in range(3))
+        self.gap = nn.Embedding(GAP_BUCKETS, config.heads)
+        with torch.no_grad():  # start from "lately"
+            self.gap.weight.copy_(-torch.linspace(0, 2, GAP_BUCKETS)[:, None].expand(-1, config.heads))
+        self.out = nn.Linear(d, d, bias=False)
+
+    def forward(
+        self, asking: Float[Tensor, "batch k d"], behind: Behind, table: ItemTable
+    ) -> Float[Tensor, "batch k d"]:
+        """One message a neighbour; zero where nothing stands behind it."""
+        row = table.row(behind.item)
+        q = self._heads_of(self.query(asking))[:, :, None]
+        key, value = (self._heads_of(gather(layer(table.vector), row)) for layer in (self.key, self.value))
+        logits = (key * q).sum(-1) / math.sqrt(q.shape[-1]) + gather(self.gap.weight, behind.gap)
+        logits = logits.masked_fill(~behind.real[..., None], -1e9).float()
+        attention = (logits.softmax(2) * behind.real[..., None]).to(value.dtype)
+        message: Tensor = self.out((attention[..., None] * value).sum(2).flatten(-2))
+        return message
+
+    def _heads_of(self, vector: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch heads d_head"]:
+        return vector.view(*vector.shape[:-1], self.heads, vector.shape[-1] // self.heads)
+
+
 class Attention(nn.Module):
     """Multi-head attention from questions over the events of one relation, asked twice.
 
@@ -203,28 +238,33 @@ class Attention(nn.Module):
     have become the state, the state asks again: the second attention is the pointer.
     """
 
-    def __init__(self, config: ModelConfig, k: int) -> None:
+    def __init__(self, config: ModelConfig, name: str) -> None:
         super().__init__()
-        d = config.dimension
+        d, k = config.dimension, config.fan_out[name]
         self.heads = config.heads
         self.item = nn.Linear(d, d, bias=False)
         self.before = nn.Linear(d, d, bias=False)
         self.fading = nn.Parameter(0.5 ** torch.arange(config.path))
         self.value = nn.Linear(d, d, bias=False)
         self.clock = nn.Linear(CLOCK, d, bias=False)
+        self.beyond = nn.ModuleDict({inner: Beyond(config) for inner in config.second_hop.get(name, {})})
         self.read = Scorer(config, k)
         self.point = Scorer(config, k)
         self.out = nn.Linear(d, d)
         self.drop = nn.Dropout(config.dropout)
 
     def keys(self, near: Neighbours, table: ItemTable) -> tuple[Tensor, Tensor]:
-        """Keys and values of the events, [batch, k, d] each: what, after what, and when."""
+        """Keys and values of the events, [batch, k, d] each: what, after what, when, and amid what."""
         row = table.row(near.item)
         key = gather(self.item(table.vector), row) + self.clock(near.clock)
         before = self.before(table.vector)
         for step, share in enumerate(self.fading):
             key = key + share * gather(before, table.row(near.before[..., step]))
-        return key, gather(self.value(table.vector), row)
+        value = gather(self.value(table.vector), row)
+        for name, hop in self.beyond.items():
+            message = hop(key, near.beyond[name], table)
+            key, value = key + message, value + message
+        return key, value
 
     def summary(
         self, query: Float[Tensor, "batch d"], near: Neighbours, key: Tensor, value: Tensor
@@ -330,6 +370,8 @@ class Stgat(nn.Module):
         """Make the network for a graph, as large as ``weights`` that are to be loaded into it, if there are any."""
         super().__init__()
         check_relations(graph, config.fan_out)
+        for inner in config.second_hop.values():
+            check_relations(graph, inner, "second_hop")
         self.config = config
         d = config.dimension
         counts = {kind: len(graph.nodes[kind]) for kind in ("user", "item", "location")}
@@ -344,7 +386,7 @@ class Stgat(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias.weight)
         self.read = nn.Sequential(nn.Linear(3 * d + CLOCK, d), nn.GELU(), nn.Linear(d, d))
-        self.attend = nn.ModuleDict({name: Attention(config, k) for name, k in config.fan_out.items()})
+        self.attend = nn.ModuleDict({name: Attention(config, name) for name in config.fan_out})
         relations = len(config.fan_out)
         self.fuse = nn.Sequential(
             nn.Linear((1 + relations) * d, 2 * d), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(2 * d, d)

@@ -58,7 +58,12 @@ class Ranker:
     @torch.inference_mode()
     def answer(self, queries: Queries) -> Answer:
         """Ask one batch."""
-        return self.answer_within(sample(self.graph, queries, self.model.config.fan_out))
+        return self.answer_within(self.around(queries))
+
+    def around(self, queries: Queries) -> Context:
+        """All that the model looks at to answer a batch."""
+        config = self.model.config
+        return sample(self.graph, queries, config.fan_out, config.second_hop)
 
     @torch.inference_mode()
     def answer_within(self, context: Context) -> Answer:

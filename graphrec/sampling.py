@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -33,6 +33,23 @@ class Neighbourhood:
     """Row of the event; 0 where not real."""
     real: Bool[Tensor, "*batch k"]
     """Which entries are events and not padding."""
+    beyond: Mapping[str, Neighbourhood] = field(default_factory=dict)
+    """Second hop: by relation, what was around each event strictly before *its* time, [*batch, k, k2]."""
+
+    def rows(self, index: slice | Tensor) -> Neighbourhood:
+        """Those of the questions at ``index``."""
+        beyond = {name: near.rows(index) for name, near in self.beyond.items()}
+        return Neighbourhood(self.event[index], self.real[index], beyond)
+
+    def _never_saw(self, gone: Int64[Tensor, "batch n"]) -> Neighbourhood:
+        """The same without some events (rows rising, by question) behind the neighbours."""
+        beyond = {}
+        for name, near in self.beyond.items():
+            row = near.event.flatten(1)
+            place = torch.searchsorted(gone, row).clamp(max=gone.shape[1] - 1)
+            left = (gone.gather(1, place) != row).view_as(near.real)
+            beyond[name] = Neighbourhood(near.event, near.real & left)
+        return replace(self, beyond=beyond)
 
 
 @dataclass(frozen=True)
@@ -54,13 +71,17 @@ class Context:
     """Neighbourhoods by relation name."""
 
     def without(self, left_out: Mapping[str, Bool[Tensor, "batch k"]]) -> Context:
-        """The same questions with some of their neighbours left out."""
-        around = {name: Neighbourhood(near.event, near.real & ~left_out[name]) for name, near in self.around.items()}
+        """The same questions with some of their neighbours left out, behind other neighbours as well."""
+        rows = [torch.where(left_out[name] & near.real, near.event, -1) for name, near in self.around.items()]
+        gone = torch.cat(rows, 1).sort(dim=1).values if rows else self.queries.user[:, None]
+        around = {
+            name: replace(near, real=near.real & ~left_out[name])._never_saw(gone) for name, near in self.around.items()
+        }
         return replace(self, around=around)
 
     def rows(self, index: slice | Tensor) -> Context:
         """The questions at ``index``."""
-        around = {name: Neighbourhood(near.event[index], near.real[index]) for name, near in self.around.items()}
+        around = {name: near.rows(index) for name, near in self.around.items()}
         return Context(
             self.queries.rows(index),
             self.last_event[index],
@@ -72,7 +93,12 @@ class Context:
         )
 
 
-def sample(graph: TemporalGraph, queries: Queries, fan_out: Mapping[Any, int]) -> Context:
+def sample(
+    graph: TemporalGraph,
+    queries: Queries,
+    fan_out: Mapping[Any, int],
+    second_hop: Mapping[str, Mapping[Any, int]] | None = None,
+) -> Context:
     """Look up the neighbourhoods of a batch of questions.
 
     Parameters
@@ -82,26 +108,68 @@ def sample(graph: TemporalGraph, queries: Queries, fan_out: Mapping[Any, int]) -
     queries
         ``batch`` questions; a user who is not known yet at the question's time is a stranger, -1.
     fan_out
-        Events at most by relation name, of RELATIONS.
+        Events at most by relation name, of RELATIONS or declared by the graph.
+    second_hop
+        By relation of ``fan_out``, the fan-out of each of its events' own neighbourhoods: of the event's user, item
+        and location, strictly before the event.
     """
     time = queries.time.clamp(max=graph.horizon)
     queries = replace(queries, time=time, user=_known_users(graph, queries.user, time))
-    shared = time.clamp(max=queries.frozen_at)  # what others did is known up to here
-    mine = _mine(graph, queries, time, max(fan_out.get("mine", 1), 1))
-    last_event = torch.where(mine.real[:, 0], mine.event[:, 0], -1)
+    latest = _mine(graph, queries, 1)
+    last_event = torch.where(latest.real[:, 0], latest.event[:, 0], -1)
     last_item = _take(graph.log.item, last_event)
     coordinates, location = _place(graph, queries, last_event)
     offset = _take(graph.log.utc_offset, last_event, missing=0)
-    around = {"mine": mine} if "mine" in fan_out else {}
-    starts = {"user": queries.user, "item": last_item, "location": location}
-    spare = queries.hidden is not None  # one more, of which the hidden event may be taken out
-    for name in (name for name in fan_out if name != "mine"):
-        around[name] = _shared(graph, name, starts, shared, fan_out[name] + spare)
-    if queries.hidden is not None:
-        around = {name: _without(near, queries.hidden, fan_out[name]) for name, near in around.items()}
+    around = _around(graph, queries, {"user": queries.user, "item": last_item, "location": location}, fan_out)
+    for name, inner in (second_hop or {}).items():
+        around[name] = replace(around[name], beyond=_beyond(graph, queries, around[name], inner))
+    return Context(queries, last_event, last_item, location, coordinates, time + 60 * offset, around)
+
+
+def _around(
+    graph: TemporalGraph, queries: Queries, starts: Mapping[str, Tensor], fan_out: Mapping[Any, int]
+) -> dict[str, Neighbourhood]:
+    """The neighbourhoods around one user, one item and one location for each question."""
+    around = {}
+    shared = queries.time.clamp(max=queries.frozen_at)  # what others did is known up to here
+    for name, k in fan_out.items():
+        if name == "mine":
+            around[name] = _mine(graph, queries, k)
+        elif queries.hidden is None:
+            around[name] = _shared(graph, name, starts, shared, k)
+        else:  # one more, of which the hidden event may be taken out
+            around[name] = _without(_shared(graph, name, starts, shared, k + 1), queries.hidden, k)
     if not len(graph.log):  # there is no event that padding could point at
         around = {name: Neighbourhood(near.event[:, :0], near.real[:, :0]) for name, near in around.items()}
-    return Context(queries, last_event, last_item, location, coordinates, time + 60 * offset, around)
+    return around
+
+
+def _beyond(
+    graph: TemporalGraph, queries: Queries, near: Neighbourhood, fan_out: Mapping[Any, int]
+) -> dict[str, Neighbourhood]:
+    """Around each neighbour's user, item and location, strictly before the neighbour.
+
+    In a log without times nothing is before anything: there it is what the question sees.
+    """
+    shape, event, real = near.event.shape, near.event.flatten(), near.real.flatten()
+
+    def of_each(column: Tensor) -> Tensor:
+        return column.repeat_interleave(shape[1])
+
+    starts = {kind: torch.where(real, _take(getattr(graph.log, kind), event), -1) for kind in EVENTS_OF}
+    asked = Queries(
+        user=starts["user"],
+        time=of_each(queries.time) if graph.timeless else _take(graph.log.time, event),
+        coordinates=queries.coordinates.new_full((len(event), 2), torch.nan),
+        session=of_each(queries.session),
+        frozen_at=queries.frozen_at,
+        hidden=None if queries.hidden is None else of_each(queries.hidden),
+    )
+    found = _around(graph, asked, starts, fan_out)
+    shapes = {name: (*shape, one.event.shape[1]) for name, one in found.items()}
+    return {
+        name: Neighbourhood(one.event.view(shapes[name]), one.real.view(shapes[name])) for name, one in found.items()
+    }
 
 
 def _shared(graph: TemporalGraph, name: str, starts: Mapping[str, Tensor], time: Tensor, k: int) -> Neighbourhood:
@@ -113,12 +181,12 @@ def _shared(graph: TemporalGraph, name: str, starts: Mapping[str, Tensor], time:
     return _linked(graph, name, starts, time, k)
 
 
-def check_relations(graph: TemporalGraph, names: Iterable[str]) -> None:
+def check_relations(graph: TemporalGraph, names: Iterable[str], setting: str = "fan_out") -> None:
     """GraphError for a neighbourhood that the graph has no relation for."""
     usable = [*RELATIONS, *(name for name, edges in graph.edges.items() if edges.source_type in EVENTS_OF)]
     for name in names:
         if name not in usable:
-            raise GraphError(f"fan_out: one of {', '.join(usable)} expected, got {name!r}")
+            raise GraphError(f"{setting}: one of {', '.join(usable)} expected, got {name!r}")
 
 
 def event_coordinates(graph: TemporalGraph, event: Int64[Tensor, "*batch"]) -> Float32[Tensor, "*batch 2"]:
@@ -171,8 +239,9 @@ def _edges(graph: TemporalGraph, name: str, source: Tensor, time: Tensor, k: int
     return Neighbourhood(torch.where(real, relation.event[rows].long(), 0), real)
 
 
-def _mine(graph: TemporalGraph, queries: Queries, time: Tensor, k: int) -> Neighbourhood:
+def _mine(graph: TemporalGraph, queries: Queries, k: int) -> Neighbourhood:
     """The user's own last events; with a frozen history, those before it and those of the question's session."""
+    time = queries.time
     if queries.hidden is not None:
         return _without(_edges(graph, "user->item", queries.user, time, k + 1), queries.hidden, k)
     if queries.frozen_at == NEVER or not len(graph.log):
@@ -208,8 +277,10 @@ def _linked(graph: TemporalGraph, name: str, starts: Mapping[str, Tensor], time:
     """
     edges = graph.edges[name]
     start = starts[edges.source_type]
+    if not len(edges.source):
+        return Neighbourhood(start[:, None][:, :0], start[:, None][:, :0].bool())
     rows, real = graph.relation(name).before(start, time, LINKS)
-    linked = torch.where(real, graph.relation(name).target[rows].long(), -1) if len(edges.source) else rows - 1
+    linked = torch.where(real, graph.relation(name).target[rows].long(), -1)
     if edges.target_type != edges.source_type:
         back = graph.backward(name)
         times = time[:, None].expand_as(linked)

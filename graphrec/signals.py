@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from graphrec.geography import distance_features, kilometres, unit_vectors
 from graphrec.graph import TemporalGraph
-from graphrec.sampling import Context, event_coordinates, preceding
+from graphrec.sampling import Context, Neighbourhood, event_coordinates, preceding
 
 DAY, WEEK = 86_400, 604_800
 GAP_BUCKETS = 48
@@ -20,6 +21,18 @@ CLOCK = 12
 """Features of a local time: three harmonics of the day and three of the week."""
 SIGNALS = 19
 """Scalar features of a neighbour event, see ``neighbours``."""
+
+
+@dataclass(frozen=True)
+class Behind:
+    """What stands behind each neighbour of a neighbourhood, its own neighbourhood of one relation."""
+
+    item: Int64[Tensor, "batch k k2"]
+    """Code of the item of each event."""
+    gap: Int64[Tensor, "batch k k2"]
+    """Bucket of the time between it and the neighbour."""
+    real: Bool[Tensor, "batch k k2"]
+    """Which entries are events and not padding."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +53,8 @@ class Neighbours:
     """Bucket of the time since the asking user last had the event's item; ``GAP_BUCKETS`` for never."""
     real: Bool[Tensor, "batch k"]
     """Which entries are events and not padding."""
+    beyond: Mapping[str, Behind]
+    """Second hop, by relation."""
 
 
 def neighbours(
@@ -80,7 +95,13 @@ def neighbours(
         when, gap = torch.zeros_like(when), torch.zeros_like(gap)
         again = torch.where(again < GAP_BUCKETS, 0, again)
     signals = torch.stack((*temporal, *scalars, *distance), 1).mT  # written row by row, read by column
-    return Neighbours(item, before, signals, when, gap, again, around.real)
+    beyond = {name: _behind(graph, event, near, time) for name, near in around.beyond.items()}
+    return Neighbours(item, before, signals, when, gap, again, around.real, beyond)
+
+
+def _behind(graph: TemporalGraph, event: Int64[Tensor, "batch k"], near: Neighbourhood, time: bool) -> Behind:
+    gap = gap_bucket(graph.log.time[event][..., None] - graph.log.time[near.event])
+    return Behind(graph.log.item[near.event].long(), gap if time else torch.zeros_like(gap), near.real)
 
 
 def paths(graph: TemporalGraph, context: Context, event: Tensor, length: int) -> Int64[Tensor, "batch k path"]:

@@ -14,6 +14,9 @@ from graphrec.model import ModelConfig, Stgat
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
 
+SECOND_HOP = {"mine": {"then": 2}, "then": {"mine": 3}, "here": {"mine": 2, "here": 2}}
+"""Some way behind the events of each relation."""
+
 
 def settings(**changes: Any) -> ModelConfig:
     """A small network without dropout."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from graphrec.query import Queries
 from graphrec.ranking import Ranker
 from graphrec.relation import NEVER
 from graphrec.sampling import Neighbourhood, sample
+from graphrec.signals import paths
 from tests.networks import again, scores, untrained
 from tests.worlds import DECLARED, alone, continued, cut, rewritten, town
 
@@ -43,9 +45,11 @@ FAN_OUT = {"mine": 6, "then": 5, "here": 4}
 
 
 def network(world: TemporalGraph, seed: int) -> Stgat:
-    """Every relation of the world, a path of three events behind each neighbour, every way of propagation."""
-    declared = dict.fromkeys(DECLARED.keys() & world.edges.keys(), 4)
-    return untrained(world, seed, fan_out={**FAN_OUT, **declared}, path=3, low_pass=2, ridge=2.0, beside=True)
+    """Every relation of the world in both hops, a path of three events, every way of propagation."""
+    fan_out = {**FAN_OUT, **dict.fromkeys(DECLARED.keys() & world.edges.keys(), 4)}
+    second_hop = {name: dict.fromkeys(fan_out, 3) for name in fan_out}
+    more = {"path": 3, "low_pass": 2, "ridge": 2.0, "beside": True}
+    return untrained(world, seed, fan_out=fan_out, second_hop=second_hop, **more)
 
 
 def everybody(world: TemporalGraph, time: int, frozen_at: int = NEVER) -> Queries:
@@ -64,14 +68,17 @@ def assert_same(one: torch.Tensor, other: torch.Tensor, items: int) -> None:
     assert (other[:, items:] == -torch.inf).all()
 
 
-def looked_at(around: Neighbourhood) -> list[list[int]]:
-    """Rows of the events of each question, in order."""
-    return [event[real].tolist() for event, real in zip(around.event, around.real, strict=True)]
+def looked_at(around: Neighbourhood) -> list[list[list[int]]]:
+    """Rows of the events of each question, in order, then of those behind each of its events."""
+    behind = [(near.event[around.real], near.real[around.real]) for near in around.beyond.values()]
+    pairs = [(around.event, around.real), *behind]
+    return [[row[real].tolist() for row, real in zip(*pair, strict=True)] for pair in pairs]
 
 
 def assert_answers_same(one: TemporalGraph, other: TemporalGraph, model: Stgat, asked: Queries) -> None:
     """The very same events are looked at, and every score is the same."""
-    seen, seen_other = (sample(world, asked, model.config.fan_out) for world in (one, other))
+    config = model.config
+    seen, seen_other = (sample(world, asked, config.fan_out, config.second_hop) for world in (one, other))
     for name, around in seen.around.items():
         assert looked_at(around) == looked_at(seen_other.around[name]), name
     assert torch.equal(seen.last_event, seen_other.last_event)
@@ -178,3 +185,26 @@ def test_the_second_before_is_seen(bare: str) -> None:
     item[60] = (item[60] + 1) % 15
     other = alone(world, replace(world.log, item=item))
     assert not torch.allclose(scores(world, model, asked), scores(other, again(model, other), asked), atol=1e-3)
+
+
+def test_what_stands_behind_a_neighbour_is_seen() -> None:
+    """An event that only the second hop shows moves a score, while the first stays the same."""
+    world = town(7)
+    asked = Queries.ask(world.log.user[60:61].long(), world.log.time[60:61] + 1)
+    model = network(world, 7)
+    context = sample(world, asked, model.config.fan_out, model.config.second_hop)
+    first = {name: replace(near, beyond={}) for name, near in context.around.items()}
+    read = [torch.cat((near.event[..., None], paths(world, context, near.event, 3)), -1) for near in first.values()]
+    shown = torch.cat([rows.flatten() for rows in read])
+    behind = [inner.event[inner.real] for near in context.around.values() for inner in near.beyond.values()]
+    only_behind = set(torch.cat(behind).tolist()) - set(shown.tolist())
+    moved = []
+    for event in only_behind:
+        item = world.log.item.clone()
+        item[event] = (item[event] + 1) % 15
+        other = alone(world, replace(world.log, item=item))
+        again_first = sample(other, asked, model.config.fan_out).around
+        if all(looked_at(first[name]) == looked_at(again_first[name]) for name in first):
+            one, two = scores(world, model, asked), scores(other, again(model, other), asked)
+            moved.append(float((one - two).abs().max()))
+    assert statistics.median(moved) > 1e-4

@@ -16,7 +16,7 @@ from graphrec.graph import TemporalGraph
 from graphrec.model import ModelConfig, Stgat
 from graphrec.query import Queries
 from graphrec.relation import ALWAYS, NEVER
-from tests.networks import again, scores, settings, untrained
+from tests.networks import SECOND_HOP, again, scores, settings, untrained
 from tests.worlds import alone, continued, cut, events, first_times, graph, nodes, town
 
 SEEDS = st.integers(0, 10_000)
@@ -27,6 +27,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "no geography": {"geography": False},
     "clock alone": {"identity": False, "text": False, "geography": False, "fan_out": {}},
     "one relation": {"fan_out": {"then": 3}},
+    "second hop": {"second_hop": SECOND_HOP},
     "no relation": {"fan_out": {}},
 }
 
@@ -96,7 +97,7 @@ def test_what_happens_on_another_island_moves_nobody_here(seed: int, item: int, 
 @given(SEEDS, st.randoms())
 def test_questions_of_a_batch_do_not_see_each_other(seed: int, random: Any) -> None:
     world = town(seed)
-    model, asked = untrained(world, seed), everybody(world, now(world))
+    model, asked = untrained(world, seed, second_hop=SECOND_HOP), everybody(world, now(world))
     order = torch.tensor(random.sample(range(len(asked)), len(asked)))
     whole = scores(world, model, asked)
     torch.testing.assert_close(scores(world, model, asked.rows(order)), whole[order], rtol=1e-5, atol=1e-6)
@@ -122,7 +123,7 @@ def test_no_event_and_one_event(count: int, bare: dict[str, Any], frozen_at: int
     world = town(12, dated=False, **bare)
     world = alone(world, world.log.rows(slice(60, 60 + count)))
     asked = replace(everybody(world, now(world) + 10), frozen_at=frozen_at)
-    found = scores(world, untrained(world, 12), asked)
+    found = scores(world, untrained(world, 12, second_hop=SECOND_HOP), asked)
     assert found.sum(1).tolist() == pytest.approx([1.0] * 9, abs=1e-5)
 
 
@@ -231,6 +232,8 @@ def test_the_same_seed_makes_the_same_network() -> None:
         {"dimension": 2},
         {"dropout": 1.0},
         {"fan_out": {"mine": 0}},
+        {"second_hop": {"friend": {"mine": 3}}},
+        {"second_hop": {"mine": {"mine": 0}}},
         {"width": 4},
     ],
 )
@@ -242,6 +245,8 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
 def test_a_neighbourhood_that_the_graph_does_not_have_is_refused() -> None:
     with pytest.raises(GraphError, match="got 'there'"):
         Stgat(town(1), settings(fan_out={"there": 3}))
+    with pytest.raises(GraphError, match=r"second_hop: one of mine, .* got 'there'"):
+        Stgat(town(1), settings(second_hop={"mine": {"there": 3}}))
 
 
 def test_the_defaults_are_valid() -> None:

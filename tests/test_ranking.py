@@ -15,7 +15,7 @@ from graphrec.metrics import expected_rank
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
 from graphrec.relation import NEVER
-from tests.networks import scores, untrained
+from tests.networks import SECOND_HOP, scores, untrained
 from tests.worlds import alone, events, graph, town
 
 SEEDS = st.integers(0, 10_000)
@@ -102,7 +102,7 @@ def test_ranks_and_best_are_those_of_the_dense_scores(
 @given(SEEDS, st.sampled_from([1, 5, 100]), st.sampled_from([1, 6, 100]))
 def test_neither_batch_nor_tile_changes_a_score(seed: int, batch: int, tile: int) -> None:
     world = town(seed)
-    ranker, asked = Ranker(world, untrained(world, seed)), questions(world, seed)
+    ranker, asked = Ranker(world, untrained(world, seed, second_hop=SECOND_HOP)), questions(world, seed)
     cut_up(100, 100)
     whole = scores(world, ranker.model, asked)
     cut_up(batch, tile)

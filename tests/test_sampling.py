@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import itertools
 import math
 from dataclasses import replace
 
@@ -55,6 +57,14 @@ class Slow:
             self.user = -1  # not known yet: a stranger
         self.mine = [event for event in self.newest() if self.own(event)]
         self.last = next(iter(self.mine), -1)
+
+    def behind(self, event: int) -> Slow:
+        """The neighbourhoods of an event that the question sees: of its user, item and location, before it."""
+        other = copy.copy(self)
+        other.user, other.time, other.last = self.log["user"][event], self.log["time"][event], event
+        other.shared, other.place = min(other.time, self.shared), [math.nan, math.nan]
+        other.mine = [one for one in other.newest() if other.own(one)]
+        return other
 
     def newest(self) -> range:
         """Rows of the log, the latest first."""
@@ -147,6 +157,46 @@ def test_a_declared_relation_equals_a_slow_reference(seed: int, frozen: bool, na
     context = sample(world, asked, {name: 9})
     for row in range(len(asked)):
         assert found(context, name, row) == Slow(world, asked, row).linked(name)[:9]
+
+
+@settings(deadline=None, max_examples=20)
+@given(SEEDS, st.booleans(), st.sampled_from([{}, {"locations": 0}, {"places": False}]))
+def test_the_second_hop_equals_a_slow_reference(seed: int, frozen: bool, bare: dict[str, int]) -> None:
+    world = town(seed, declared=True, **bare)
+    asked, declared = questions(world, seed, frozen), [*sorted(DECLARED.keys() & world.edges.keys())]
+    inner = {"mine": 4, "then": 3, "here": 5, **dict.fromkeys(declared, 3)}
+    context = sample(world, asked, {"mine": 3, "then": 4, "here": 4}, dict.fromkeys(("mine", "then", "here"), inner))
+    for (name, around), row in itertools.product(context.around.items(), range(len(asked))):
+        assert all(not near.real[row][~around.real[row]].any() for near in around.beyond.values()), name
+        for place, event in enumerate(found(context, name, row)):
+            behind = Slow(world, asked, row).behind(event)
+            whole = {"mine": behind.mine, "then": behind.then(), "here": behind.here()}
+            whole |= {name: behind.linked(name) for name in declared}
+            rows = {name: near.event[row, place][near.real[row, place]] for name, near in around.beyond.items()}
+            assert {name: found.tolist() for name, found in rows.items()} == {
+                name: events[: inner[name]] for name, events in whole.items()
+            }
+
+
+@settings(deadline=None, max_examples=15)
+@given(SEEDS)
+def test_what_is_left_out_stands_behind_nothing(seed: int) -> None:
+    world = town(seed)
+    context = sample(world, questions(world, seed, frozen=False), FAN_OUT, {"here": FAN_OUT, "mine": {"mine": 5}})
+    left_out = {name: torch.rand(near.real.shape) < 0.3 for name, near in context.around.items()}
+    left = context.without(left_out)
+    for row in range(len(left.queries)):
+        gone = {
+            event
+            for name, near in context.around.items()
+            for event in near.event[row][left_out[name][row] & near.real[row]].tolist()
+        }
+        for name, near in left.around.items():
+            assert torch.equal(near.real[row], context.around[name].real[row] & ~left_out[name][row])
+            for inner, behind in near.beyond.items():
+                before = context.around[name].beyond[inner]
+                seen = torch.tensor([[event not in gone for event in events] for events in behind.event[row].tolist()])
+                assert torch.equal(behind.real[row], before.real[row] & seen)
 
 
 def test_a_relation_that_is_not_there_is_refused() -> None:
@@ -312,8 +362,11 @@ def test_questions_of_nobody_and_no_question() -> None:
 def test_rows_of_a_context() -> None:
     world = town(3)
     asked = questions(world, 3, frozen=True)
-    whole, part = sample(world, asked, FAN_OUT), sample(world, asked.rows(slice(4, 9)), FAN_OUT)
+    whole, part = (sample(world, one, FAN_OUT, {"here": {"mine": 4}}) for one in (asked, asked.rows(slice(4, 9))))
     assert torch.equal(whole.rows(slice(4, 9)).last_event, part.last_event)
     for name in FAN_OUT:
         assert torch.equal(whole.rows(slice(4, 9)).around[name].real, part.around[name].real)
+    near, same = whole.rows(slice(4, 9)).around["here"].beyond["mine"], part.around["here"].beyond["mine"]
+    assert torch.equal(near.event, same.event)
+    assert near.real.any()
     assert torch.equal(whole.rows(slice(4, 9)).local_time, part.local_time)

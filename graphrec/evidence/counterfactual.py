@@ -20,7 +20,7 @@ from graphrec.kinds import noun, of_item
 from graphrec.metrics import expected_rank
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
-from graphrec.sampling import Context, sample
+from graphrec.sampling import Context
 from graphrec.words import counted
 
 MOST_ITEMS = 20
@@ -70,7 +70,7 @@ def counterfactuals(
     """
     if len(query) != 1:
         raise InputError(f"counterfactuals: one question expected, got {len(query)}")
-    context = sample(ranker.graph, query, ranker.model.config.fan_out)
+    context = ranker.around(query)
     groups = [group for group in _groups(ranker.graph, context) if group.visits]
     nothing = torch.zeros_like(_own(ranker.graph, context))
     left_out = torch.stack([nothing, *(group.events for group in groups)])
