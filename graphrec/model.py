@@ -27,6 +27,7 @@ from graphrec.beside import KEPT, Beside
 from graphrec.events import TRAIN
 from graphrec.geography import PLACE_FEATURES, distance_features, kilometres, place_features, unit_vectors
 from graphrec.graph import Nodes, TemporalGraph
+from graphrec.later import BEFORE, Later
 from graphrec.propagation import Propagation
 from graphrec.relation import ALWAYS
 from graphrec.ridge import Ridge
@@ -36,7 +37,7 @@ from graphrec.signals import CLOCK, GAP_BUCKETS, SIGNALS, Behind, Neighbours, cl
 REMEMBERED = 8.0
 """Events after which propagation starts by counting one e times less."""
 LOUD, STEADY = 1.2, 0.4
-"""How much propagation and the regression count at the start of training."""
+"""How much propagation and the regressions count at the start of training."""
 LASTING = 50.0
 """Events after which the regression counts one e times less."""
 DIFFERENCES = "donot_use_mm_for_euclid_dist"
@@ -78,6 +79,8 @@ class ModelConfig(BaseModel):
     """Factors of the visits whose ideal low pass joins the propagation; for large logs of lists (some hundreds)."""
     ridge: float = Field(0, ge=0)
     """Ridge of a regression of each item on all others that joins the propagation, for lists (some hundreds); 0: no."""
+    later: float = Field(0, ge=0)
+    """Ridge of a regression of what comes later on what came before, likewise, for lists with times; 0: no."""
     beside: bool = False
     """Let propagation reach items that nobody visited through those at their place, near it or linked alike."""
     propagation_dropout: float = Field(0.1, ge=0, lt=1)
@@ -339,6 +342,8 @@ class Kin(nn.Module):
         visits = self.propagation.visited, self.propagation.often
         self.ridge = Ridge(*visits, shape, config.ridge) if config.ridge else None
         self.steady = _constant(config.dimension, STEADY) if config.ridge else None
+        self.later = Later(graph, saved("later", ("events",)), config.later) if config.later else None
+        self.soon = _constant(config.dimension, STEADY) if config.later else None
         self.lasting = torch.inf if graph.timeless else LASTING
         self.hidden = config.propagation_dropout
 
@@ -354,10 +359,18 @@ class Kin(nn.Module):
             reached = reached + self.beside(reached)
         logits: Tensor = reached * (self.loud(z).float() * shown)
         if self.ridge is not None and self.steady is not None:
-            fading = near.real * (-torch.arange(near.item.shape[1], device=z.device) / self.lasting).exp()
-            history = torch.zeros_like(logits).scatter_add(1, near.item, fading)
-            logits = logits + self.ridge(history, user) * (self.steady(z).float() * shown)
+            expected = self.ridge(_faded(near, self.lasting, logits.shape[1]), user)
+            logits = logits + expected * (self.steady(z).float() * shown)
+        if self.later is not None and self.soon is not None:
+            expected = self.later(_faded(near, BEFORE, logits.shape[1]), user)
+            logits = logits + expected * (self.soon(z).float() * shown)
         return logits
+
+
+def _faded(near: Neighbours, lasting: float, items: int) -> Float[Tensor, "batch items"]:
+    """The user's own events by item, one counting e times less so many events later."""
+    fading = near.real * (-torch.arange(near.item.shape[1], device=near.item.device) / lasting).exp()
+    return fading.new_zeros(len(fading), items).scatter_add(1, near.item, fading)
 
 
 class Stgat(nn.Module):

@@ -44,19 +44,10 @@ class Ridge(nn.Module):
         self.ridge, self.known = ridge, max(1, len(torch.unique(visited[1])))
         self.register_buffer("to_users", matrix(visited[0], visited[1], often, (users, items)), persistent=False)
         self.register_buffer("to_items", matrix(visited[1], visited[0], often, (items, users)), persistent=False)
-        size = max(1, BLOCK // max(items, 1))
-        gram = often.new_empty(users, users)
-        blocks = [slice(start, min(start + size, users)) for start in range(0, users, size)]
-        for block in blocks:
-            user, item, strength = _of_users(visited, often, block)
-            dense = often.new_zeros(items, block.stop - block.start).index_put((item, user), strength)
-            gram[:, block] = self.to_users @ dense
-        gram.diagonal().add_(ridge)
-        torch.linalg.cholesky(gram, out=gram)
-        self.register_buffer("inverse", torch.cholesky_inverse(gram), persistent=False)
+        self.register_buffer("inverse", inverse_gram(visited[0], visited[1], often, shape, ridge), persistent=False)
         explained = often.new_zeros(items)  # the diagonal of X' K^-1 X
-        for block in blocks:
-            user, item, strength = _of_users(visited, often, block)
+        for block in _blocks(shape):
+            user, item, strength = _of_rows(visited[0], visited[1], often, block)
             through = (self.to_items @ self.inverse[:, block])[item, user]
             explained.index_add_(0, item, through * strength)
         self.register_buffer("diagonal", (1 - explained) / ridge, persistent=False)
@@ -78,7 +69,31 @@ class Ridge(nn.Module):
         return (expected * (expected.square().sum(0) / self.known + SMALLEST).rsqrt()).T
 
 
-def _of_users(visited: Tensor, often: Tensor, block: slice) -> tuple[Tensor, Tensor, Tensor]:
-    """Place in the block, item and strength of the visits of some users."""
-    chosen = (visited[0] >= block.start) & (visited[0] < block.stop)
-    return visited[0][chosen] - block.start, visited[1][chosen], often[chosen]
+def inverse_gram(
+    row: Int64[Tensor, " n"],
+    column: Int64[Tensor, " n"],
+    value: Float[Tensor, " n"],
+    shape: tuple[int, int],
+    ridge: float,
+) -> Float[Tensor, "rows rows"]:
+    """``(X X' + ridge I)^-1`` of a sparse matrix X; what stands at one place twice is added up."""
+    sparse, gram = matrix(row, column, value, shape), value.new_empty(shape[0], shape[0])
+    for block in _blocks(shape):
+        inside, there, strength = _of_rows(row, column, value, block)
+        dense = value.new_zeros(shape[1], block.stop - block.start)
+        gram[:, block] = sparse @ dense.index_put_((there, inside), strength, accumulate=True)
+    gram.diagonal().add_(ridge)
+    torch.linalg.cholesky(gram, out=gram)
+    return torch.cholesky_inverse(gram)
+
+
+def _blocks(shape: tuple[int, int]) -> list[slice]:
+    """Rows that are dense at once."""
+    size = max(1, BLOCK // max(shape[1], 1))
+    return [slice(start, min(start + size, shape[0])) for start in range(0, shape[0], size)]
+
+
+def _of_rows(row: Tensor, column: Tensor, value: Tensor, block: slice) -> tuple[Tensor, Tensor, Tensor]:
+    """Place in the block, column and value of what stands in some rows."""
+    chosen = (row >= block.start) & (row < block.stop)
+    return row[chosen] - block.start, column[chosen], value[chosen]

@@ -22,6 +22,7 @@ LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
 PAIRS = (
     ("visited", ("user", "item"), ()),
     ("kin.propagation.visited", ("user", "item"), ("kin.propagation.often",)),
+    ("kin.later.events", ("user", "item"), ()),
     ("kin.beside.new", ("item", ""), ()),
     ("kin.beside.members", ("item", ""), ("kin.beside.share",)),
     ("alike", ("item", "item"), ("similarity",)),

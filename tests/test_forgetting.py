@@ -103,7 +103,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(original: Path, tiny: RunConfig) -> Path:
     """A run on it; read only."""
-    train(original, original.with_name("run"), tiny, device="cpu")
+    model = tiny.model.model_copy(update={"later": 2.0})
+    train(original, original.with_name("run"), tiny.model_copy(update={"model": model}), device="cpu")
     return original.with_name("run")
 
 
@@ -278,11 +279,13 @@ def test_a_run_forgets_what_it_learned_of_them(graph: Path, run: Path) -> None:
     done = forget(graph, ANNA, [run])
     after = load_weights(run / "model.safetensors")
     assert before.keys() == after.keys()
-    who, what = before["kin.propagation.visited"]
-    kept = (who != code["user"]) & (what != code["item"])
-    assert 0 < int(kept.sum()) < len(kept)
-    for name in ("kin.propagation.visited", "kin.propagation.often"):
-        assert torch.equal(after.pop(name), before.pop(name)[..., kept]), name
+    often = "kin.propagation.often"
+    for name, beside in {"kin.propagation.visited": [often], "kin.later.events": []}.items():
+        who, what = before[name]
+        kept = (who != code["user"]) & (what != code["item"])
+        assert 0 < int(kept.sum()) < len(kept)
+        for part in (name, *beside):
+            assert torch.equal(after.pop(part), before.pop(part)[..., kept]), part
     for name, old in before.items():
         kind = name.split(".")[1] if name.startswith("nodes.") else "item" if name == "bias.weight" else ""
         touched = name.endswith(("identity.weight", "trained")) or name == "bias.weight"

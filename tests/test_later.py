@@ -1,0 +1,99 @@
+"""The regression of what comes later against one that is fitted anew, without the user, for each question."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from graphrec import later
+from graphrec.errors import ConfigError
+from graphrec.graph import TemporalGraph
+from graphrec.later import Later
+from tests.worlds import alone, town
+
+ITEMS, RIDGE = 15, 0.7
+
+
+def slow(world: TemporalGraph, history: Tensor, left_out: int, step: int) -> Tensor:
+    """Everything after each moment on everything before it, by the normal equations; one event after another."""
+    log = world.log
+    train = [row for row in range(len(log)) if int(log.split[row]) == 0]
+    moments, place = [], 0
+    for user in range(len(world.nodes["user"])):
+        items = [int(log.item[row]) for row in train if int(log.user[row]) == user]
+        for at in range(len(items)):
+            if place % step == 0 and at:
+                moments.append((user, items[:at][::-1], items[at:]))
+            place += 1
+    people = {user for user, _, _ in moments}
+    gram, both = RIDGE * torch.eye(ITEMS, dtype=torch.float64), torch.zeros(ITEMS, ITEMS, dtype=torch.float64)
+    for user, before, after in moments:
+        if user != left_out:
+            count = sum(other == user for other, _, _ in moments)
+            x, y = torch.zeros(2, ITEMS, dtype=torch.float64)
+            for away, item in enumerate(before):
+                x[item] += math.exp(-away / later.BEFORE)
+            for away, item in enumerate(after):
+                y[item] += math.exp(-away / later.AFTER)
+            alike = len(moments) / len(people) / count
+            gram += alike * torch.outer(x, x)
+            both += alike * torch.outer(x, y)
+    expected = history.double() @ torch.linalg.solve(gram, both)
+    visited = len({int(log.item[row]) for row in train})
+    return expected / (expected.square().sum() / visited).sqrt()
+
+
+@pytest.mark.parametrize("step", [1, 3])
+@settings(deadline=None, max_examples=10)
+@given(st.integers(0, 10_000))
+def test_a_question_is_answered_by_a_regression_without_its_user(step: int, seed: int) -> None:
+    world = town(seed, dated=False)
+    history = torch.rand(3, ITEMS) * (torch.rand(3, ITEMS) < 0.4)
+    history[:, int(world.log.item[0])] = 1.0
+    events = int((world.log.split == 0).sum())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(later, "MOMENTS", math.ceil(events / step))
+        found = Later(world, None, RIDGE)(history, torch.tensor([2, 5, -1]))
+    for row, user in enumerate((2, 5, -1)):
+        torch.testing.assert_close(found[row].double(), slow(world, history[row], user, step), rtol=1e-3, atol=1e-4)
+
+
+def test_only_so_many_events_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(later, "WINDOW", 2)
+    found = Later(town(3), None, RIDGE)
+    assert (found.before.to_dense() > 0).sum(1).max() == 2
+    assert (found.after.to_dense() > 0).sum(0).max() == 2
+
+
+def test_what_follows_is_told_from_what_goes_together() -> None:
+    """Everybody has 0, 1, 2 and so on: after the first seven what comes next is expected, and nothing of the seven."""
+    world = town(4, dated=False)
+    log = replace(world.log, item=torch.zeros_like(world.log.item), split=torch.zeros_like(world.log.split))
+    for user in range(8):
+        own = (log.user == user).nonzero()[:, 0]
+        log.item[own] = torch.arange(len(own), dtype=log.item.dtype).clamp(max=14)
+    history = (torch.arange(ITEMS) < 7) * ((torch.arange(ITEMS) - 6) / later.BEFORE).exp()
+    expected = Later(alone(world, log), None, RIDGE)(history[None], torch.tensor([-1]))[0]
+    assert expected[7:10].min() > 2 * expected[:7].abs().max()
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_hardly_any_event(count: int) -> None:
+    world = town(5, dated=False)
+    few = alone(world, world.log.rows(slice(0, count)))
+    expected = Later(few, None, RIDGE)(torch.eye(ITEMS)[:4], torch.tensor([0, 1, -1, 700]))
+    assert expected.shape == (4, ITEMS)
+    assert expected.isfinite().all()
+
+
+def test_a_log_without_times_has_no_later() -> None:
+    world = town(6)
+    timeless = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
+    with pytest.raises(ConfigError, match=r"later=200: a log with times expected"):
+        Later(timeless, None, 200.0)
