@@ -219,16 +219,15 @@ class Beyond(nn.Module):
 
     def forward(
         self, asking: Float[Tensor, "batch k d"], behind: Behind, table: ItemTable
-    ) -> Float[Tensor, "batch k d"]:
-        """One message a neighbour; zero where nothing stands behind it."""
+    ) -> tuple[Float[Tensor, "batch k d"], Float[Tensor, "batch k k2 heads"]]:
+        """One message a neighbour, zero where nothing stands behind it, and the attention that it was made with."""
         row = table.row(behind.item)
         q = self._heads_of(self.query(asking))[:, :, None]
         key, value = (self._heads_of(gather(layer(table.vector), row)) for layer in (self.key, self.value))
         logits = (key * q).sum(-1) / math.sqrt(q.shape[-1]) + gather(self.gap.weight, behind.gap)
         logits = logits.masked_fill(~behind.real[..., None], -1e9).float()
         attention = (logits.softmax(2) * behind.real[..., None]).to(value.dtype)
-        message: Tensor = self.out((attention[..., None] * value).sum(2).flatten(-2))
-        return message
+        return self.out((attention[..., None] * value).sum(2).flatten(-2)), attention
 
     def _heads_of(self, vector: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch heads d_head"]:
         return vector.view(*vector.shape[:-1], self.heads, vector.shape[-1] // self.heads)
@@ -265,7 +264,7 @@ class Attention(nn.Module):
             key = key + share * gather(before, table.row(near.before[..., step]))
         value = gather(self.value(table.vector), row)
         for name, hop in self.beyond.items():
-            message = hop(key, near.beyond[name], table)
+            message, _ = hop(key, near.beyond[name], table)
             key, value = key + message, value + message
         return key, value
 

@@ -20,7 +20,7 @@ from graphrec.item_to_item import ItemKNN
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
 from graphrec.run import Run
-from tests.networks import again, scores, untrained
+from tests.networks import SECOND_HOP, again, scores, untrained
 from tests.worlds import events, graph, rewritten, town
 
 SEEDS = st.integers(0, 10_000)
@@ -80,6 +80,28 @@ def test_weights_are_those_of_the_askings(seed: int) -> None:
             assert world.log.user[earlier] == world.log.user[later]
             assert earlier < later
             assert share in flow.fading[target[0]]
+
+
+@settings(deadline=None, max_examples=8)
+@given(SEEDS)
+def test_a_second_hop_shows_the_attention_it_was_read_with(seed: int) -> None:
+    world = town(seed, dated=False)
+    model, asked = untrained(world, seed, spread=0.2, second_hop=SECOND_HOP), question(world)
+    ranker = Ranker(world, model)
+    flow, context = flow_to(ranker, asked, 3), ranker.around(asked)
+    seen = 0
+    for name, near in context.around.items():
+        for one in (event for event in flow.events if event.relation == name):
+            place = near.event[0].tolist().index(one.event)
+            for inner, behind in near.beyond.items():
+                told = [other for other in one.behind if other.relation == inner]
+                assert [other.event for other in told] == behind.event[0, place][behind.real[0, place]].tolist()
+                assert sum(other.weight for other in told) == pytest.approx(float(bool(told)), abs=1e-5)
+                seen += len(told)
+    assert seen
+    network = flow.to_networkx()
+    told = sum(len(one.behind) for one in flow.carriers)
+    assert sum(layer == "behind" for *_, layer in network.edges(data="layer")) == told
 
 
 def test_the_flow_is_the_evidence() -> None:

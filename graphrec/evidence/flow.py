@@ -5,8 +5,9 @@ Two sorts of numbers stand here, and are never added to each other:
 - **masses** are parts of the score: what the gate and the second asking (the pointer) give each event, and what the
   semantic space gives the item. They are the score, split; at every node as much goes out as came in.
 - **weights** are what the network used on the way to the state and the logits, before anything was scored: the first
-  asking ("read"), how strongly each event's earlier events enter its key ("before", the learned fading), and what
-  propagation remembers of the user's own events ("remember"). No part of the score is theirs to share out.
+  asking ("read"), how strongly each event's earlier events enter its key ("before", the learned fading) and what
+  a second hop brings behind it ("behind"), and what propagation remembers of the user's own events ("remember"). No
+  part of the score is theirs to share out.
 
 All of them are heard from the network while it answers; nothing is computed a second time.
 """
@@ -39,6 +40,20 @@ STRANGER = "(a stranger)"
 
 
 @dataclass(frozen=True)
+class Behind:
+    """One event of a second hop."""
+
+    relation: str
+    """The neighbourhood of the neighbour that brings it."""
+    event: int
+    """Row of the event in the log."""
+    label: str
+    """Name of its item for people."""
+    weight: float
+    """Attention of the neighbour, mean over heads; 1 over all that the relation brings."""
+
+
+@dataclass(frozen=True)
 class ReadEvent:
     """One event of a neighbourhood, as the network read it."""
 
@@ -64,6 +79,8 @@ class ReadEvent:
     """Rows of the same person's events before it that entered its key, the latest first."""
     labels_before: tuple[str, ...]
     """Names of their items."""
+    behind: tuple[Behind, ...] = ()
+    """What a second hop brings behind it."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +128,9 @@ class AttentionFlow:
 
         Layer ``score`` (``mass``): ``("user", id)`` to ``("relation", name)`` to ``(name, row)``, the events, to
         ``("item", id)``; what leaves a node is what entered it. The others have ``weight``: ``before`` leads from
-        earlier events, ``("before", row)``, to the events that speak for the item; ``read`` from all events to
-        ``("read", relation)``, ``remember`` to ``("propagation", "kin")``.
+        earlier events, ``("before", row)``, to the events that speak for the item, and ``behind`` from those of a
+        second hop, ``("behind mine", row)``; ``read`` from all events to ``("read", relation)``, ``remember`` to
+        ``("propagation", "kin")``.
         """
         network: nx.DiGraph[Node] = nx.DiGraph(user=self.user, item=self.item, time=self.time, score=self.score)
         user, item = ("user", self.user), ("item", self.item)
@@ -144,6 +162,10 @@ class AttentionFlow:
         for row, label, share in before:
             network.add_node(("before", str(row)), label=label, event=row)
             network.add_edge(("before", str(row)), node, layer="before", weight=share)
+        for other in one.behind:
+            source = (f"behind {other.relation}", str(other.event))
+            network.add_node(source, label=other.label, event=other.event)
+            network.add_edge(source, node, layer="behind", weight=other.weight)
 
 
 def attention_flow(
@@ -224,7 +246,8 @@ def flow_to(ranker: Ranker, query: Queries, item: int) -> AttentionFlow:
 def heard(model: Stgat) -> Iterator[dict[str, Tensor]]:
     """What the askings that are no part of the score give each event, [batch, k, heads] by name, while it answers.
 
-    ``read RELATION`` is the first asking of each relation, ``remember`` that of propagation.
+    ``read RELATION`` is the first asking of each relation, ``remember`` that of propagation; ``behind RELATION INNER``,
+    [batch, k, k2, heads], that of a second hop.
     """
     weights: dict[str, Tensor] = {}
     asking: dict[str, nn.Module] = {f"read {name}": _attention(model, name).read for name in model.attend}
@@ -234,6 +257,11 @@ def heard(model: Stgat) -> Iterator[dict[str, Tensor]]:
         scorer.register_forward_hook(lambda _, __, given, name=name: weights.update({name: given}))
         for name, scorer in asking.items()
     ]
+    for name in model.attend:
+        handles += [
+            hop.register_forward_hook(lambda _, __, given, at=f"behind {name} {inner}": weights.update({at: given[1]}))
+            for inner, hop in _attention(model, name).beyond.items()
+        ]
     try:
         yield weights
     finally:
@@ -258,15 +286,30 @@ def _events(
     item = log.item[event].long()
     local = log.time[event] + 60 * log.utc_offset[event].long()
     own = log.user[event] == context.queries.user
-    columns: tuple[Any, ...] = tuple(
-        column.tolist() for column in (event, item, local, own, mass[real], read, remembered, path)
+    columns: tuple[Any, ...] = (
+        *(column.tolist() for column in (event, item, local, own, mass[real], read, remembered, path)),
+        _behind(ranker, context, name, weights),
     )
     table = graph.nodes["item"]
-    for row, code, moment, mine, given, weight, memory, way in zip(*columns, strict=True):
+    for row, code, moment, mine, given, weight, memory, way, behind in zip(*columns, strict=True):
         before = tuple(step for step in way if step >= 0)
         labels = tuple(table.label(int(log.item[step])) for step in before)
         when = None if graph.timeless else moment
-        yield ReadEvent(name, row, code, table.label(code), when, mine, given, weight, memory, before, labels)
+        yield ReadEvent(name, row, code, table.label(code), when, mine, given, weight, memory, before, labels, behind)
+
+
+def _behind(ranker: Ranker, context: Context, name: str, weights: dict[str, Tensor]) -> list[tuple[Behind, ...]]:
+    """What a second hop brings behind each event of one neighbourhood of the only question."""
+    log, table, around = ranker.graph.log, ranker.graph.nodes["item"], context.around[name]
+    found: list[list[Behind]] = [[] for _ in range(int(around.real.sum()))]
+    place = around.real[0].cumsum(0) - 1
+    for inner, near in around.beyond.items():
+        real = near.real[0]
+        weight = weights[f"behind {name} {inner}"][0].mean(-1)[real].tolist()
+        which = place[:, None].expand(real.shape)[real].tolist()
+        for at, row, share in zip(which, near.event[0][real].tolist(), weight, strict=True):
+            found[at].append(Behind(inner, row, table.label(int(log.item[row])), share))
+    return [tuple(events) for events in found]
 
 
 def _gates(answer: Answer) -> dict[str, float]:

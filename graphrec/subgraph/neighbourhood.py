@@ -42,8 +42,10 @@ def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.Multi
     Its source is where the model came from: ``mine`` the user, ``then`` the user's last item, ``here`` the event's
     location, a declared relation the linked user or location, or the last item. An event that two relations bring is
     two edges. Masses of all edges and the share of the semantic space add up to 1. Edges without an event lead from the
-    user to the place of the question (``place``) and on to what is linked. (As a feature of each event the network
-    also reads the item before it, and propagation the visits of the train split: weights, and no neighbourhood.)
+    user to the place of the question (``place``) and on to what is linked. With a second hop the events behind each
+    event hang on its item, with a relation such as ``then > mine`` and a mass of 0: they say what the event means, and
+    name no item. (As a feature of each event the network also reads the item before it, and propagation the visits of
+    the train split: weights, and no neighbourhood.)
 
     Raises InputError for more than one question or an unknown user, RunError for a model without events.
     """
@@ -62,6 +64,8 @@ def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.Multi
     add_nodes(network, graph, "user", asked.user)
     for name, mass in event_mass(answer.state).items():
         _add_events(network, graph, answer, name, mass[0])
+        for inner in answer.context.around[name].beyond:
+            _add_behind(network, graph, answer, name, inner)
     hops = nx.single_source_shortest_path_length(network, ("user", network.graph["user"]))
     nx.set_node_attributes(network, {node: {"hop": hop} for node, hop in hops.items()})
     return network
@@ -74,28 +78,57 @@ def _add_events(network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: An
     rows = near.event[0][real]
     if not len(rows):
         return
-    kind, start = _start(graph, answer, name, rows)
-    item = graph.log.item[rows].long()
+    kind, start = _start(graph, name, rows, answer.context.last_item.expand(len(rows)))
+    _add_edges(network, graph, name, kind, start, rows, mass[real])
+    _add_links(network, graph, answer, name, kind, torch.unique(start))
+
+
+def _add_edges(
+    network: nx.MultiDiGraph[Node],
+    graph: TemporalGraph,
+    name: str,
+    kind: str,
+    start: Tensor,
+    rows: Tensor,
+    mass: Tensor,
+) -> None:
+    """An edge for each event, from where the model came from to its item."""
+    item, log = graph.log.item[rows].long(), graph.log
     add_nodes(network, graph, kind, torch.unique(start))
     add_nodes(network, graph, "item", torch.unique(item))
-    _add_links(network, graph, answer, name, kind, torch.unique(start))
     ends = zip(ids_of(graph, kind, start), ids_of(graph, "item", item), strict=True)
-    log = graph.log
-    columns = (rows, log.time[rows], log.weight[rows], mass[real])
+    columns = (rows, log.time[rows], log.weight[rows], mass)
     for (source, target), (row, time, weight, share) in zip(ends, _records(*columns), strict=True):
         facts = {"relation": name, "time": int(time), "event": int(row), "weight": weight, "mass": share}
         network.add_edge((kind, source), ("item", target), key=(name, int(row)), **facts)
+
+
+def _add_behind(network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: Answer, name: str, inner: str) -> None:
+    """Add what one relation brings behind the events of another, and what leads from these to it."""
+    near = answer.context.around[name]
+    behind = near.beyond[inner]
+    real = behind.real[0]
+    rows, event = behind.event[0][real], near.event[0][:, None].expand(real.shape)[real]
+    if not len(rows):
+        return
+    item = graph.log.item[event].long()
+    kind, start = _start(graph, inner, rows, item)
+    _add_edges(network, graph, f"{name} > {inner}", kind, start, rows, torch.zeros(len(rows)))
+    link = {"mine": "by", "here": "at"}.get(inner, inner)
+    for source, target in set(zip(ids_of(graph, "item", item), ids_of(graph, kind, start), strict=True)):
+        if kind != "item":
+            network.add_edge(("item", source), (kind, target), key=(link, target), relation=link, weight=1.0)
 
 
 def _records(*columns: Tensor) -> Iterator[tuple[float, ...]]:
     yield from zip(*(column.tolist() for column in columns), strict=True)
 
 
-def _start(graph: TemporalGraph, answer: Answer, name: str, rows: Tensor) -> tuple[str, Tensor]:
-    """Type and codes of the nodes from which the model came to each event."""
+def _start(graph: TemporalGraph, name: str, rows: Tensor, item: Tensor) -> tuple[str, Tensor]:
+    """Type and codes of the nodes from which the model came to each event, ``item`` where it came from an item."""
     kind = {"mine": "user", "then": "item", "here": "location"}.get(name) or graph.edges[name].source_type
     if kind == "item":
-        return kind, answer.context.last_item.expand(len(rows))
+        return kind, item
     return kind, getattr(graph.log, kind)[rows].long()
 
 
