@@ -13,6 +13,8 @@ import os
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from page import rewrite, spread
@@ -22,27 +24,59 @@ from cli.console import RichProgress
 from graphrec import RunConfig, train
 
 PAGE = Path(__file__).parents[1] / "docs" / "ablation.md"
+
+
+@dataclass(frozen=True)
+class Log:
+    """One log, as the benchmarks train on it."""
+
+    preset: str
+    metrics: Sequence[str]
+    fan_out: Mapping[str, int]
+    settings: Sequence[str] = ()
+    parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """What is taken away or added on this log alone: names and settings."""
+
+
 LOGS = {
-    "nyc-getnext": ("nyc-getnext", ("mrr", "acc@1", "acc@10"), {"mine": 64, "then": 48, "here": 48}),
-    "ml-latest-small": ("movielens", ("ndcg@10", "recall@10"), {"mine": 128, "then": 48}),
+    "nyc-getnext": Log(
+        "nyc-getnext",
+        ("mrr", "acc@1", "acc@10"),
+        {"mine": 64, "then": 48, "here": 48},
+        parts={
+            "a second hop: own events of whoever is behind a neighbour": [
+                'second_hop={"then": {"mine": 8}, "here": {"mine": 8}}'
+            ],
+            "a second hop: what is around each neighbour": [
+                'second_hop={"then": {"then": 4, "here": 4}, "here": {"then": 4, "here": 4}}'
+            ],
+            "a regression of what goes together": ["ridge=400"],
+            "a regression of what comes later": ["later=200"],
+        },
+    ),
+    "ml-latest-small": Log(
+        "movielens",
+        ("ndcg@10", "recall@10"),
+        {"mine": 128, "then": 48},
+        ["ridge=400", "later=200"],
+        {
+            "a second hop: own events of whoever is behind a neighbour": ['second_hop={"then": {"mine": 8}}'],
+            "a second hop: what came after each neighbour": ['second_hop={"then": {"then": 4}, "mine": {"then": 4}}'],
+            "no regression of what goes together": ["ridge=0"],
+            "no regression of what comes later": ["later=0"],
+            "neither regression": ["ridge=0", "later=0"],
+        },
+    ),
 }
-"""Preset, measures and neighbourhoods of each log."""
-VARIANTS: dict[str, tuple[str, list[str]]] = {
-    "as it is": ("", []),
-    "no own history (mine)": ("mine", []),
-    "no steps of others (then)": ("then", []),
-    "no surroundings (here)": ("here", []),
-    "no propagation": ("", ["propagation=false"]),
-    "a regression beside propagation": ("", ["ridge=400"]),
-    "a path of three events behind each neighbour": ("", ["path=3"]),
-    "no text": ("", ["text=false"]),
-    "no place": ("", ["geography=false"]),
-    "no time": ("", ["time=false"]),
-    "no pointers": ("", ["pointers=false"]),
+LEFT_OUT = {"mine": "no own history (mine)", "then": "no steps of others (then)", "here": "no surroundings (here)"}
+PARTS = {
+    "no propagation": ["propagation=false"],
+    "a path of three events behind each neighbour": ["path=3"],
+    "no text": ["text=false"],
+    "no place": ["geography=false"],
+    "no time": ["time=false"],
+    "no pointers": ["pointers=false"],
 }
-"""The neighbourhood that is left out, and settings."""
-PLACELESS = {"no surroundings (here)", "no place"}
-"""What a log without places is without in any case."""
 SHORT = ["epochs=1", "questions=42000", "warmup=40"]
 """Half a pass over the train events of either log: what a part is worth shows long before the last thousandth."""
 
@@ -52,7 +86,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--logs", nargs="+", default=list(LOGS), choices=LOGS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--only", nargs="+", default=list(VARIANTS), choices=VARIANTS)
+    parser.add_argument("--only", nargs="+", default=[], help="some parts, by name; all of them without")
+    parser.add_argument("--whole", action="store_true", help="whole trainings, in place of half a pass")
     parser.add_argument("--out", type=Path, default=None, help="folder for the graphs and the runs; a temporary one")
     arguments = parser.parse_args()
     if "GRAPHREC_DATA" not in os.environ:
@@ -60,21 +95,33 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary, RichProgress() as progress:
         out = arguments.out or Path(temporary)
-        for log in arguments.logs:
-            preset, metrics, fan_out = LOGS[log]
-            graph = out / log
+        for name in arguments.logs:
+            log, graph = LOGS[name], out / name
             if not graph.exists():
-                build_graph([str(Path(os.environ["GRAPHREC_DATA"]) / log)], graph, preset=preset, progress=progress)
-            rows = [f"| part | {' | '.join(metrics)} | seconds |", f"|---|{'---|' * (len(metrics) + 1)}"]
-            for name in arguments.only:
-                if name in PLACELESS and "here" not in fan_out:
-                    continue
-                left_out, settings = VARIANTS[name]
-                kept = {relation: k for relation, k in fan_out.items() if relation != left_out}
-                asked = [*SHORT, f"fan_out={json.dumps(kept)}", *settings]
-                rows.append(_row(name, graph, out / f"{log}-{name}", arguments.seeds, metrics, asked, progress))
-                print(rows[-1], flush=True)
-            rewrite(PAGE, "\n".join([f"Seeds {' '.join(map(str, arguments.seeds))}.", "", *rows]), log)
+                data = Path(os.environ["GRAPHREC_DATA"]) / name
+                build_graph([str(data)], graph, preset=log.preset, progress=progress)
+            rows = [f"| part | {' | '.join(log.metrics)} | seconds |", f"|---|{'---|' * (len(log.metrics) + 1)}"]
+            for part, settings in _variants(log):
+                if not arguments.only or part in arguments.only:
+                    asked = [*([] if arguments.whole else SHORT), *settings]
+                    rows.append(
+                        _row(part, graph, out / f"{name}-{part}", arguments.seeds, log.metrics, asked, progress)
+                    )
+                    print(rows[-1], flush=True)
+            section = f"{name} whole" if arguments.whole else name
+            rewrite(PAGE, "\n".join([f"Seeds {' '.join(map(str, arguments.seeds))}.", "", *rows]), section)
+
+
+def _variants(log: Log) -> Iterator[tuple[str, list[str]]]:
+    """Each part that is taken away or added, with all settings of the run."""
+    placed = "here" in log.fan_out
+    for part, left_out in {"as it is": "", **{part: name for name, part in LEFT_OUT.items()}}.items():
+        if not left_out or left_out in log.fan_out:
+            kept = {name: k for name, k in log.fan_out.items() if name != left_out}
+            yield part, [f"fan_out={json.dumps(kept)}", *log.settings]
+    for part, settings in {**PARTS, **log.parts}.items():
+        if placed or part != "no place":
+            yield part, [f"fan_out={json.dumps(log.fan_out)}", *log.settings, *settings]
 
 
 def _row(
@@ -82,7 +129,7 @@ def _row(
     graph: Path,
     out: Path,
     seeds: list[int],
-    metrics: tuple[str, ...],
+    metrics: Sequence[str],
     settings: list[str],
     progress: RichProgress,
 ) -> str:

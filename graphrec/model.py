@@ -359,10 +359,10 @@ class Kin(nn.Module):
         logits: Tensor = reached * (self.loud(z).float() * shown)
         if self.ridge is not None and self.steady is not None:
             expected = self.ridge(_faded(near, self.lasting, logits.shape[1]), user)
-            logits = logits + expected * (self.steady(z).float() * shown)
+            logits = logits + self.propagation.standing(expected) * (self.steady(z).float() * shown)
         if self.later is not None and self.soon is not None:
             expected = self.later(_faded(near, BEFORE, logits.shape[1]), user)
-            logits = logits + expected * (self.soon(z).float() * shown)
+            logits = logits + self.propagation.standing(expected) * (self.soon(z).float() * shown)
         return logits
 
 
