@@ -1,12 +1,12 @@
-"""What comes later, by a ridge regression on what came before, fitted without the user who asks.
+"""What comes later, by a ridge regression on what came before.
 
 At some moments of each user's train events, evenly spread, ``X`` [moments, items] holds the events before and ``Y``
 those after, the nearer the stronger; every person counts alike. A history ``s`` is answered by regressing Y on X,
 
-    s (X'X + r I)^-1 X'Y = a'Y    with    a = K^-1 X s,    K = X X' + r I  [moments, moments]
+    s (X'X + r I)^-1 X'Y = Y'a    with    a = (X X' + r I)^-1 X s,
 
-which is EASE (``graphrec.ridge``) with a direction: it tells what follows from what goes together. Without the moments
-m of the asking user, ``a`` loses ``K^-1[:, m] K^-1[m, m]^-1 a[m]`` (a part's inverse from the inverse of the whole).
+for which no matrix of items x items is ever held. EASE (Steck 2019, arXiv 1905.03375) tells what goes together; this
+tells what follows. The dual form of ridge regression: Saunders et al. 1998, ICML.
 """
 
 from __future__ import annotations
@@ -22,25 +22,24 @@ from graphrec.errors import ConfigError
 from graphrec.events import TRAIN
 from graphrec.graph import TemporalGraph
 from graphrec.propagation import SMALLEST, matrix
-from graphrec.ridge import inverse_gram
 
 MOMENTS = 5_000
-"""Moments at most that it is fitted to; they take 4 bytes for each pair."""
+"""Moments at most that it is fitted to: 4 bytes for each pair of them, twice while it is fitted."""
 BEFORE, AFTER = 25.0, 20.0
 """Events after which, and before which, an event counts e times less."""
 WINDOW = 200
 """Events that are looked at on either side."""
+BLOCK = 10_000_000
+"""Numbers held at once beside the pairs of moments while it is fitted."""
 
 
 class Later(nn.Module):
     """The regression over the train events, which are kept with the weights."""
 
     events: Tensor
-    user: Tensor
     before: Tensor
     after: Tensor
     inverse: Tensor
-    own: Tensor
 
     def __init__(self, graph: TemporalGraph, weights: Mapping[str, Tensor] | None, ridge: float) -> None:
         """Read the train events of the graph, or take those that were saved as ``weights``."""
@@ -49,33 +48,23 @@ class Later(nn.Module):
             raise ConfigError(f"later={ridge:g}: a log with times expected, in this one nothing comes later")
         events = _by_user(graph) if weights is None else weights["events"]
         self.register_buffer("events", events)
-        self.known, items = max(1, len(torch.unique(events[1]))), len(graph.nodes["item"])
+        self.known = max(1, len(torch.unique(events[1])))
         moment = _moments(events[0])
-        user = events[0, moment]
-        met, count = torch.unique_consecutive(user, return_counts=True)
-        alike = (len(user) / max(len(met), 1) / count.float()).sqrt().repeat_interleave(count)
+        people, own, count = torch.unique(events[0, moment], return_inverse=True, return_counts=True)
+        alike = (len(moment) / max(len(people), 1) / count[own].float()).sqrt()
         reach = torch.arange(WINDOW, device=events.device)
         past = _around(events, moment, -1 - reach, (-reach / BEFORE).exp(), alike)
-        coming = _around(events, moment, reach, (-reach / AFTER).exp(), alike)
-        shape = len(user), items
-        self.register_buffer("user", user, persistent=False)
+        which, item, strength = _around(events, moment, reach, (-reach / AFTER).exp(), alike)
+        shape = len(moment), len(graph.nodes["item"])
         self.register_buffer("before", matrix(*past, shape), persistent=False)
-        self.register_buffer("after", matrix(coming[1], coming[0], coming[2], shape[::-1]), persistent=False)
-        self.register_buffer("inverse", inverse_gram(*past, shape, ridge), persistent=False)
-        self.register_buffer("own", _blocks(self.inverse, count), persistent=False)
+        self.register_buffer("after", matrix(item, which, strength, shape[::-1]), persistent=False)
+        self.register_buffer("inverse", _inverse_gram(self.before, past, ridge), persistent=False)
 
     @torch.no_grad()
-    def forward(
-        self, history: Float[Tensor, "batch items"], user: Int64[Tensor, " batch"]
-    ) -> Float[Tensor, "batch items"]:
-        """What is expected after a history, in units of its root mean square over visited items.
-
-        The history should fade as ``BEFORE`` does. A user of -1 has no moments to leave out.
-        """
+    def forward(self, history: Float[Tensor, "batch items"]) -> Float[Tensor, "batch items"]:
+        """What is expected after a history that fades as ``BEFORE`` does, in units of its root mean square."""
         alike = self.inverse @ (self.before @ history.T.float().contiguous())  # a, [moments, batch]
-        theirs = self.own @ (alike * (self.user[:, None] == user))
-        alike = alike - (theirs.T.to_sparse_csr() @ self.inverse).T
-        expected = self.after @ alike.contiguous()
+        expected = self.after @ alike
         return (expected * (expected.square().sum(0) / self.known + SMALLEST).rsqrt()).T
 
 
@@ -105,20 +94,21 @@ def _around(
     inside = (place >= 0) & (place < events.shape[1])
     place = place.clamp(0, max(events.shape[1] - 1, 0))
     inside &= events[0, place] == events[0, moment][:, None]
-    which = inside.nonzero()[:, 0]
-    return which, events[1, place[inside]], (strength * alike[:, None])[inside]
+    return inside.nonzero()[:, 0], events[1, place[inside]], (strength * alike[:, None])[inside]
 
 
-def _blocks(inverse: Float[Tensor, "moments moments"], count: Int64[Tensor, " users"]) -> Tensor:
-    """The inverse of each user's own part, side by side on the diagonal of a sparse matrix."""
-    rows = torch.split(torch.arange(len(inverse), device=inverse.device), count.tolist())
-    found = [torch.linalg.inv(inverse[own][:, own]).flatten() for own in rows]
-    row = [own.repeat_interleave(len(own)) for own in rows]
-    column = [own.repeat(len(own)) for own in rows]
-    nothing = inverse.new_zeros(0)
-    return matrix(
-        torch.cat((nothing.long(), *row)),
-        torch.cat((nothing.long(), *column)),
-        torch.cat((nothing, *found)),
-        (len(inverse), len(inverse)),
-    )
+def _inverse_gram(
+    sparse: Tensor, parts: tuple[Tensor, Tensor, Tensor], ridge: float
+) -> Float[Tensor, "moments moments"]:
+    """``(X X' + ridge I)^-1`` of X, given as it is and by its rows, columns and values."""
+    (rows, columns), (row, column, value) = sparse.shape, parts
+    gram = value.new_empty(rows, rows)
+    size = max(1, BLOCK // max(columns, 1))
+    for start in range(0, rows, size):
+        inside = (row >= start) & (row < start + size)
+        dense = value.new_zeros(columns, min(size, rows - start))
+        dense.index_put_((column[inside], row[inside] - start), value[inside], accumulate=True)
+        gram[:, start : start + size] = sparse @ dense
+    gram.diagonal().add_(ridge)
+    torch.linalg.cholesky(gram, out=gram)
+    return torch.cholesky_inverse(gram)

@@ -30,16 +30,15 @@ from graphrec.graph import Nodes, TemporalGraph
 from graphrec.later import BEFORE, Later
 from graphrec.propagation import Propagation
 from graphrec.relation import ALWAYS
-from graphrec.ridge import Ridge
 from graphrec.sampling import Context, check_relations
 from graphrec.signals import CLOCK, GAP_BUCKETS, SIGNALS, Behind, Neighbours, clock, gap_bucket, neighbours, waited
 
 REMEMBERED = 8.0
 """Events after which propagation starts by counting one e times less."""
-LOUD, STEADY = 1.2, 0.4
-"""How much propagation and the regressions count at the start of training."""
-LASTING = 50.0
-"""Events after which the regression counts one e times less."""
+LOUD = 1.2
+"""How much propagation counts at the start of training."""
+SOON = 0.25
+"""How much the regression of what comes later counts; a likelihood would leave it next to nothing."""
 DIFFERENCES = "donot_use_mm_for_euclid_dist"
 """How to take distances: a product of matrices in float32 is kilometres off within a city, and by the batch's size."""
 
@@ -77,10 +76,8 @@ class ModelConfig(BaseModel):
     """Let the user's events spread over the whole graph of the train split."""
     low_pass: int = Field(0, ge=0)
     """Factors of the visits whose ideal low pass joins the propagation; for large logs of lists (some hundreds)."""
-    ridge: float = Field(0, ge=0)
-    """Ridge of a regression of each item on all others that joins the propagation, for lists (some hundreds); 0: no."""
     later: float = Field(0, ge=0)
-    """Ridge of a regression of what comes later on what came before, likewise, for lists with times; 0: no."""
+    """Ridge of a regression of what comes later on what came before (some hundreds); for lists with times; 0: none."""
     beside: bool = False
     """Let propagation reach items that nobody visited through those at their place, near it or linked alike."""
     propagation_dropout: float = Field(0.1, ge=0, lt=1)
@@ -337,13 +334,7 @@ class Kin(nn.Module):
             with torch.no_grad():  # start from "the last few"
                 self.remember.rank.weight.sub_(torch.arange(k)[:, None] / REMEMBERED)
         self.loud = _constant(config.dimension, LOUD)
-        shape = (len(graph.nodes["user"]), len(known))
-        visits = self.propagation.visited, self.propagation.often
-        self.ridge = Ridge(*visits, shape, config.ridge) if config.ridge else None
-        self.steady = _constant(config.dimension, STEADY) if config.ridge else None
         self.later = Later(graph, saved("later", ("events",)), config.later) if config.later else None
-        self.soon = _constant(config.dimension, STEADY) if config.later else None
-        self.lasting = torch.inf if graph.timeless else LASTING
         self.hidden = config.propagation_dropout
 
     def forward(
@@ -357,19 +348,10 @@ class Kin(nn.Module):
         if self.beside is not None:
             reached = reached + self.beside(reached)
         logits: Tensor = reached * (self.loud(z).float() * shown)
-        if self.ridge is not None and self.steady is not None:
-            expected = self.ridge(_faded(near, self.lasting, logits.shape[1]), user)
-            logits = logits + self.propagation.standing(expected) * (self.steady(z).float() * shown)
-        if self.later is not None and self.soon is not None:
-            expected = self.later(_faded(near, BEFORE, logits.shape[1]), user)
-            logits = logits + self.propagation.standing(expected) * (self.soon(z).float() * shown)
+        if self.later is not None and not self.training:  # the network learns as if there were none
+            fading = near.real * (-torch.arange(near.item.shape[1], device=z.device) / BEFORE).exp()
+            logits = logits + SOON * self.later(torch.zeros_like(logits).scatter_add(1, near.item, fading))
         return logits
-
-
-def _faded(near: Neighbours, lasting: float, items: int) -> Float[Tensor, "batch items"]:
-    """The user's own events by item, one counting e times less so many events later."""
-    fading = near.real * (-torch.arange(near.item.shape[1], device=near.item.device) / lasting).exp()
-    return fading.new_zeros(len(fading), items).scatter_add(1, near.item, fading)
 
 
 class Stgat(nn.Module):

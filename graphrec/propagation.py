@@ -79,11 +79,7 @@ class Propagation(nn.Module):
 
         So an item that is new is neither helped nor harmed.
         """
-        return self.standing(self.mixed(signal, user))
-
-    def standing(self, strength: Float[Tensor, "batch items"]) -> Float[Tensor, "batch items"]:
-        """``log(1 + relu(strength) / FLOOR)`` against the mean of the visited items; 0 for an item without a visit."""
-        reached = (strength.relu() * (1 / FLOOR)).log1p()
+        reached = (self.mixed(signal, user).relu() * (1 / FLOOR)).log1p()
         mean = (reached * self.known).sum(1, keepdim=True) / self.known.sum().clamp(min=1)
         return (reached - mean) * self.known
 

@@ -1,4 +1,4 @@
-"""The regression of what comes later against one that is fitted anew, without the user, for each question."""
+"""The regression of what comes later against one by the normal equations, one event after another."""
 
 from __future__ import annotations
 
@@ -15,13 +15,18 @@ from graphrec import later
 from graphrec.errors import ConfigError
 from graphrec.graph import TemporalGraph
 from graphrec.later import Later
+from graphrec.losses import NextEvent
+from graphrec.model import SOON
+from graphrec.query import Queries
+from graphrec.sampling import sample
+from tests.networks import untrained
 from tests.worlds import alone, town
 
 ITEMS, RIDGE = 15, 0.7
 
 
-def slow(world: TemporalGraph, history: Tensor, left_out: int, step: int) -> Tensor:
-    """Everything after each moment on everything before it, by the normal equations; one event after another."""
+def slow(world: TemporalGraph, history: Tensor, step: int) -> Tensor:
+    """Everything after each moment on everything before it."""
     log = world.log
     train = [row for row in range(len(log)) if int(log.split[row]) == 0]
     moments, place = [], 0
@@ -34,34 +39,34 @@ def slow(world: TemporalGraph, history: Tensor, left_out: int, step: int) -> Ten
     people = {user for user, _, _ in moments}
     gram, both = RIDGE * torch.eye(ITEMS, dtype=torch.float64), torch.zeros(ITEMS, ITEMS, dtype=torch.float64)
     for user, before, after in moments:
-        if user != left_out:
-            count = sum(other == user for other, _, _ in moments)
-            x, y = torch.zeros(2, ITEMS, dtype=torch.float64)
-            for away, item in enumerate(before):
-                x[item] += math.exp(-away / later.BEFORE)
-            for away, item in enumerate(after):
-                y[item] += math.exp(-away / later.AFTER)
-            alike = len(moments) / len(people) / count
-            gram += alike * torch.outer(x, x)
-            both += alike * torch.outer(x, y)
+        count = sum(other == user for other, _, _ in moments)
+        x, y = torch.zeros(2, ITEMS, dtype=torch.float64)
+        for away, item in enumerate(before):
+            x[item] += math.exp(-away / later.BEFORE)
+        for away, item in enumerate(after):
+            y[item] += math.exp(-away / later.AFTER)
+        alike = len(moments) / len(people) / count
+        gram += alike * torch.outer(x, x)
+        both += alike * torch.outer(x, y)
     expected = history.double() @ torch.linalg.solve(gram, both)
     visited = len({int(log.item[row]) for row in train})
     return expected / (expected.square().sum() / visited).sqrt()
 
 
-@pytest.mark.parametrize("step", [1, 3])
+@pytest.mark.parametrize(("step", "block"), [(1, 10_000_000), (3, 40)])
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 10_000))
-def test_a_question_is_answered_by_a_regression_without_its_user(step: int, seed: int) -> None:
+def test_the_regression_equals_a_slow_reference(step: int, block: int, seed: int) -> None:
     world = town(seed, dated=False)
     history = torch.rand(3, ITEMS) * (torch.rand(3, ITEMS) < 0.4)
     history[:, int(world.log.item[0])] = 1.0
     events = int((world.log.split == 0).sum())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(later, "MOMENTS", math.ceil(events / step))
-        found = Later(world, None, RIDGE)(history, torch.tensor([2, 5, -1]))
-    for row, user in enumerate((2, 5, -1)):
-        torch.testing.assert_close(found[row].double(), slow(world, history[row], user, step), rtol=1e-3, atol=1e-4)
+        patch.setattr(later, "BLOCK", block)
+        found = Later(world, None, RIDGE)(history)
+    for row in range(3):
+        torch.testing.assert_close(found[row].double(), slow(world, history[row], step), rtol=1e-3, atol=1e-4)
 
 
 def test_only_so_many_events_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +84,7 @@ def test_what_follows_is_told_from_what_goes_together() -> None:
         own = (log.user == user).nonzero()[:, 0]
         log.item[own] = torch.arange(len(own), dtype=log.item.dtype).clamp(max=14)
     history = (torch.arange(ITEMS) < 7) * ((torch.arange(ITEMS) - 6) / later.BEFORE).exp()
-    expected = Later(alone(world, log), None, RIDGE)(history[None], torch.tensor([-1]))[0]
+    expected = Later(alone(world, log), None, RIDGE)(history[None])[0]
     assert expected[7:10].min() > 2 * expected[:7].abs().max()
 
 
@@ -87,7 +92,7 @@ def test_what_follows_is_told_from_what_goes_together() -> None:
 def test_hardly_any_event(count: int) -> None:
     world = town(5, dated=False)
     few = alone(world, world.log.rows(slice(0, count)))
-    expected = Later(few, None, RIDGE)(torch.eye(ITEMS)[:4], torch.tensor([0, 1, -1, 700]))
+    expected = Later(few, None, RIDGE)(torch.eye(ITEMS)[:4])
     assert expected.shape == (4, ITEMS)
     assert expected.isfinite().all()
 
@@ -97,3 +102,20 @@ def test_a_log_without_times_has_no_later() -> None:
     timeless = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
     with pytest.raises(ConfigError, match=r"later=200: a log with times expected"):
         Later(timeless, None, 200.0)
+
+
+def test_a_network_learns_as_if_there_were_none_and_answers_with_it() -> None:
+    world = town(8, dated=False)
+    with_it, without = (untrained(world, 8, later=ridge) for ridge in (2.0, 0.0))
+    asked = Queries.ask(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
+    assert with_it.state_dict().keys() - without.state_dict().keys() == {"kin.later.events"}
+    lost = []
+    for model in (with_it, without):
+        torch.manual_seed(8)
+        lost.append(NextEvent(model.train(), world, 0, 100)(asked, torch.arange(8)))
+    assert torch.equal(*lost)
+    states = [
+        model.eval()(world, sample(world, asked, model.config.fan_out), model.table()) for model in (with_it, without)
+    ]
+    more = states[0].kin - states[1].kin
+    assert more.square().mean(1).sqrt().tolist() == pytest.approx([SOON] * 8, rel=0.3)

@@ -48,7 +48,7 @@ def network(world: TemporalGraph, seed: int) -> Stgat:
     """Every relation of the world in both hops, a path of three events, every way of propagation."""
     fan_out = {**FAN_OUT, **dict.fromkeys(DECLARED.keys() & world.edges.keys(), 4)}
     second_hop = {name: dict.fromkeys(fan_out, 3) for name in fan_out}
-    more = {"path": 3, "low_pass": 2, "ridge": 2.0, "later": 2.0, "beside": True}
+    more = {"path": 3, "low_pass": 2, "later": 2.0, "beside": True}
     return untrained(world, seed, fan_out=fan_out, second_hop=second_hop, **more)
 
 
