@@ -1,18 +1,22 @@
 """What comes later, by a ridge regression on what came before.
 
-At some moments of each user's train events, evenly spread, ``X`` [moments, items] holds the events before and ``Y``
-those after, the nearer the stronger; every person counts alike. A history ``s`` is answered by regressing Y on X,
+At every moment t of a user's train events, ``x_t`` holds the items before it and ``y_t`` those after it, the nearer the
+stronger. A history ``s`` is answered by regressing y on x over all moments of all users, everybody counting alike:
 
-    s (X'X + r I)^-1 X'Y = Y'a    with    a = (X X' + r I)^-1 X s,
+    s W    with    W = (G + r I)^-1 C,    G = sum_t x_t' x_t,    C = sum_t x_t' y_t
 
-for which no matrix of items x items is ever held. EASE (Steck 2019, arXiv 1905.03375) tells what goes together; this
-tells what follows. The dual form of ridge regression: Saunders et al. 1998, ICML.
+Fading by ``p`` an event before and by ``q`` an event after, two events of a user with ``l`` steps between them meet in
+all moments together with a strength that has a closed form, so that G and C are sums over pairs of near events:
+
+    G: p^l (1 - p^(2 n)) / (1 - p^2),  n the moments after the second event        C: (p^l - q^l) / (p - q)
+
+EASE (Steck 2019, arXiv 1905.03375) tells what goes together; this tells what follows.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import torch
 from jaxtyping import Float, Int64
@@ -21,25 +25,22 @@ from torch import Tensor, nn
 from graphrec.errors import ConfigError
 from graphrec.events import TRAIN
 from graphrec.graph import TemporalGraph
-from graphrec.propagation import SMALLEST, matrix
+from graphrec.propagation import SMALLEST
 
-MOMENTS = 5_000
-"""Moments at most that it is fitted to: 4 bytes for each pair of them, twice while it is fitted."""
+ITEMS = 5_000
+"""Items at most that it knows, the most visited: 4 bytes for each pair of them, three times while it is fitted."""
 BEFORE, AFTER = 25.0, 20.0
 """Events after which, and before which, an event counts e times less."""
 WINDOW = 200
-"""Events that are looked at on either side."""
-BLOCK = 10_000_000
-"""Numbers held at once beside the pairs of moments while it is fitted."""
+"""Steps between two events from which on they are strangers."""
 
 
 class Later(nn.Module):
     """The regression over the train events, which are kept with the weights."""
 
     events: Tensor
-    before: Tensor
-    after: Tensor
-    inverse: Tensor
+    kept: Tensor
+    weight: Tensor
 
     def __init__(self, graph: TemporalGraph, weights: Mapping[str, Tensor] | None, ridge: float) -> None:
         """Read the train events of the graph, or take those that were saved as ``weights``."""
@@ -48,24 +49,21 @@ class Later(nn.Module):
             raise ConfigError(f"later={ridge:g}: a log with times expected, in this one nothing comes later")
         events = _by_user(graph) if weights is None else weights["events"]
         self.register_buffer("events", events)
-        self.known = max(1, len(torch.unique(events[1])))
-        moment = _moments(events[0])
-        people, own, count = torch.unique(events[0, moment], return_inverse=True, return_counts=True)
-        alike = (len(moment) / max(len(people), 1) / count[own].float()).sqrt()
-        reach = torch.arange(WINDOW, device=events.device)
-        past = _around(events, moment, -1 - reach, (-reach / BEFORE).exp(), alike)
-        which, item, strength = _around(events, moment, reach, (-reach / AFTER).exp(), alike)
-        shape = len(moment), len(graph.nodes["item"])
-        self.register_buffer("before", matrix(*past, shape), persistent=False)
-        self.register_buffer("after", matrix(item, which, strength, shape[::-1]), persistent=False)
-        self.register_buffer("inverse", _inverse_gram(self.before, past, ridge), persistent=False)
+        visits = torch.bincount(events[1], minlength=len(graph.nodes["item"]))
+        self.known = max(1, int((visits > 0).sum()))
+        kept = visits.sort(descending=True, stable=True).indices[: min(ITEMS, self.known)].sort().values
+        self.register_buffer("kept", kept, persistent=False)
+        before, both = _sums(events, kept, len(visits))
+        before.diagonal().add_(ridge)
+        torch.linalg.cholesky(before, out=before)
+        self.register_buffer("weight", torch.cholesky_solve(both, before), persistent=False)
 
     @torch.no_grad()
     def forward(self, history: Float[Tensor, "batch items"]) -> Float[Tensor, "batch items"]:
         """What is expected after a history that fades as ``BEFORE`` does, in units of its root mean square."""
-        alike = self.inverse @ (self.before @ history.T.float().contiguous())  # a, [moments, batch]
-        expected = self.after @ alike
-        return (expected * (expected.square().sum(0) / self.known + SMALLEST).rsqrt()).T
+        expected = history[:, self.kept].float() @ self.weight
+        expected = expected * (expected.square().sum(1, keepdim=True) / self.known + SMALLEST).rsqrt()
+        return expected.new_zeros(history.shape).index_copy(1, self.kept, expected)
 
 
 def _by_user(graph: TemporalGraph) -> Int64[Tensor, "2 events"]:
@@ -76,39 +74,30 @@ def _by_user(graph: TemporalGraph) -> Int64[Tensor, "2 events"]:
     return torch.stack((user[order], item[order]))
 
 
-def _moments(user: Int64[Tensor, " events"]) -> Int64[Tensor, " moments"]:
-    """Places of the events just before which the regression looks; a user's first is none."""
-    place = torch.arange(0, len(user), max(1, math.ceil(len(user) / MOMENTS)), device=user.device)
-    return place[place > torch.searchsorted(user, user[place])]
+def _sums(
+    events: Int64[Tensor, "2 events"], kept: Int64[Tensor, " kept"], items: int
+) -> tuple[Float[Tensor, "kept kept"], Float[Tensor, "kept kept"]]:
+    """G and C over all moments; those of one person, each before any event but the first, weigh 1 together."""
+    size, user = len(kept), events[0]
+    place = torch.full((items,), -1, device=kept.device).index_copy(0, kept, torch.arange(size, device=kept.device))
+    place = place[events[1]]
+    after = torch.searchsorted(user, user, right=True) - 1 - torch.arange(len(user), device=user.device)
+    alike = 1 / (torch.searchsorted(user, user, right=True) - torch.searchsorted(user, user) - 1).clamp(min=1)
+    p, q = math.exp(-1 / BEFORE), math.exp(-1 / AFTER)
+    before, both = torch.zeros(2, size * size, device=user.device)
+    for step, first, second in _pairs(user, place):
+        pair = place[first] * size + place[second]
+        met = p**step * (1 - p ** (2 * after[second])) / (1 - p**2) * alike[second]
+        before.index_add_(0, pair, met if step else met / 2)
+        both.index_add_(0, pair, (p**step - q**step) / (p - q) * alike[second])
+    half = before.view(size, size)
+    return half + half.T, both.view(size, size)
 
 
-def _around(
-    events: Int64[Tensor, "2 events"],
-    moment: Int64[Tensor, " moments"],
-    step: Int64[Tensor, " window"],
-    strength: Float[Tensor, " window"],
-    alike: Float[Tensor, " moments"],
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Moment, item and strength of the same user's events so many steps away, flat."""
-    place = moment[:, None] + step
-    inside = (place >= 0) & (place < events.shape[1])
-    place = place.clamp(0, max(events.shape[1] - 1, 0))
-    inside &= events[0, place] == events[0, moment][:, None]
-    return inside.nonzero()[:, 0], events[1, place[inside]], (strength * alike[:, None])[inside]
-
-
-def _inverse_gram(
-    sparse: Tensor, parts: tuple[Tensor, Tensor, Tensor], ridge: float
-) -> Float[Tensor, "moments moments"]:
-    """``(X X' + ridge I)^-1`` of X, given as it is and by its rows, columns and values."""
-    (rows, columns), (row, column, value) = sparse.shape, parts
-    gram = value.new_empty(rows, rows)
-    size = max(1, BLOCK // max(columns, 1))
-    for start in range(0, rows, size):
-        inside = (row >= start) & (row < start + size)
-        dense = value.new_zeros(columns, min(size, rows - start))
-        dense.index_put_((column[inside], row[inside] - start), value[inside], accumulate=True)
-        gram[:, start : start + size] = sparse @ dense
-    gram.diagonal().add_(ridge)
-    torch.linalg.cholesky(gram, out=gram)
-    return torch.cholesky_inverse(gram)
+def _pairs(user: Int64[Tensor, " events"], place: Int64[Tensor, " events"]) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Pairs of a user's events among the items that count, by the steps between them."""
+    for step in range(min(WINDOW, len(user))):
+        second = torch.arange(step, len(user), device=user.device)
+        first = second - step
+        met = (user[first] == user[second]) & (place[first] >= 0) & (place[second] >= 0)
+        yield step, first[met], second[met]

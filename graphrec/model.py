@@ -37,7 +37,7 @@ REMEMBERED = 8.0
 """Events after which propagation starts by counting one e times less."""
 LOUD = 1.2
 """How much propagation counts at the start of training."""
-SOON = 0.25
+SOON = 0.3
 """How much the regression of what comes later counts; a likelihood would leave it next to nothing."""
 DIFFERENCES = "donot_use_mm_for_euclid_dist"
 """How to take distances: a product of matrices in float32 is kilometres off within a city, and by the batch's size."""
@@ -77,7 +77,7 @@ class ModelConfig(BaseModel):
     low_pass: int = Field(0, ge=0)
     """Factors of the visits whose ideal low pass joins the propagation; for large logs of lists (some hundreds)."""
     later: float = Field(0, ge=0)
-    """Ridge of a regression of what comes later on what came before (some hundreds); for lists with times; 0: none."""
+    """Ridge of a regression of what comes later on what came before (some tens); for lists with times; 0: none."""
     beside: bool = False
     """Let propagation reach items that nobody visited through those at their place, near it or linked alike."""
     propagation_dropout: float = Field(0.1, ge=0, lt=1)
