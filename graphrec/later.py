@@ -60,10 +60,13 @@ class Later(nn.Module):
 
     @torch.no_grad()
     def forward(self, history: Float[Tensor, "batch items"]) -> Float[Tensor, "batch items"]:
-        """What is expected after a history that fades as ``BEFORE`` does, in units of its root mean square."""
+        """What is expected after a history that fades as ``BEFORE`` does, in units of its root mean square.
+
+        Of the history itself nothing is expected: what a user has had is for the pointers to name.
+        """
         expected = history[:, self.kept].float() @ self.weight
         expected = expected * (expected.square().sum(1, keepdim=True) / self.known + SMALLEST).rsqrt()
-        return expected.new_zeros(history.shape).index_copy(1, self.kept, expected)
+        return expected.new_zeros(history.shape).index_copy(1, self.kept, expected) * (history == 0)
 
 
 def _by_user(graph: TemporalGraph) -> Int64[Tensor, "2 events"]:

@@ -37,7 +37,7 @@ REMEMBERED = 8.0
 """Events after which propagation starts by counting one e times less."""
 LOUD = 1.2
 """How much propagation counts at the start of training."""
-SOON = 0.3
+SOON = 0.25
 """How much the regression of what comes later counts; a likelihood would leave it next to nothing."""
 DIFFERENCES = "donot_use_mm_for_euclid_dist"
 """How to take distances: a product of matrices in float32 is kilometres off within a city, and by the batch's size."""
