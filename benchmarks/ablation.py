@@ -33,7 +33,6 @@ class Log:
     preset: str
     metrics: Sequence[str]
     fan_out: Mapping[str, int]
-    settings: Sequence[str] = ()
     parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """What is taken away or added on this log alone: names and settings."""
 
@@ -50,18 +49,17 @@ LOGS = {
             "a second hop: what is around each neighbour": [
                 'second_hop={"then": {"then": 4, "here": 4}, "here": {"then": 4, "here": 4}}'
             ],
-            "a regression of what comes later": ["later=200"],
+            "a regression of what comes later": ["later=30"],
         },
     ),
     "ml-latest-small": Log(
         "movielens",
         ("ndcg@10", "recall@10"),
         {"mine": 128, "then": 48},
-        ["later=200"],
-        {
+        parts={
             "a second hop: own events of whoever is behind a neighbour": ['second_hop={"then": {"mine": 8}}'],
             "a second hop: what came after each neighbour": ['second_hop={"then": {"then": 4}, "mine": {"then": 4}}'],
-            "no regression of what comes later": ["later=0"],
+            "a regression of what comes later": ["later=30"],
         },
     ),
 }
@@ -115,10 +113,10 @@ def _variants(log: Log) -> Iterator[tuple[str, list[str]]]:
     for part, left_out in {"as it is": "", **{part: name for name, part in LEFT_OUT.items()}}.items():
         if not left_out or left_out in log.fan_out:
             kept = {name: k for name, k in log.fan_out.items() if name != left_out}
-            yield part, [f"fan_out={json.dumps(kept)}", *log.settings]
+            yield part, [f"fan_out={json.dumps(kept)}"]
     for part, settings in {**PARTS, **log.parts}.items():
         if placed or part != "no place":
-            yield part, [f"fan_out={json.dumps(log.fan_out)}", *log.settings, *settings]
+            yield part, [f"fan_out={json.dumps(log.fan_out)}", *settings]
 
 
 def _row(
