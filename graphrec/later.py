@@ -29,6 +29,8 @@ from graphrec.propagation import SMALLEST
 
 ITEMS = 5_000
 """Items at most that it knows, the most visited: 4 bytes for each pair of them, three times while it is fitted."""
+RIDGE = 30.0
+"""Ridge where nothing is asked for; in people, each of whom weighs 1."""
 BEFORE, AFTER = 25.0, 20.0
 """Events after which, and before which, an event counts e times less."""
 WINDOW = 200
@@ -67,6 +69,14 @@ class Later(nn.Module):
         expected = history[:, self.kept].float() @ self.weight
         expected = expected * (expected.square().sum(1, keepdim=True) / self.known + SMALLEST).rsqrt()
         return expected.new_zeros(history.shape).index_copy(1, self.kept, expected) * (history == 0)
+
+
+def ridge_for(graph: TemporalGraph, asked: float | None) -> float:
+    """The ridge that is asked for, else ``RIDGE`` in a log with times whose protocol judges users by lists; 0: none."""
+    if asked is not None:
+        return asked
+    lists = graph.manifest.get("protocol", {}).get("judge") == "users"
+    return RIDGE if lists and not graph.timeless else 0.0
 
 
 def _by_user(graph: TemporalGraph) -> Int64[Tensor, "2 events"]:

@@ -27,7 +27,7 @@ from graphrec.beside import KEPT, Beside
 from graphrec.events import TRAIN
 from graphrec.geography import PLACE_FEATURES, distance_features, kilometres, place_features, unit_vectors
 from graphrec.graph import Nodes, TemporalGraph
-from graphrec.later import BEFORE, Later
+from graphrec.later import BEFORE, Later, ridge_for
 from graphrec.propagation import Propagation
 from graphrec.relation import ALWAYS
 from graphrec.sampling import Context, check_relations
@@ -76,8 +76,8 @@ class ModelConfig(BaseModel):
     """Let the user's events spread over the whole graph of the train split."""
     low_pass: int = Field(0, ge=0)
     """Factors of the visits whose ideal low pass joins the propagation; for large logs of lists (some hundreds)."""
-    later: float = Field(0, ge=0)
-    """Ridge of a regression of what comes later on what came before (some tens); for lists with times; 0: none."""
+    later: float | None = Field(None, ge=0)
+    """Ridge of a regression of what comes later on what came before; 0: none; None: 30 if users are judged by lists."""
     beside: bool = False
     """Let propagation reach items that nobody visited through those at their place, near it or linked alike."""
     propagation_dropout: float = Field(0.1, ge=0, lt=1)
@@ -334,7 +334,8 @@ class Kin(nn.Module):
             with torch.no_grad():  # start from "the last few"
                 self.remember.rank.weight.sub_(torch.arange(k)[:, None] / REMEMBERED)
         self.loud = _constant(config.dimension, LOUD)
-        self.later = Later(graph, saved("later", ("events",)), config.later) if config.later else None
+        ridge = ridge_for(graph, config.later) if not weights or "kin.later.events" in weights else 0.0
+        self.later = Later(graph, saved("later", ("events",)), ridge) if ridge else None
         self.hidden = config.propagation_dropout
 
     def forward(

@@ -14,12 +14,12 @@ from torch import Tensor
 from graphrec import later
 from graphrec.errors import ConfigError
 from graphrec.graph import TemporalGraph
-from graphrec.later import Later
+from graphrec.later import Later, ridge_for
 from graphrec.losses import NextEvent
 from graphrec.model import SOON
 from graphrec.query import Queries
 from graphrec.sampling import sample
-from tests.networks import untrained
+from tests.networks import again, untrained
 from tests.worlds import alone, town
 
 ITEMS, RIDGE = 15, 0.7
@@ -103,9 +103,21 @@ def test_a_log_without_times_has_no_later() -> None:
         Later(timeless, None, 200.0)
 
 
+def test_lists_with_times_get_it_unless_told_otherwise() -> None:
+    world = town(9, dated=False)
+    lists = replace(world, manifest={**world.manifest, "protocol": {"judge": "users"}})
+    timeless = replace(lists, manifest={**lists.manifest, "mapping": {"timeless": True}})
+    assert [ridge_for(one, None) for one in (world, lists, timeless)] == [0.0, 30.0, 0.0]
+    assert [ridge_for(lists, asked) for asked in (0.0, 7.0)] == [0.0, 7.0]
+    model = untrained(lists, 9)
+    assert model.kin.later is not None
+    assert again(model, alone(lists, lists.log)).kin.later is not None
+    assert again(untrained(world, 9), lists).kin.later is None  # trained before there was one
+
+
 def test_a_network_learns_as_if_there_were_none_and_answers_with_it() -> None:
     world = town(8, dated=False)
-    with_it, without = (untrained(world, 8, later=ridge) for ridge in (2.0, 0.0))
+    with_it, without = (untrained(world, 8, later=ridge) for ridge in (2.0, None))
     asked = Queries.ask(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
     assert with_it.state_dict().keys() - without.state_dict().keys() == {"kin.later.events"}
     lost = []
