@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterator, Mapping
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from graphrec.errors import ConfigError
@@ -62,13 +62,29 @@ class Later(nn.Module):
 
     @torch.no_grad()
     def forward(self, history: Float[Tensor, "batch items"]) -> Float[Tensor, "batch items"]:
-        """What is expected after a history that fades as ``BEFORE`` does, in units of its root mean square.
+        """What is expected after a history of `faded`, in units of its root mean square.
 
         Of the history itself nothing is expected: what a user has had is for the pointers to name.
         """
         expected = history[:, self.kept].float() @ self.weight
-        expected = expected * (expected.square().sum(1, keepdim=True) / self.known + SMALLEST).rsqrt()
+        expected = expected * self._unit(expected)
         return expected.new_zeros(history.shape).index_copy(1, self.kept, expected) * (history == 0)
+
+    @torch.no_grad()
+    def parts(self, history: Float[Tensor, " items"], item: int) -> Float[Tensor, " items"]:
+        """What each item of a history adds to what is expected of one that is not in it; they add up to that."""
+        mine = history[self.kept].float()
+        added = (mine[:, None] * self.weight[:, self.kept == item]).sum(1) * self._unit((mine @ self.weight)[None])[0]
+        return added.new_zeros(len(history)).index_copy(0, self.kept, added)
+
+    def _unit(self, expected: Float[Tensor, "batch kept"]) -> Float[Tensor, "batch 1"]:
+        return (expected.square().sum(1, keepdim=True) / self.known + SMALLEST).rsqrt()
+
+
+def faded(item: Int64[Tensor, "batch k"], real: Bool[Tensor, "batch k"], items: int) -> Float[Tensor, "batch items"]:
+    """A history, its events the latest first, by item: one counts e times less than another ``BEFORE`` events later."""
+    strength = real * (-torch.arange(item.shape[1], device=item.device) / BEFORE).exp()
+    return strength.new_zeros(len(item), items).scatter_add(1, item, strength)
 
 
 def ridge_for(graph: TemporalGraph, asked: float | None) -> float:

@@ -27,7 +27,7 @@ from graphrec.beside import KEPT, Beside
 from graphrec.events import TRAIN
 from graphrec.geography import PLACE_FEATURES, distance_features, kilometres, place_features, unit_vectors
 from graphrec.graph import Nodes, TemporalGraph
-from graphrec.later import BEFORE, Later, ridge_for
+from graphrec.later import Later, faded, ridge_for
 from graphrec.propagation import Propagation
 from graphrec.relation import ALWAYS
 from graphrec.sampling import Context, check_relations
@@ -350,8 +350,7 @@ class Kin(nn.Module):
             reached = reached + self.beside(reached)
         logits: Tensor = reached * (self.loud(z).float() * shown)
         if self.later is not None and not self.training:  # the network learns as if there were none
-            fading = near.real * (-torch.arange(near.item.shape[1], device=z.device) / BEFORE).exp()
-            logits = logits + SOON * self.later(torch.zeros_like(logits).scatter_add(1, near.item, fading))
+            logits = logits + SOON * self.later(faded(near.item, near.real, logits.shape[1]))
         return logits
 
 

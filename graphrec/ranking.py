@@ -142,6 +142,17 @@ class Ranker:
         return Ranking(torch.cat(items), torch.cat(scores))
 
     @torch.inference_mode()
+    def new_mass(self, queries: Queries, candidates: Tensor | None = None) -> Float[Tensor, " n"]:
+        """Probability that a candidate comes which the user has not visited: what the scores of these add up to."""
+        found = []
+        for start in range(0, len(queries), BATCH):
+            batch = queries.rows(slice(start, start + BATCH))
+            answer, seen = self.answer(batch), Visits.before(self.graph, batch)
+            tiles = [self.scores(answer, tile, candidates, seen).clamp(min=0).sum(1) for tile in self._tiles()]
+            found.append(torch.stack(tiles, 1).sum(1) if tiles else answer.log_partition * 0)
+        return torch.cat(found) if found else torch.zeros(0)
+
+    @torch.inference_mode()
     def expected_ranks(
         self, queries: Queries, target: Int64[Tensor, " n"], candidates: Tensor | None = None, novel: bool = False
     ) -> Float64[Tensor, " n"]:

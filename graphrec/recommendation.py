@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +17,7 @@ from graphrec.evidence.counterfactual import counterfactuals
 from graphrec.evidence.shares import Recommendation, explain
 from graphrec.graph import TemporalGraph
 from graphrec.progress import Progress, Silent
+from graphrec.propagation import SMALLEST
 from graphrec.query import Queries
 from graphrec.ranking import BATCH, Ranker, Ranking
 from graphrec.run import Run
@@ -53,7 +54,7 @@ def recommend(
     k
         Items a user at most.
     novel
-        Leave out what the user has visited before.
+        Leave out what the user has visited before; scores of ``stgat`` are then probabilities among what is left.
     reasons
         Take scores apart into shares and evidence, which ``stgat`` alone can.
     what_if
@@ -85,8 +86,14 @@ def recommend(
             torch.tensor([place] * len(batch), dtype=torch.float32, device=codes.device),
         )
         found = ranker.top(queries, min(k, len(graph.nodes["item"])), candidates, novel)
+        whole = torch.ones(len(batch), device=codes.device)
+        if novel and isinstance(ranker, Ranker):
+            whole = ranker.new_mass(queries, candidates).clamp(min=SMALLEST)
+        found = replace(found, scores=found.scores / whole[:, None])
         items = (
-            explained(ranker, queries, found.items) if reasons and isinstance(ranker, Ranker) else plain(graph, found)
+            explained(ranker, queries, found.items, whole.tolist())
+            if reasons and isinstance(ranker, Ranker)
+            else plain(graph, found)
         )
         if what_if and isinstance(ranker, Ranker):
             _add_what_if(ranker, queries, found.items, items, candidates, novel)
@@ -120,15 +127,24 @@ def _add_what_if(
             }
 
 
-def explained(ranker: Ranker, queries: Queries, items: Int64[Tensor, "batch k"]) -> list[list[dict[str, Any]]]:
-    """Recommendations as plain data: items with score, shares and evidence, events by their row in the log."""
-    return [[_plain(found) for found in one] for one in explain(ranker, queries, items)]
+def explained(
+    ranker: Ranker, queries: Queries, items: Int64[Tensor, "batch k"], whole: Sequence[float]
+) -> list[list[dict[str, Any]]]:
+    """Recommendations as plain data: items with score, shares and evidence, events by their row in the log.
+
+    ``whole`` is the probability of all that may be ranked, for each question: what is told are parts of it.
+    """
+    found = zip(explain(ranker, queries, items), whole, strict=True)
+    return [[_plain(recommendation, mass) for recommendation in one] for one, mass in found]
 
 
-def _plain(found: Recommendation) -> dict[str, Any]:
+def _plain(found: Recommendation, whole: float) -> dict[str, Any]:
     values = asdict(found)
+    values["score"] /= whole
+    values["shares"] = {name: share / whole for name, share in found.shares.items()}
     for part in values["evidence"]:
-        part["events"] = [{"event": event, "mass": mass} for event, mass in part["events"]]
+        part["share"] /= whole
+        part["events"] = [{"event": event, "mass": mass / whole} for event, mass in part["events"]]
     values["evidence"] = list(values["evidence"])
     return values
 

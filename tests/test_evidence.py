@@ -208,7 +208,7 @@ def test_evidence_as_plain_data() -> None:
     ranker = Ranker(world, untrained(world, 63))
     asked = Queries.ask(torch.tensor([0, -1]), torch.tensor([MONDAY_NOON] * 2))
     best = ranker.top(asked, 3)
-    with_reasons, without = explained(ranker, asked, best.items), plain(world, best)
+    with_reasons, without = explained(ranker, asked, best.items, [1.0] * len(asked)), plain(world, best)
     for row in range(2):
         assert [one["item"] for one in with_reasons[row]] == [one["item"] for one in without[row]]
         assert [one["label"] for one in with_reasons[row]] == [one["label"] for one in without[row]]

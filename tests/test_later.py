@@ -13,11 +13,14 @@ from torch import Tensor
 
 from graphrec import later
 from graphrec.errors import ConfigError
+from graphrec.evidence import shares
+from graphrec.evidence.shares import explain
 from graphrec.graph import TemporalGraph
 from graphrec.later import Later, ridge_for
 from graphrec.losses import NextEvent
 from graphrec.model import SOON
 from graphrec.query import Queries
+from graphrec.ranking import Ranker
 from graphrec.sampling import sample
 from tests.networks import again, untrained
 from tests.worlds import alone, town
@@ -131,3 +134,31 @@ def test_a_network_learns_as_if_there_were_none_and_answers_with_it() -> None:
     more = states[0].kin - states[1].kin
     assert (more.square().mean(1).sqrt() <= SOON * 1.1).all()
     assert more.any(1).all()
+
+
+def test_what_is_expected_is_the_sum_of_what_each_item_adds() -> None:
+    found = Later(town(10, dated=False), None, RIDGE)
+    history = torch.rand(ITEMS) * (torch.arange(ITEMS) < 6)
+    expected = found(history[None])[0]
+    for item in range(6, ITEMS):
+        parts = found.parts(history, item)
+        assert float(parts.sum()) == pytest.approx(float(expected[item]), abs=1e-5)
+        assert not parts[history == 0].any()
+
+
+def test_a_reason_names_what_an_item_follows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody has 0, 1, 2 and so on: after eight of them what comes next follows one of these."""
+    world = town(11, dated=False)
+    log = replace(world.log, item=torch.zeros_like(world.log.item), split=torch.zeros_like(world.log.split))
+    for user in range(8):
+        own = (log.user == user).nonzero()[:, 0]
+        log.item[own] = torch.arange(len(own), dtype=log.item.dtype).clamp(max=14)
+    other, eighth = alone(world, log), (log.user == 0).nonzero()[7, 0]
+    monkeypatch.setattr(shares, "LITTLE", 0.05)  # of 15 items none stands out as in a catalogue
+    ranker = Ranker(other, untrained(other, 11, later=RIDGE, fan_out={"mine": 20}))
+    asked = Queries.ask(torch.tensor([0]), log.time[eighth][None] + 1)
+    [told] = explain(ranker, asked, torch.tensor([[8, 0]]))
+    words = [next(part.words for part in one.evidence if part.relation == "semantic") for one in told]
+    label = other.nodes["item"].label
+    assert any(f"what people turn to after {label(item)}" in words[0] for item in range(8))
+    assert "turn to" not in words[1]

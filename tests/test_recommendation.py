@@ -189,6 +189,26 @@ def test_novel_leaves_out_what_the_user_has_visited(run: Run) -> None:
         assert len(novel["items"]) == 10
 
 
+@pytest.mark.parametrize("reasons", [True, False])
+def test_novel_scores_are_probabilities_among_what_is_new(run: Run, reasons: bool) -> None:
+    users, every = everybody(run)[:3], len(run.graph.nodes["item"])
+    for usual, novel in zip(
+        recommend(run, users, k=every), recommend(run, users, k=every, novel=True, reasons=reasons), strict=True
+    ):
+        score = {item["item"]: item["score"] for item in usual["items"]}
+        new = {item["item"]: item["score"] for item in novel["items"]}
+        assert sum(new.values()) == pytest.approx(1, abs=1e-5)
+        whole = sum(score[item] for item in new)
+        assert 0 < whole < 1
+        assert new == pytest.approx({item: score[item] / whole for item in new}, rel=1e-4)
+        for item in novel["items"] if reasons else ():
+            assert sum(item["shares"].values()) == pytest.approx(item["score"], abs=1e-6)
+            assert sum(part["share"] for part in item["evidence"]) == pytest.approx(item["score"], abs=1e-6)
+            for part in item["evidence"]:
+                if part["events"]:
+                    assert sum(event["mass"] for event in part["events"]) == pytest.approx(part["share"], abs=1e-6)
+
+
 def test_novel_has_fewer_items_when_nearly_all_are_visited(run: Run) -> None:
     user = everybody(run)[0]
     (answer,) = recommend(run, [user], novel=True, k=200, reasons=False)

@@ -211,13 +211,16 @@ def test_a_hidden_event_is_as_if_it_were_not_there(seed: int, k: int) -> None:
     world = town(seed, count=60)
     row = seed % 60
     asked = Queries.ask(world.log.user[row : row + 1], world.log.time.max()[None] + 1)
-    context = sample(world, replace(asked, hidden=torch.tensor([row])), {"mine": k})
+    inner = {"mine": 5, "then": 5, "here": 5}
+    context = sample(world, replace(asked, hidden=torch.tensor([row])), {"mine": k}, {"mine": inner})
     others = [event for event in Slow(world, asked, 0).mine if event != row]
     assert found(context, "mine", 0) == others[:k]
     assert int(context.last_event[0]) == (others[0] if others else -1)
     before = paths(world, context, context.around["mine"].event, 3)
     assert not (before == row).any()
     assert Visits.before(world, context.queries).event.tolist() == others[::-1]
+    for name, near in context.around["mine"].beyond.items():
+        assert not (near.event[near.real] == row).any(), name
 
 
 @settings(deadline=None, max_examples=10)

@@ -16,6 +16,8 @@ from torch import Tensor
 from graphrec.geography import kilometres, unit_vectors
 from graphrec.graph import TemporalGraph
 from graphrec.kinds import counted_kinds
+from graphrec.later import faded
+from graphrec.model import SOON
 from graphrec.query import Queries
 from graphrec.ranking import Answer, Ranker, event_mass
 from graphrec.words import counted
@@ -29,6 +31,8 @@ SHARES = {
 """The parts of a score, as people read them."""
 LINKED = "what is linked"
 """The part that relations declared by the graph bring, where the model reads some."""
+LITTLE = 0.25
+"""Nats in an item's logit from which what it follows is worth naming."""
 ALIKE = 0.25
 """Cosine similarity from which an item is said to be close to another."""
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
@@ -139,7 +143,7 @@ def _own(graph: TemporalGraph, answer: Answer, row: int, event: Tensor) -> str:
 
 
 def _of_semantics(ranker: Ranker, answer: Answer, row: int, code: int, share: float) -> Evidence:
-    """Name what the item is close to: the most alike of the user's own items, and how far away it lies."""
+    """Name what the item follows or is close to among the user's own items, and how far away it lies."""
     words = "fits your state"
     graph = ranker.graph
     around = answer.context.around.get("mine")
@@ -151,12 +155,28 @@ def _of_semantics(ranker: Ranker, answer: Answer, row: int, code: int, share: fl
             best = int(alike.argmax())
             if float(alike[best]) >= ALIKE:
                 words = f"close to {graph.nodes['item'].label(int(mine[best]))} (similarity {float(alike[best]):.2f})"
+    if followed := _followed(ranker, answer, row, code):
+        words = f"what people turn to after {' and '.join(graph.nodes['item'].label(item) for item in followed)}"
     table = graph.nodes["item"].coordinates
     if table is not None:
         chord = (unit_vectors(table[code]) - unit_vectors(answer.context.coordinates[row])).pow(2).sum()
         far = float(kilometres(chord))
         words += f", {far:.1f} km away" if far == far else ""
     return Evidence("semantic", share, words, ())
+
+
+def _followed(ranker: Ranker, answer: Answer, row: int, code: int) -> list[int]:
+    """The items of the user's, two at most, that do most to let this one be expected later; none if little does."""
+    later = ranker.model.kin.later if ranker.model.kin is not None else None
+    if later is None:
+        return []
+    near = answer.context.around["mine"].rows(slice(row, row + 1))
+    items = len(ranker.graph.nodes["item"])
+    parts = SOON * later.parts(faded(ranker.graph.log.item[near.event].long(), near.real, items)[0], code)
+    if float(parts.sum()) < LITTLE:
+        return []
+    added, best = parts.topk(min(2, items))
+    return best[added > 0].tolist()
 
 
 def ago(seconds: int) -> str:
