@@ -27,7 +27,10 @@ def recommend(
     ] = None,
     near: Annotated[str | None, typer.Option(metavar="LAT,LON", help="From where; else from the last event.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Items a user.")] = 10,
-    novel: Annotated[bool, typer.Option("--novel", help="Only what the user has not visited.")] = False,
+    novel: Annotated[
+        bool | None,
+        typer.Option("--novel/--repeats", help="Only what the user has not visited, or that too; else as judged."),
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show shares and events behind each item.")] = False,
     what_if: Annotated[
         bool, typer.Option("--what-if", help="Show without which visits each item would fall farthest.")

@@ -34,7 +34,7 @@ def recommend(
     at: int | None = None,
     near: tuple[float, float] | None = None,
     k: int = 10,
-    novel: bool = False,
+    novel: bool | None = None,
     reasons: bool = True,
     progress: Progress | None = None,
     what_if: bool = False,
@@ -55,6 +55,7 @@ def recommend(
         Items a user at most.
     novel
         Leave out what the user has visited before; scores of ``stgat`` are then probabilities among what is left.
+        None: as the run is judged.
     reasons
         Take scores apart into shares and evidence, which ``stgat`` alone can.
     what_if
@@ -74,6 +75,7 @@ def recommend(
     time = end_of_log(graph) if at is None else check_time(at)
     place = check_place(near) if near else (float("nan"), float("nan"))
     candidates = run.protocol.candidate_mask(graph)
+    novel = run.protocol.novel if novel is None else novel
     listener = progress or Silent()
     listener.start("recommending", len(users))
     answers: list[dict[str, Any]] = []

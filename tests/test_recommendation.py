@@ -189,6 +189,13 @@ def test_novel_leaves_out_what_the_user_has_visited(run: Run) -> None:
         assert len(novel["items"]) == 10
 
 
+def test_who_is_judged_by_what_is_new_is_recommended_what_is_new(run: Run) -> None:
+    users = everybody(run)[:3]
+    judged = replace(run, protocol=run.protocol.model_copy(update={"novel": True}))
+    assert recommend(judged, users) == recommend(run, users, novel=True)
+    assert recommend(judged, users, novel=False) == recommend(run, users) == recommend(run, users, novel=False)
+
+
 @pytest.mark.parametrize("reasons", [True, False])
 def test_novel_scores_are_probabilities_among_what_is_new(run: Run, reasons: bool) -> None:
     users, every = everybody(run)[:3], len(run.graph.nodes["item"])
