@@ -19,6 +19,7 @@ from graphrec.graph import TemporalGraph
 from graphrec.item_to_item import ItemKNN
 from graphrec.query import Queries
 from graphrec.ranking import Ranker
+from graphrec.recommendation import recommend
 from graphrec.run import Run
 from tests.networks import SECOND_HOP, again, scores, untrained
 from tests.worlds import events, graph, rewritten, town
@@ -220,6 +221,9 @@ def test_the_flow_of_a_run(city_run: Path) -> None:
     assert (best.code, best.score) == (int(first.items), pytest.approx(float(first.scores), abs=1e-6))
     other = str(run.graph.nodes["item"].ids[4].as_py())
     assert attention_flow(run, "u0003", item=other).item == other
+    judged = replace(run, protocol=run.protocol.model_copy(update={"novel": True}))
+    [new] = recommend(run, ["u0003"], k=1, novel=True)
+    assert attention_flow(judged, "u0003").item == new["items"][0]["item"] != best.item
     assert attention_flow(run, "nobody", near=(40.4, -3.7)).user == STRANGER
     with pytest.raises(InputError, match="item 'nowhere' is not among the"):
         attention_flow(run, "u0003", item="nowhere")

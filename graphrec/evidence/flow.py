@@ -186,7 +186,7 @@ def attention_flow(
     at
         UTC seconds as of which to ask; one second after the last event of the log where None.
     item
-        Id of the item to ask about; the one that ranks first where None.
+        Id of the item to ask about; the one that ranks first, as the run is judged, where None.
     near
         Latitude and longitude, degrees; the place of the user's last event where None.
 
@@ -201,7 +201,7 @@ def attention_flow(
     time = torch.full_like(code, end_of_log(graph) if at is None else check_time(at))
     asked = Queries.ask(code, time, place)
     if item is None:
-        wanted = int(ranker.top(asked, 1, run.protocol.candidate_mask(graph)).items)
+        wanted = int(ranker.top(asked, 1, run.protocol.candidate_mask(graph), run.protocol.novel).items)
         if wanted < 0:
             raise InputError(f"no item may be ranked as of {utc(int(time))}; ask a later time")
     elif (wanted := graph.nodes["item"].code(item)) < 0:
