@@ -9,6 +9,7 @@ decides between equal counts both have room.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import torch
 from jaxtyping import Float64
@@ -17,8 +18,9 @@ from torch import Tensor
 from graphrec.geography import kilometres, known_places, unit_vectors
 from graphrec.graph import TemporalGraph
 from graphrec.item_to_item import Ease, ItemKNN
+from graphrec.later import RIDGE, WINDOW, Later, faded, ridge_for
 from graphrec.query import Queries
-from graphrec.sampling import event_coordinates
+from graphrec.sampling import event_coordinates, sample
 from graphrec.score_ranker import ItemScorer
 from graphrec.visits import Visits, expand, popularity, shared_cutoff, table
 
@@ -28,7 +30,10 @@ EASE_ITEMS = 10_000
 
 
 def all_baselines(graph: TemporalGraph) -> list[ItemScorer]:
-    """Every baseline that the graph has the data for; ``nearest`` needs coordinates, ``ease`` a small catalogue."""
+    """Every baseline that the graph has the data for.
+
+    ``nearest`` needs coordinates, ``ease`` a small catalogue, ``follows`` users who are judged by lists, and times.
+    """
     baselines: list[ItemScorer] = [
         Popularity(graph),
         RecentPopularity(graph),
@@ -39,9 +44,32 @@ def all_baselines(graph: TemporalGraph) -> list[ItemScorer]:
     ]
     if len(graph.nodes["item"]) <= EASE_ITEMS:
         baselines.append(Ease(graph))
+    if ridge_for(graph, None):
+        baselines.append(Follows(graph))
     if graph.nodes["item"].coordinates is not None:
         baselines.append(Nearest(graph))
     return baselines
+
+
+class Follows:
+    """What people turn to after the items of the history: the regression of ``graphrec.later``, without a network."""
+
+    name = "follows"
+
+    def __init__(self, graph: TemporalGraph, ridge: float = RIDGE) -> None:
+        self.graph, self.ridge = graph, ridge
+
+    @cached_property
+    def later(self) -> Later:
+        """Fitted on the train split at first use."""
+        return Later(self.graph, None, self.ridge)
+
+    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
+        """What is expected after the user's last events; nothing of these themselves."""
+        mine = sample(self.graph, queries, {"mine": WINDOW}).around["mine"]
+        item = self.graph.log.item[mine.event].long()
+        expected: Tensor = self.later(faded(item, mine.real, len(self.graph.nodes["item"])))
+        return expected.double()
 
 
 class Popularity:

@@ -21,8 +21,10 @@ from graphrec.baselines import (
 from graphrec.events import TEST, TRAIN, Events
 from graphrec.graph import TemporalGraph
 from graphrec.item_to_item import Ease, EaseConfig, ItemKNN, ItemKNNConfig
+from graphrec.later import BEFORE, Later
 from graphrec.query import Queries
 from graphrec.relation import NEVER
+from graphrec.sampling import sample
 from graphrec.score_ranker import ItemScorer
 from graphrec.visits import Visits, popularity
 from tests.worlds import events, graph, random_world
@@ -354,6 +356,24 @@ def test_only_fitting_baselines_are_listed() -> None:
     assert names == ["popularity", "recent-popularity", "counter", "counter-decayed", "markov", "item-knn", "ease"]
     assert "nearest" in by_name(random_world(0))
     assert "ease" not in by_name(graph(events([0], [0], [0]), 1, 10_001))
+
+
+@settings(deadline=None, max_examples=10)
+@given(SEEDS, st.booleans())
+def test_users_judged_by_lists_are_held_against_what_follows(seed: int, frozen: bool) -> None:
+    world = city(seed)
+    lists = replace(world, manifest={**world.manifest, "protocol": {"judge": "users"}}, _cache={})
+    assert by_name(lists).keys() - by_name(world).keys() == {"follows"}
+    asked, follows = questions(world, seed, frozen), by_name(lists)["follows"]
+    found, later = follows.scores(asked), Later(world, None, 30.0)
+    for row in range(len(asked)):
+        one = asked.rows(slice(row, row + 1))
+        near = sample(world, one, {"mine": 500}).around["mine"]
+        history = torch.zeros(1, 15)
+        for away, event in enumerate(near.event[near.real].tolist()):
+            history[0, world.log.item[event].long()] += math.exp(-away / BEFORE)
+        torch.testing.assert_close(found[row : row + 1], later(history).double(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(follows.scores(one), found[row : row + 1], rtol=1e-4, atol=1e-5)
 
 
 @settings(deadline=None, max_examples=15)
