@@ -29,7 +29,10 @@ def recommend(
     k: Annotated[int, typer.Option("-k", min=1, help="Items a user.")] = 10,
     novel: Annotated[
         bool | None,
-        typer.Option("--novel/--repeats", help="Only what the user has not visited, or that too; else as judged."),
+        typer.Option(
+            "--novel/--repeats",
+            help="Only what the user has not visited, or that as well. Neither: as the run is judged.",
+        ),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show shares and events behind each item.")] = False,
     what_if: Annotated[

@@ -72,8 +72,8 @@ class Later(nn.Module):
 
     @torch.no_grad()
     def parts(self, history: Float[Tensor, " items"], item: int) -> Float[Tensor, " items"]:
-        """What each item of a history adds to what is expected of one that is not in it; they add up to that."""
-        mine = history[self.kept].float()
+        """What each item of a history adds to what is expected of one item; they add up to that."""
+        mine = history[self.kept].float() * (history[item] == 0)
         added = (mine[:, None] * self.weight[:, self.kept == item]).sum(1) * self._unit((mine @ self.weight)[None])[0]
         return added.new_zeros(len(history)).index_copy(0, self.kept, added)
 

@@ -41,6 +41,8 @@ class Ranking:
     """Codes; -1 where fewer than k items may be ranked."""
     scores: Float[Tensor, "batch k"]
     """Probabilities of the items; 0 where there is none."""
+    whole: Float[Tensor, " batch"] | None = None
+    """What the probabilities of all that may be ranked add up to; None for scores that are no probabilities."""
 
 
 class Ranker:
@@ -123,34 +125,27 @@ class Ranker:
     @torch.inference_mode()
     def top(self, queries: Queries, k: int, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
         """The ``k`` best items of each question; ``novel`` leaves out what the user has visited."""
-        items, scores = [], []
+        items, scores, whole = [], [], []
         for start in range(0, len(queries), BATCH):
             batch = queries.rows(slice(start, start + BATCH))
             answer = self.answer(batch)
             seen = Visits.before(self.graph, batch) if novel else None
+            mass = torch.zeros(len(batch), device=batch.time.device)
             best = torch.full((len(batch), k), -torch.inf, device=batch.time.device)
             code = torch.full((len(batch), k), -1, device=batch.time.device)
             for tile in self._tiles():
-                found = self.scores(answer, tile, candidates, seen).topk(min(k, tile.stop - tile.start), dim=1)
+                score = self.scores(answer, tile, candidates, seen)
+                mass += score.clamp(min=0).sum(1)
+                found = score.topk(min(k, tile.stop - tile.start), dim=1)
                 joined = torch.cat((best, found.values), 1)
                 best, place = joined.topk(k, dim=1)
                 code = torch.cat((code, found.indices + tile.start), 1).gather(1, place)
             items.append(torch.where(best > -torch.inf, code, -1))
             scores.append(best.clamp(min=0))
+            whole.append(mass)
         if not items:
-            return Ranking(torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k))
-        return Ranking(torch.cat(items), torch.cat(scores))
-
-    @torch.inference_mode()
-    def new_mass(self, queries: Queries, candidates: Tensor | None = None) -> Float[Tensor, " n"]:
-        """Probability that a candidate comes which the user has not visited: what the scores of these add up to."""
-        found = []
-        for start in range(0, len(queries), BATCH):
-            batch = queries.rows(slice(start, start + BATCH))
-            answer, seen = self.answer(batch), Visits.before(self.graph, batch)
-            tiles = [self.scores(answer, tile, candidates, seen).clamp(min=0).sum(1) for tile in self._tiles()]
-            found.append(torch.stack(tiles, 1).sum(1) if tiles else answer.log_partition * 0)
-        return torch.cat(found) if found else torch.zeros(0)
+            return Ranking(torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k), torch.zeros(0))
+        return Ranking(torch.cat(items), torch.cat(scores), torch.cat(whole))
 
     @torch.inference_mode()
     def expected_ranks(

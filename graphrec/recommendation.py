@@ -89,8 +89,8 @@ def recommend(
         )
         found = ranker.top(queries, min(k, len(graph.nodes["item"])), candidates, novel)
         whole = torch.ones(len(batch), device=codes.device)
-        if novel and isinstance(ranker, Ranker):
-            whole = ranker.new_mass(queries, candidates).clamp(min=SMALLEST)
+        if novel and found.whole is not None:
+            whole = found.whole.clamp(min=SMALLEST)
         found = replace(found, scores=found.scores / whole[:, None])
         items = (
             explained(ranker, queries, found.items, whole.tolist())

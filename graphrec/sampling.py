@@ -72,8 +72,9 @@ class Context:
 
     def without(self, left_out: Mapping[str, Bool[Tensor, "batch k"]]) -> Context:
         """The same questions with some of their neighbours left out, behind other neighbours as well."""
+        nothing = self.last_event[:, None][:, :0]
         rows = [torch.where(left_out[name] & near.real, near.event, -1) for name, near in self.around.items()]
-        gone = torch.cat(rows, 1).sort(dim=1).values if rows else self.queries.user[:, None]
+        gone = torch.cat((nothing, *rows), 1).sort(dim=1).values
         around = {
             name: replace(near, real=near.real & ~left_out[name])._never_saw(gone) for name, near in self.around.items()
         }

@@ -112,7 +112,7 @@ def semantic_share(ranker: Ranker, answer: Answer, row: int, items: list[int]) -
     """What the semantic space gives each item for one question."""
     one = slice(row, row + 1)
     logits = ranker.semantic_logits(answer.state.rows(one), answer.context.rows(one))[0]
-    return (logits[items] - answer.log_partition[row] + answer.state.log_gate[row, 0]).exp()
+    return (logits[items] - logits.logsumexp(0) + answer.state.log_gate[row, 0]).exp()  # rounded as one: they add up
 
 
 def _of_relation(
