@@ -42,7 +42,8 @@ class Later(nn.Module):
 
     events: Tensor
     kept: Tensor
-    weight: Tensor
+    factor: Tensor
+    both: Tensor
 
     def __init__(self, graph: TemporalGraph, weights: Mapping[str, Tensor] | None, ridge: float) -> None:
         """Read the train events of the graph, or take those that were saved as ``weights``."""
@@ -58,7 +59,10 @@ class Later(nn.Module):
         before, both = _sums(events, kept, len(visits))
         before.diagonal().add_(ridge)
         torch.linalg.cholesky(before, out=before)
-        self.register_buffer("weight", torch.cholesky_solve(both, before), persistent=False)
+        self.register_buffer(
+            "factor", before, persistent=False
+        )  # of G + r I: W itself would take longer than all answers
+        self.register_buffer("both", both, persistent=False)
 
     @torch.no_grad()
     def forward(self, history: Float[Tensor, "batch items"]) -> Float[Tensor, "batch items"]:
@@ -66,7 +70,7 @@ class Later(nn.Module):
 
         Of the history itself nothing is expected: what a user has had is for the pointers to name.
         """
-        expected = history[:, self.kept].float() @ self.weight
+        expected = self._expected(history[:, self.kept].float())
         expected = expected * self._unit(expected)
         return expected.new_zeros(history.shape).index_copy(1, self.kept, expected) * (history == 0)
 
@@ -74,8 +78,12 @@ class Later(nn.Module):
     def parts(self, history: Float[Tensor, " items"], item: int) -> Float[Tensor, " items"]:
         """What each item of a history adds to what is expected of one item; they add up to that."""
         mine = history[self.kept].float() * (history[item] == 0)
-        added = (mine[:, None] * self.weight[:, self.kept == item]).sum(1) * self._unit((mine @ self.weight)[None])[0]
+        column = torch.cholesky_solve(self.both[:, self.kept == item], self.factor)  # of W; none of an unknown item
+        added = (mine[:, None] * column).sum(1) * self._unit(self._expected(mine[None]))[0]
         return added.new_zeros(len(history)).index_copy(0, self.kept, added)
+
+    def _expected(self, mine: Float[Tensor, "batch kept"]) -> Float[Tensor, "batch kept"]:
+        return torch.cholesky_solve(mine.T, self.factor).T @ self.both
 
     def _unit(self, expected: Float[Tensor, "batch kept"]) -> Float[Tensor, "batch 1"]:
         return (expected.square().sum(1, keepdim=True) / self.known + SMALLEST).rsqrt()
