@@ -40,7 +40,7 @@ test-slow: setup  ## the tests that take minutes
 
 test-spark: setup  ## the tests of Spark against DuckDB: needs Java 17, installs 400 MB
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[spark]'
-	$(BIN)/python -m pytest tests/test_spark.py
+	$(BIN)/python -m pytest tests/engine/test_spark.py
 
 test-real: setup  ## the tests on real logs, in the folder that GRAPHREC_DATA names
 	@test -d "$(GRAPHREC_DATA)" || { echo 'set GRAPHREC_DATA to the folder with the real logs' >&2; exit 1; }

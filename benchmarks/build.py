@@ -139,9 +139,9 @@ def print_estimate(log: str) -> None:
     """Print seconds and bytes that graphrec expects of a log."""
     from build_log import COLUMNS
 
-    from builders.connection import connect
-    from builders.estimate import estimate_build
-    from builders.sources import Layout, detect
+    from builders.engine.connect import connect
+    from builders.engine.estimate import estimate_build
+    from builders.sources.source import Layout, detect
 
     with tempfile.TemporaryDirectory() as temporary:
         engine = connect(Path(temporary))

@@ -10,7 +10,7 @@ import h3.api.basic_int as h3
 import numpy as np
 import pyarrow as pa
 
-from builders.near import near
+from builders.assemble.near import near
 
 RESOLUTION = 8
 __all__ = ["cells_of", "near", "write_manifest"]

@@ -23,16 +23,16 @@ import torch
 from page import rewrite, spread
 from torch import Tensor
 
-from builders.graph import build_graph
+from builders.build import build_graph
 from cli.console import RichProgress
 from graphrec import Run, RunConfig, train
-from graphrec.baselines import Nearest
-from graphrec.graph import TemporalGraph
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import summarise
-from graphrec.protocol import Protocol
-from graphrec.query import Queries
-from graphrec.score_ranker import ScoreRanker
-from graphrec.visits import Visits
+from graphrec.models.baselines import Nearest
+from graphrec.models.score_ranker import ScoreRanker
+from graphrec.queries.protocol import Protocol
+from graphrec.queries.query import Queries
+from graphrec.queries.user_history import Visits
 
 SETTINGS = ['fan_out={"mine": 64, "then": 48, "here": 48}', "epochs=2", "beside=true"]
 PAGE = Path(__file__).with_suffix(".md")

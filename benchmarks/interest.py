@@ -28,8 +28,8 @@ from page import rewrite
 from subgraph import Functions, ask, facts, graph_of, table
 from subgraph import measure as measure_cost
 
-from builders.graph import build_graph
-from builders.simulation import simulate_city
+from builders.build import build_graph
+from builders.simulation.simulated_log import simulate_city
 from graphrec import (
     Forecast,
     HabitualPlaces,
@@ -44,7 +44,7 @@ from graphrec import (
     places_of,
     user_profile,
 )
-from graphrec.geography import kilometres, unit_vectors
+from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.interest.forecast import learn_rates
 from graphrec.interest.habitual_places import at_home, at_work
 from graphrec.interest.history import DAY, History

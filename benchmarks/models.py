@@ -21,11 +21,11 @@ from typing import Any
 
 from page import rewrite
 
-from builders.graph import build_graph
+from builders.build import build_graph
 from cli.console import RichProgress
 from graphrec import Run, RunConfig, evaluate, train
 from graphrec.environment import versions
-from graphrec.models import CONFIGS
+from graphrec.models.registry import CONFIGS
 
 PAGE = Path(__file__).with_suffix(".md")
 METRICS = ("acc@1", "acc@5", "acc@10", "acc@20", "mrr")

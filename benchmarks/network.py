@@ -22,11 +22,11 @@ from typing import Any
 
 from page import rewrite
 
-from builders.graph import build_graph
+from builders.build import build_graph
 from cli.console import RichProgress
 from graphrec import Run, RunConfig, evaluate, train
 from graphrec.environment import versions
-from graphrec.judging import judge
+from graphrec.evaluation.per_query import judge
 from graphrec.metrics import means
 
 PAGE = Path(__file__).with_suffix(".md")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from builders.split import TEST_OF_USER
+from builders.assemble.split import TEST_OF_USER
 
 RATINGS = "ratings.csv"
 

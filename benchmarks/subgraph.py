@@ -63,7 +63,7 @@ def graph_of(rows: int, folder: Path) -> Path:
     if not out.is_dir():
         import build_log
 
-        from builders.graph import build_graph
+        from builders.build import build_graph
 
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:

@@ -26,8 +26,8 @@ import numpy as np
 import torch
 from page import rewrite
 
-from builders.model_folder import find_model
-from builders.text import TextEncoder, encode_texts, load_encoder, seconds_for
+from builders.text.encode import TextEncoder, encode_texts, load_encoder, seconds_for
+from builders.text.model_files import find_model
 
 PAGE = Path(__file__).with_suffix(".md")
 TEXTS = {

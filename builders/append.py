@@ -10,21 +10,21 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from builders.assembly import assemble
-from builders.connection import connect
-from builders.database import is_database
-from builders.directory import staged
-from builders.engine import DUCKDB
-from builders.graph import MAX_BAD
-from builders.log import open_log
-from builders.origin import Given, extend, origin_of
-from builders.pseudonyms import Key
-from builders.remote import is_remote
-from builders.sources import expand, sha256_of
-from builders.vector_files import VectorsOption
-from builders.vectors import Asked, Vectors
+from builders.assemble.assembly import assemble
+from builders.assemble.directory import staged
+from builders.build import MAX_BAD
+from builders.engine.backend import DUCKDB
+from builders.engine.connect import connect
+from builders.ingest.inputs import Given, extend, origin_of
+from builders.ingest.log import open_log
+from builders.mapping.pseudonyms import Key
+from builders.sources.database import is_database
+from builders.sources.remote import is_remote
+from builders.sources.source import expand, sha256_of
+from builders.text.vector_files import VectorsOption
+from builders.text.vectors import Asked, Vectors
 from graphrec.errors import GraphError
-from graphrec.manifest import read_manifest
+from graphrec.graph.manifest import read_manifest
 from graphrec.progress import Progress, Silent
 
 
@@ -50,7 +50,7 @@ def append_to_graph(
     graph
         The directory; it is replaced at one stroke, once the new one is whole.
     files, items, users, locations, vectors, max_bad, engine, progress
-        As in `builders.graph.build_graph`; tables add to those of the build.
+        As in `builders.build.build_graph`; tables add to those of the build.
 
     Returns
     -------

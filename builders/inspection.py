@@ -13,27 +13,27 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from builders.assembly import tables
-from builders.connection import connect
-from builders.contents import kind_of
-from builders.engine import Engine, engine_errors
-from builders.finding import Finding
-from builders.findings import either_way_round, findings
-from builders.graph import MAX_BAD, chosen_tables
-from builders.log import Log, open_log, time_format
-from builders.mapping import Mapping
-from builders.origin import Given, Origin, extend
-from builders.quarantine import counts_by_reason, first_example, refuse_too_many
-from builders.remedies import remedy
-from builders.rows import rejected_lines
-from builders.sources import Source
-from builders.tables import Tables
-from builders.templates import unused_columns
-from builders.time_zone import told_zone
-from builders.vectors import NO_MODEL
+from builders.assemble.advice import remedy
+from builders.assemble.assembly import tables
+from builders.assemble.data_issue import Finding
+from builders.assemble.data_quality import either_way_round, findings
+from builders.assemble.tables import Tables
+from builders.assemble.time_zone import told_zone
+from builders.build import MAX_BAD, chosen_tables
+from builders.engine.backend import Engine, engine_errors
+from builders.engine.connect import connect
+from builders.engine.rows import rejected_lines
+from builders.ingest.inputs import Given, Origin, extend
+from builders.ingest.log import Log, open_log, time_format
+from builders.ingest.quarantine import counts_by_reason, first_example, refuse_too_many
+from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_types import kind_of
+from builders.mapping.templates import unused_columns
+from builders.sources.source import Source
+from builders.text.vectors import NO_MODEL
 from graphrec.errors import InputError
+from graphrec.graph.splits import SPLITS
 from graphrec.progress import Progress, Silent
-from graphrec.splits import SPLITS
 
 EXAMPLES = 3
 """How many different values of a column are shown."""
@@ -156,7 +156,7 @@ def inspect_log(
 ) -> Inspection:
     """Look at a log as a build would see it, without building anything.
 
-    Parameters are those of `builders.graph.build_graph`.
+    Parameters are those of `builders.build.build_graph`.
 
     Raises
     ------

@@ -36,7 +36,7 @@ def append(
     Example: graphrec append city/graph tomorrow.csv
     """
     from builders.append import append_to_graph
-    from builders.given_vectors import parse_vectors_option
+    from builders.text.precomputed_vectors import parse_vectors_option
 
     with RichProgress() as progress:
         manifest = append_to_graph(

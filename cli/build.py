@@ -61,10 +61,10 @@ def build(
 
     Example: graphrec build city/events.csv --items city/items.csv --out city/graph
     """
-    from builders.given_vectors import parse_vectors_option
-    from builders.graph import build_graph
-    from builders.mapping import Mapping as Roles
-    from builders.privacy import Privacy
+    from builders.build import build_graph
+    from builders.mapping.column_mapping import Mapping as Roles
+    from builders.mapping.privacy import Privacy
+    from builders.text.precomputed_vectors import parse_vectors_option
 
     roles = Roles.load(mapping) if mapping else Roles()
     given = {"query": query, "privacy": Privacy.parse(privacy) if privacy else None}

@@ -11,7 +11,14 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-FILES_OF_SETTINGS = ("config", "model", "sasrec", "lightgcn", "factors", "item_to_item")
+FILES_OF_SETTINGS = (
+    "runs/config",
+    "models/stgat",
+    "models/sasrec",
+    "models/lightgcn",
+    "models/matrix_factorization",
+    "models/item_to_item",
+)
 """Modules of graphrec whose ``...Config`` classes hold the settings."""
 
 
@@ -19,7 +26,7 @@ def preset_names(incomplete: str) -> list[tuple[str, str]]:
     """Presets that begin so, and what each one is."""
     import yaml
 
-    values = yaml.safe_load((_folder("builders") / "presets.yaml").read_text(encoding="utf-8"))
+    values = yaml.safe_load((_folder("builders") / "mapping" / "presets.yaml").read_text(encoding="utf-8"))
     return [(name, preset["about"]) for name, preset in values.items() if name.startswith(incomplete)]
 
 

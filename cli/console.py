@@ -21,7 +21,7 @@ from rich.progress import TimeRemainingColumn as TimeLeftColumn
 from rich.table import Table
 from rich.text import Text
 
-from graphrec.comparison import metric_names
+from graphrec.evaluation.comparison import metric_names
 
 console = Console(highlight=False)
 """Results, on stdout."""

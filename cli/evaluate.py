@@ -73,9 +73,9 @@ def evaluate(
 
     Example: graphrec evaluate city/run --split test --json result.json
     """
-    from graphrec.evaluation import evaluate as judge
+    from graphrec.evaluation.evaluation import evaluate as judge
     from graphrec.report.publishing import publish
-    from graphrec.run import Run, write_json
+    from graphrec.runs.run import Run, write_json
 
     overrides = {"query_time": query_time, "history": history, "novel": novel or None}
     with RichProgress() as progress:

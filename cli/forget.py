@@ -12,7 +12,7 @@ from cli.command import Quiet
 from cli.console import command, console, facts, next_step, number, print_json, table
 
 if TYPE_CHECKING:
-    from builders.forgetting import Forgotten
+    from builders.forget.erasure import Forgotten
 
 
 def forget(
@@ -30,7 +30,7 @@ def forget(
 
     Example: graphrec forget city/graph --user u0001 --run city/run
     """
-    from builders.forgetting import forget as forget_user
+    from builders.forget.erasure import forget as forget_user
     from graphrec.errors import GraphrecError
 
     done = forget_user(graph, user, run or ())

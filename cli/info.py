@@ -61,14 +61,14 @@ def info(
 
 
 def _read_graph(path: Path) -> dict[str, Any]:
-    from graphrec.manifest import read_manifest
+    from graphrec.graph.manifest import read_manifest
 
     return read_manifest(path)
 
 
 def _read_run(path: Path) -> dict[str, Any]:
-    from graphrec.config import RunConfig
-    from graphrec.run import read_json
+    from graphrec.runs.config import RunConfig
+    from graphrec.runs.run import read_json
 
     settings = RunConfig.load(path / "config.yaml").model_dump(mode="json")
     metrics = read_json(path / "metrics.json") if (path / "metrics.json").is_file() else {}  # written by evaluate

@@ -47,9 +47,9 @@ def inspect(
 
     Example: graphrec inspect city/events.csv --save-mapping city/mapping.yaml
     """
-    from builders.draft import save_draft
     from builders.inspection import inspect_log
-    from builders.mapping import Mapping as Roles
+    from builders.mapping.column_mapping import Mapping as Roles
+    from builders.mapping_draft import save_draft
 
     roles = Roles.load(mapping) if mapping else Roles()
     roles = roles.model_copy(update={"query": query} if query is not None else {})

@@ -13,7 +13,7 @@ from cli.console import console, print_json
 from cli.recommend import read_time
 
 if TYPE_CHECKING:
-    from graphrec.graph import TemporalGraph
+    from graphrec.graph.temporal_graph import TemporalGraph
     from graphrec.interest.profile import Profile
 
 
@@ -32,8 +32,8 @@ def profile(
 
     Example: graphrec profile city/graph --user u0001 --at 2024-04-01
     """
+    from graphrec.graph.time_bounds import NEVER
     from graphrec.interest.profile import user_profile
-    from graphrec.moments import NEVER
 
     answer = user_profile(_graph(path), user, NEVER if at is None else read_time(at))
     if as_json:
@@ -44,8 +44,8 @@ def profile(
 
 
 def _graph(path: Path) -> TemporalGraph:
-    from graphrec.graph import TemporalGraph
-    from graphrec.run import Run
+    from graphrec.graph.temporal_graph import TemporalGraph
+    from graphrec.runs.run import Run
 
     return Run.open(path, None, "cpu").graph if (path / "config.yaml").is_file() else TemporalGraph.open(path)
 

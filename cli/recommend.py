@@ -49,7 +49,7 @@ def recommend(
     Example: graphrec recommend city/run --user u0001 --at 2026-03-01T18:00 --near 40.75,-73.99 -k 5 --explain
     """
     from graphrec.recommendation import recommend as answer
-    from graphrec.run import Run
+    from graphrec.runs.run import Run
 
     if out is not None and out.suffix not in ("", ".parquet"):
         raise InputError(
@@ -140,7 +140,7 @@ def _write(path: Path, answers: list[dict[str, Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from graphrec.run import aside
+    from graphrec.runs.run import aside
 
     rows = [
         {"user": one["user"], "asked_at": one["asked_at"], "rank": rank, **_row(item)}

@@ -24,7 +24,7 @@ def simulate(
 
     Example: graphrec simulate city --users 400 --days 60
     """
-    from builders.simulation import simulate_city
+    from builders.simulation.simulated_log import simulate_city
 
     with RichProgress() as progress:
         summary = simulate_city(out, users, days, seed, progress)

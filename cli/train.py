@@ -53,9 +53,9 @@ def train(
 
     Example: graphrec train city/graph --out city/run --set epochs=4 --seed 1
     """
-    from graphrec.config import RunConfig
     from graphrec.report.publishing import publish
-    from graphrec.training import train as fit
+    from graphrec.runs.config import RunConfig
+    from graphrec.training.trainer import train as fit
 
     named = [f"model.name={model}"] if model else []
     given = config is not None or named or settings or seed is not None

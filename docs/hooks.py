@@ -19,11 +19,21 @@ MOVED = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGEL
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 """The path of a Markdown link within the repository."""
 REFERENCE = {
-    "graph": ("The graph and time", ["graph", "events", "relation", "query", "sampling"]),
-    "model": ("Model and training", ["model", "config", "training", "run"]),
+    "graph": (
+        "The graph and time",
+        ["graph.temporal_graph", "graph.events", "graph.relation", "queries.query", "queries.sampling"],
+    ),
+    "model": ("Model and training", ["models.stgat", "runs.config", "training.trainer", "runs.run"]),
     "ranking": (
         "Ranking and judging",
-        ["ranking", "recommendation", "protocol", "evaluation", "metrics", "comparison"],
+        [
+            "models.ranking",
+            "recommendation",
+            "queries.protocol",
+            "evaluation.evaluation",
+            "metrics",
+            "evaluation.comparison",
+        ],
     ),
     "evidence": ("Evidence", ["evidence"]),
     "subgraph": ("Subgraphs", ["subgraph"]),
@@ -32,8 +42,12 @@ REFERENCE = {
     "errors": ("Errors", ["errors"]),
 }
 """Pages of the Python reference: title, and the modules and packages whose public names they hold."""
-BUILDING = ["builders.graph.build_graph", "builders.inspection.inspect_log", "builders.mapping.Mapping"]
-BUILDING += ["builders.simulation.simulate_city", "builders.text.load_encoder", "builders.text.encode_texts"]
+BUILDING = ["builders.build.build_graph", "builders.inspection.inspect_log", "builders.mapping.column_mapping.Mapping"]
+BUILDING += [
+    "builders.simulation.simulated_log.simulate_city",
+    "builders.text.encode.load_encoder",
+    "builders.text.encode.encode_texts",
+]
 """What the reference shows of ``builders``."""
 
 

@@ -15,14 +15,14 @@ from torch import Tensor
 from graphrec.errors import InputError
 from graphrec.evidence.counterfactual import counterfactuals
 from graphrec.evidence.shares import Recommendation, explain
-from graphrec.graph import TemporalGraph
+from graphrec.formatting import counted
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.models.propagation import SMALLEST
+from graphrec.models.ranking import BATCH, Ranker, Ranking
 from graphrec.progress import Progress, Silent
-from graphrec.propagation import SMALLEST
-from graphrec.query import Queries
-from graphrec.ranking import BATCH, Ranker, Ranking
-from graphrec.run import Run
-from graphrec.visits import Visits
-from graphrec.words import counted
+from graphrec.queries.query import Queries
+from graphrec.queries.user_history import Visits
+from graphrec.runs.run import Run
 
 FIRST, LAST = -62_135_596_800, 253_402_300_799
 """UTC seconds of the first and the last moment of the calendar, years 1 to 9999."""

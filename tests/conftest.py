@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
-    from graphrec.config import RunConfig
+    from graphrec.runs.config import RunConfig
 
 hypothesis.settings.register_profile("ci", derandomize=True)  # the same cases each time; elsewhere new ones
 if os.environ.get("CI"):
@@ -56,7 +56,7 @@ def data_folder() -> Path:
 @pytest.fixture(scope="session")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder with the log and the tables of a small simulated city; read only."""
-    from builders.simulation import simulate_city
+    from builders.simulation.simulated_log import simulate_city
 
     folder = tmp_path_factory.mktemp("city")
     simulate_city(folder, users=40, days=20)
@@ -66,7 +66,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def city_graph(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Graph directory of the city, without text vectors; read only."""
-    from builders.graph import build_graph
+    from builders.build import build_graph
 
     tables = {name: city / f"{name}.csv" for name in ("items", "users", "locations")}
     out = tmp_path_factory.mktemp("city-graph") / "graph"
@@ -77,8 +77,8 @@ def city_graph(city: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def long_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of half a year of a simulated city: its tables, truth.json, and in ``graph`` its graph; read only."""
-    from builders.graph import build_graph
-    from builders.simulation import simulate_city
+    from builders.build import build_graph
+    from builders.simulation.simulated_log import simulate_city
 
     folder = tmp_path_factory.mktemp("long-city") / "city"
     simulate_city(folder, users=100, days=182)
@@ -90,7 +90,7 @@ def long_city(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny() -> RunConfig:
     """Settings that train on the city in about a second."""
-    from graphrec.config import RunConfig
+    from graphrec.runs.config import RunConfig
 
     model = {"dimension": 16, "heads": 2, "fan_out": {"mine": 8, "then": 6, "here": 6}}
     training = {"epochs": 1, "batch_size": 64, "checkpoint_every": 5, "warmup": 5}
@@ -100,7 +100,7 @@ def tiny() -> RunConfig:
 @pytest.fixture(scope="session")
 def city_run(city_graph: Path, tiny: RunConfig) -> Path:
     """Run directory of one epoch on the city; read only: copy it to evaluate it."""
-    from graphrec.training import train
+    from graphrec.training.trainer import train
 
     out = city_graph.with_name("run")
     train(city_graph, out, tiny, device="cpu")

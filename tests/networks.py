@@ -8,11 +8,11 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from graphrec.graph import TemporalGraph
-from graphrec.losses import NextEvent
-from graphrec.model import ModelConfig, Stgat
-from graphrec.query import Queries
-from graphrec.ranking import Ranker
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.models.losses import NextEvent
+from graphrec.models.ranking import Ranker
+from graphrec.models.stgat import ModelConfig, Stgat
+from graphrec.queries.query import Queries
 
 SECOND_HOP = {"mine": {"then": 2}, "then": {"mine": 3}, "here": {"mine": 2, "here": 2}}
 """Some way behind the events of each relation."""

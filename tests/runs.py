@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from builders.graph import build_graph
-from graphrec.config import RunConfig
-from graphrec.training import Training
+from builders.build import build_graph
+from graphrec.runs.config import RunConfig
+from graphrec.training.trainer import Training
 
 STOPWATCH = {"seconds", "wall_seconds", "peak_memory"}
 """What no seed decides."""

@@ -19,9 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builders.append import append_to_graph
-from builders.graph import build_graph
+from builders.build import build_graph
 from graphrec.errors import GraphrecError
-from graphrec.graph import TemporalGraph
+from graphrec.graph.temporal_graph import TemporalGraph
 
 MAPPING: dict[str, Any] = {
     "user": "user", "item": "item", "time": "time", "lat": "lat", "lon": "lon", "kind": "kind", "session": "session",
@@ -182,7 +182,7 @@ def test_old_texts_are_not_encoded_again(tmp_path: Path, monkeypatch: pytest.Mon
     before = TemporalGraph.open(graph).nodes["item"].vectors
     assert before is not None
     old = before.clone()
-    from builders import encoder
+    from builders.text import encoder
 
     told: list[str] = []
     encode = encoder.TextEncoder.encode
@@ -252,7 +252,7 @@ def test_an_append_killed_at_any_moment_leaves_a_whole_graph(tmp_path: Path) -> 
 
 
 def test_two_at_once_are_refused(tmp_path: Path) -> None:
-    from builders.directory import staged
+    from builders.assemble.directory import staged
 
     graph = build(tmp_path)
     more = write(tmp_path / "more.csv", [("ben", "inn", START + 400, (40.7, -73.9), "view", "", "Inn")])

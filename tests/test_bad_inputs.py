@@ -28,10 +28,10 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from builders.draft import draft
-from builders.graph import build_graph
+from builders.build import build_graph
 from builders.inspection import inspect_log
-from builders.mapping import Mapping
+from builders.mapping.column_mapping import Mapping
+from builders.mapping_draft import draft
 
 Run = Callable[..., Any]
 HEADER = "user,item,time\n"

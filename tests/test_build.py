@@ -16,15 +16,15 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from builders.events import session_codes
-from builders.graph import build_graph
-from builders.mapping import Mapping
-from builders.near import NEAREST, near
-from builders.places import RESOLUTIONS, choose_resolution
-from builders.split import split_events
+from builders.assemble.event_codes import session_codes
+from builders.assemble.near import NEAREST, near
+from builders.assemble.places import RESOLUTIONS, choose_resolution
+from builders.assemble.split import split_events
+from builders.build import build_graph
+from builders.mapping.column_mapping import Mapping
 from graphrec.errors import GraphrecError
-from graphrec.graph import TemporalGraph
-from graphrec.relation import ALWAYS
+from graphrec.graph.relation import ALWAYS
+from graphrec.graph.temporal_graph import TemporalGraph
 
 LOG = """\
 user,item,time,latitude,longitude

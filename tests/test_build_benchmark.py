@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from builders.graph import build_graph
+from builders.build import build_graph
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 build_check, build_log, build_polars, build_sql = (

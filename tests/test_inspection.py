@@ -13,10 +13,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.draft import draft
-from builders.graph import build_graph
+from builders.build import build_graph
 from builders.inspection import Column, File, Inspection, inspect_log
-from builders.mapping import ROLES, Mapping
+from builders.mapping.column_mapping import ROLES, Mapping
+from builders.mapping_draft import draft
 from graphrec.errors import GraphrecError
 
 LOG = "who;user_id;item_id;when;note\n" + "".join(f"x;u{i};i{i % 3};2024-01-0{i} 10:00;\n" for i in range(1, 9))

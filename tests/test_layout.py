@@ -47,7 +47,7 @@ for name in {modules!r}:
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name != "pyspark" or not name.startswith("builders.spark"):
+        if error.name != "pyspark" or not name.startswith("builders.engine.spark"):
             raise
 """
     done = run("-c", code, folder=tmp_path)

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from builders.graph import build_graph
-from graphrec.config import RunConfig
-from graphrec.evaluation import evaluate
-from graphrec.events import TEST
-from graphrec.graph import TemporalGraph
-from graphrec.protocol import Protocol
+from builders.build import build_graph
+from graphrec.evaluation.evaluation import evaluate
+from graphrec.graph.events import TEST
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.queries.protocol import Protocol
 from graphrec.recommendation import recommend
-from graphrec.run import Run
-from graphrec.training import train
+from graphrec.runs.config import RunConfig
+from graphrec.runs.run import Run
+from graphrec.training.trainer import train
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 SMALL = ["epochs=1", "dimension=16", "heads=2", "fan_out={mine: 16, then: 8, here: 8}", "validation_rows=500"]

@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from builders.graph import build_graph
-from graphrec.config import RunConfig
+from builders.build import build_graph
 from graphrec.errors import InputError
 from graphrec.evidence.shares import SHARES
-from graphrec.graph import TemporalGraph
-from graphrec.query import Queries
-from graphrec.ranking import BATCH
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.models.ranking import BATCH
+from graphrec.queries.query import Queries
 from graphrec.recommendation import end_of_log, history, history_in_words, recommend, sample_users
 from graphrec.report.publishing import publish
-from graphrec.run import Run
-from graphrec.training import train
+from graphrec.runs.config import RunConfig
+from graphrec.runs.run import Run
+from graphrec.training.trainer import train
 from tests.runs import BRACKETS, appended
 
 DAY = 86_400

@@ -10,9 +10,9 @@ import pyarrow as pa
 import torch
 from torch import Tensor
 
-from graphrec.events import Events
-from graphrec.graph import Edges, Nodes, TemporalGraph
-from graphrec.relation import ALWAYS, NEVER
+from graphrec.graph.events import Events
+from graphrec.graph.relation import ALWAYS, NEVER
+from graphrec.graph.temporal_graph import Edges, Nodes, TemporalGraph
 
 
 def events(

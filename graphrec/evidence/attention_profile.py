@@ -26,15 +26,15 @@ from torch import Tensor
 
 from graphrec.errors import RunError
 from graphrec.evidence.shares import DAY, DAYS, HOUR, PARTS_OF_DAY, SHARES
-from graphrec.geography import kilometres, unit_vectors
-from graphrec.graph import TemporalGraph
+from graphrec.graph.geography import kilometres, unit_vectors
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import resampled_means
+from graphrec.models.ranking import BATCH, Answer, Ranker
 from graphrec.progress import Progress, Silent
-from graphrec.protocol import Protocol, returning
-from graphrec.query import Queries
-from graphrec.ranking import BATCH, Answer, Ranker
-from graphrec.run import Run, aside
-from graphrec.sampling import Context, event_coordinates
+from graphrec.queries.protocol import Protocol, returning
+from graphrec.queries.query import Queries
+from graphrec.queries.sampling import Context, event_coordinates
+from graphrec.runs.run import Run, aside
 
 QUESTIONS = 1_000
 """Questions at most, drawn by the run's seed."""

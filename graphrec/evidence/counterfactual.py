@@ -15,13 +15,13 @@ from torch import Tensor
 
 from graphrec.errors import InputError
 from graphrec.evidence.shares import DAY, DAYS, HOUR, PARTS_OF_DAY
-from graphrec.graph import TemporalGraph
-from graphrec.kinds import noun, of_item
+from graphrec.formatting import counted
+from graphrec.graph.event_kinds import noun, of_item
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import expected_rank
-from graphrec.query import Queries
-from graphrec.ranking import Ranker
-from graphrec.sampling import Context
-from graphrec.words import counted
+from graphrec.models.ranking import Ranker
+from graphrec.queries.query import Queries
+from graphrec.queries.sampling import Context
 
 MOST_ITEMS = 20
 """Items of the user's, the most visited first, that are left out one at a time."""

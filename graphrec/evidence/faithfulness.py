@@ -13,9 +13,9 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from graphrec.metrics import standard_error
+from graphrec.models.ranking import BATCH, Answer, Ranker, event_mass
 from graphrec.progress import Progress, Silent
-from graphrec.query import Queries
-from graphrec.ranking import BATCH, Answer, Ranker, event_mass
+from graphrec.queries.query import Queries
 
 STEPS = (0.0, 0.1, 0.25, 0.5, 1.0)
 """Shares of an item's evidence that are taken out, or put in, the strongest events first."""

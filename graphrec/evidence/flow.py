@@ -26,14 +26,14 @@ from torch import Tensor, nn
 
 from graphrec.errors import InputError, RunError
 from graphrec.evidence.shares import semantic_share
-from graphrec.model import Attention, Stgat
-from graphrec.query import Queries
-from graphrec.ranking import Answer, Ranker, event_mass
+from graphrec.models.event_features import paths
+from graphrec.models.ranking import Answer, Ranker, event_mass
+from graphrec.models.stgat import Attention, Stgat
+from graphrec.queries.query import Queries
+from graphrec.queries.sampling import Context
 from graphrec.recommendation import check_place, check_time, end_of_log
-from graphrec.run import Run
-from graphrec.sampling import Context
-from graphrec.signals import paths
-from graphrec.subgraph.view import Node, utc
+from graphrec.runs.run import Run
+from graphrec.subgraph.ego import Node, utc
 
 STRANGER = "(a stranger)"
 """A user that the graph does not know at the question's time."""

@@ -13,14 +13,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from graphrec.geography import kilometres, unit_vectors
-from graphrec.graph import TemporalGraph
-from graphrec.kinds import counted_kinds
-from graphrec.later import faded
-from graphrec.model import SOON
-from graphrec.query import Queries
-from graphrec.ranking import Answer, Ranker, event_mass
-from graphrec.words import counted
+from graphrec.formatting import counted
+from graphrec.graph.event_kinds import counted_kinds
+from graphrec.graph.geography import kilometres, unit_vectors
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.models.item_transition import faded
+from graphrec.models.ranking import Answer, Ranker, event_mass
+from graphrec.models.stgat import SOON
+from graphrec.queries.query import Queries
 
 SHARES = {
     "mine": "my history",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2, vq
 
 from graphrec.errors import InputError
-from graphrec.graph import TemporalGraph
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import DAY
 from graphrec.interest.themes import OTHER, Themes, themes_of
 

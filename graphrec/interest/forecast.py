@@ -21,7 +21,7 @@ from scipy.special import gammaln
 from scipy.stats import nbinom
 
 from graphrec.errors import InputError
-from graphrec.graph import TemporalGraph
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import DAY, History
 from graphrec.interest.themes import themes_of
 

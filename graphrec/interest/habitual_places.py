@@ -21,8 +21,8 @@ import torch
 from numpy.typing import NDArray
 
 from graphrec.evidence.shares import habit
-from graphrec.geography import kilometres, unit_vectors
-from graphrec.graph import TemporalGraph
+from graphrec.graph.geography import kilometres, unit_vectors
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import DAY, MONDAY, History
 
 REACH_KM = 1.5

@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
-from graphrec.graph import TemporalGraph
-from graphrec.subgraph.view import known_user, utc
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.subgraph.ego import known_user, utc
 
 DAY = 86_400
 """Seconds."""

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from graphrec.graph import TemporalGraph
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import History
 from graphrec.interest.themes import themes_of, unit_vectors_of
 

@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 
 from graphrec.evidence.shares import habit
-from graphrec.graph import TemporalGraph
+from graphrec.formatting import counted, day, percent
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.change_points import Change, interest_changes, place_changes
 from graphrec.interest.forecast import Forecast, forecast_interest
 from graphrec.interest.habitual_places import Place, places_of
 from graphrec.interest.history import DAY, History
 from graphrec.interest.over_time import InterestOverTime, interest_over_time
 from graphrec.interest.themes import OTHER
-from graphrec.words import counted, day, percent
 
 TOLD = 3
 """Themes, habits or parts of a change that a sentence tells at most."""

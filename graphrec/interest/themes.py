@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import fcluster, linkage
 
-from graphrec.graph import TemporalGraph
+from graphrec.graph.temporal_graph import TemporalGraph
 
 MOST_THEMES = 8
 """Themes at most, the last one "other": what a reader can tell apart."""

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from graphrec import palette
 from graphrec.evidence.attention_profile import AttentionProfile, Share
-from graphrec.palette import FAINT, INK, SOFT
+from graphrec.pictures import palette
+from graphrec.pictures.palette import FAINT, INK, SOFT
 from graphrec.pictures.style import style
 
 

@@ -9,9 +9,9 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from graphrec import palette
 from graphrec.evidence.faithfulness import Faithfulness
-from graphrec.palette import FAINT, SOFT, WASH
+from graphrec.pictures import palette
+from graphrec.pictures.palette import FAINT, SOFT, WASH
 from graphrec.pictures.style import style
 
 

@@ -16,13 +16,13 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
-from graphrec import palette
 from graphrec.evidence.flow import AttentionFlow, ReadEvent
 from graphrec.evidence.shares import LINKED, SHARES
-from graphrec.palette import INK, PAPER, SOFT
+from graphrec.formatting import counted
+from graphrec.pictures import palette
+from graphrec.pictures.palette import INK, PAPER, SOFT
 from graphrec.pictures.style import short, style
-from graphrec.subgraph.view import utc
-from graphrec.words import counted
+from graphrec.subgraph.ego import utc
 
 SHOWN = 9
 """Events drawn one by one in a flow; the others are drawn as one."""

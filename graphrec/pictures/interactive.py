@@ -12,14 +12,14 @@ import numpy as np
 import torch
 
 from graphrec.errors import InputError, MissingPackage
-from graphrec.geography import known_places
-from graphrec.graph import TemporalGraph
-from graphrec.palette import FAINT, INK, PAPER, SOFT, TYPES, WASH
+from graphrec.graph.geography import known_places
+from graphrec.graph.relation import NEVER
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.pictures.palette import FAINT, INK, PAPER, SOFT, TYPES, WASH
 from graphrec.pictures.radial import Radial, radial
+from graphrec.queries.sampling import event_coordinates
 from graphrec.recommendation import history
-from graphrec.relation import NEVER
-from graphrec.sampling import event_coordinates
-from graphrec.subgraph.view import Node, known_user, utc
+from graphrec.subgraph.ego import Node, known_user, utc
 
 if TYPE_CHECKING:
     from folium import Map

@@ -13,14 +13,14 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from graphrec.formatting import day
 from graphrec.interest.change_points import Change
 from graphrec.interest.cohorts import Cohorts, InterestGroups
 from graphrec.interest.forecast import Forecast
 from graphrec.interest.over_time import InterestOverTime
-from graphrec.palette import FAINT, INK, PAPER, SEQUENCE, SHARES, SOFT
+from graphrec.pictures.palette import FAINT, INK, PAPER, SEQUENCE, SHARES, SOFT
 from graphrec.pictures.stream import theme_colours
 from graphrec.pictures.style import style, title
-from graphrec.words import day
 
 TOLD = 2
 """Themes that a change is told by."""

@@ -10,7 +10,7 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from graphrec.evidence.shares import LINKED
-from graphrec.palette import INK, PAPER, SHARES, SOFT
+from graphrec.pictures.palette import INK, PAPER, SHARES, SOFT
 from graphrec.pictures.style import short, style
 
 

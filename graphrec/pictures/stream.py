@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
 from graphrec.interest.over_time import InterestOverTime
-from graphrec.palette import INK, PAPER, SOFT, THEMES
+from graphrec.pictures.palette import INK, PAPER, SOFT, THEMES
 from graphrec.pictures.style import style, title
 
 

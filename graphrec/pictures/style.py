@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from graphrec.palette import FAINT, INK, PAPER, SOFT
+from graphrec.pictures.palette import FAINT, INK, PAPER, SOFT
 
 STYLE: dict[Any, Any] = {
     "figure.facecolor": PAPER,

@@ -8,9 +8,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from graphrec.graph import TemporalGraph
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import DAY, MONDAY, History
-from graphrec.palette import PAPER, SEQUENCE
+from graphrec.pictures.palette import PAPER, SEQUENCE
 from graphrec.pictures.style import style, title
 
 

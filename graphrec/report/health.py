@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from graphrec.events import SPLITS, TRAIN
-from graphrec.geography import known_places
-from graphrec.graph import TemporalGraph
+from graphrec.graph.events import SPLITS, TRAIN
+from graphrec.graph.geography import known_places
+from graphrec.graph.temporal_graph import TemporalGraph
 
 DAY = 86_400
 MONDAY = 4 * DAY

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import h3.api.basic_str as h3
 from markupsafe import Markup, escape
 
-from graphrec.geography import EARTH_RADIUS_KM
-from graphrec.question_map import QuestionMap
+from graphrec.evaluation.query_map import QuestionMap
+from graphrec.formatting import percent
+from graphrec.graph.geography import EARTH_RADIUS_KM
 from graphrec.report.chart import Number, svg, text
-from graphrec.words import percent
 
 WIDTH, LEAST, MOST = 460, 200, 520
 """Width of a map, and bounds of its height."""

@@ -10,17 +10,17 @@ from typing import Any
 import jinja2
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
-from graphrec import words
-from graphrec.comparison import Evaluation, compare, compare_slices, metric_names, verdict
-from graphrec.config import RunConfig
-from graphrec.directory import read_manifest
+from graphrec import formatting as words
+from graphrec.evaluation.comparison import Evaluation, compare, compare_slices, metric_names, verdict
+from graphrec.evaluation.query_map import LEAST_USERS
 from graphrec.evidence.shares import SHARES as NAMES_OF_RELATIONS
-from graphrec.palette import SHARES, SHARES_ON_DARK
-from graphrec.question_map import LEAST_USERS
+from graphrec.graph.storage import read_manifest
+from graphrec.pictures.palette import SHARES, SHARES_ON_DARK
 from graphrec.report.chart import Bar, interval_chart, line_chart, period_chart
 from graphrec.report.health import DataHealth
 from graphrec.report.map_chart import centre, question_maps
-from graphrec.run import aside, read_json
+from graphrec.runs.config import RunConfig
+from graphrec.runs.run import aside, read_json
 
 FILTERS = (
     words.count,
@@ -133,7 +133,7 @@ class Item(Record):
     label: str | None = None
     score: float
     shares: dict[str, float] = {}
-    """Parts of the score by the names of ``graphrec.palette.SHARES`` (or mine, then, here, semantic)."""
+    """Parts of the score by the names of ``graphrec.pictures.palette.SHARES`` (or mine, then, here, semantic)."""
     evidence: tuple[Evidence, ...] = ()
     what_if: WhatIf | None = None
 

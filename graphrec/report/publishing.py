@@ -11,7 +11,7 @@ from typing import Any
 from graphrec.recommendation import end_of_log, recommend, sample_users
 from graphrec.report.health import data_health
 from graphrec.report.page import run_content, write_report
-from graphrec.run import Run, read_json
+from graphrec.runs.run import Run, read_json
 
 USERS, ITEMS = 3, 5
 """How many users the report shows, and how many items each."""

@@ -11,9 +11,9 @@ import pyarrow as pa
 import scipy.sparse
 from numpy.typing import NDArray
 
-from graphrec.graph import TemporalGraph
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.subgraph.ego import adjacency, names
 from graphrec.subgraph.pagerank import SETTLED, rows_to_one
-from graphrec.subgraph.view import adjacency, names
 
 MOST = 500
 """Items, the busiest, between which betweenness is measured."""

@@ -10,10 +10,10 @@ import networkx as nx
 import torch
 
 from graphrec.errors import InputError
-from graphrec.graph import EVENT_RELATIONS, TemporalGraph
-from graphrec.relation import ALWAYS
-from graphrec.run import aside
-from graphrec.subgraph.view import Node, empty_hetero_data
+from graphrec.graph.relation import ALWAYS
+from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
+from graphrec.runs.run import aside
+from graphrec.subgraph.ego import Node, empty_hetero_data
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData

@@ -1,0 +1,1 @@
+"""Assembly: a graph directory from the parts of a log."""

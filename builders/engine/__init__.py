@@ -1,0 +1,1 @@
+"""Engines: DuckDB and Spark behind one interface."""

@@ -1,0 +1,46 @@
+"""Which engine a build runs on: DuckDB in this process, or a Spark that a master tells of."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from builders.engine.backend import DUCKDB, Engine, connect_duckdb
+from graphrec.errors import ConfigError
+
+MASTER = re.compile(r"local(\[[\d*]+(,\d+)?\])?|spark://\S+|yarn|k8s://\S+")
+"""What Spark calls a master: where its machines are asked for."""
+
+
+def connect(workspace: Path, engine: str = DUCKDB, row_hash: str | None = None) -> Engine:
+    """An engine whose steps are kept in ``workspace``.
+
+    Parameters
+    ----------
+    engine
+        ``duckdb``, or a Spark master: ``local[4]``, ``spark://host:7077``, ``yarn`` or ``k8s://host``.
+    row_hash
+        How the rows of the graph that grows are hashed, see `Engine.row_hash_name`; None: as the engine likes.
+
+    Raises
+    ------
+    ConfigError
+        For any other engine, where Spark is not installed or does not start, or if it cannot hash as the graph does.
+    """
+    if engine == DUCKDB:
+        return connect_duckdb(workspace, row_hash or DUCKDB)
+    master = engine if engine.startswith("spark://") else engine.removeprefix("spark:")
+    if not MASTER.fullmatch(master):
+        raise ConfigError(
+            f"engine: 'duckdb' or a Spark master such as 'local[4]' or 'spark://host:7077' expected, got {engine!r}"
+        )
+    if row_hash == DUCKDB:
+        raise ConfigError(
+            f"engine: {engine!r} cannot tell which rows a graph has already that DuckDB hashed; append with 'duckdb', "
+            "or build the graph with Spark"
+        )
+    try:
+        from builders.engine.spark import connect_spark
+    except ImportError as error:
+        raise ConfigError(f"engine: {engine!r} needs Spark ({error}); pip install 'graphrec[spark]'") from error
+    return connect_spark(workspace, master)

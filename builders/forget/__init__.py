@@ -1,0 +1,1 @@
+"""Forgetting: a user deleted from a graph and its runs."""

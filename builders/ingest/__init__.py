@@ -1,0 +1,1 @@
+"""Ingestion: rows checked and stored as a part of the log."""

@@ -1,0 +1,1 @@
+"""Mappings: which column plays which role."""

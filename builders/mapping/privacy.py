@@ -1,0 +1,116 @@
+"""What is hidden of people before a log goes into a graph directory; docs/privacy.md says against whom it helps."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from builders.mapping.column_names import nearest
+from builders.mapping.pseudonyms import Key
+from graphrec.errors import ConfigError
+from graphrec.reidentification import Risk
+
+UNITS = {"min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+"""What times can be coarsened to, in seconds."""
+DAY = 86_400
+EXAMPLE = "pseudonyms,coordinates=8,time=1h,places=5"
+
+
+class Privacy(BaseModel):
+    """What is hidden; nothing unless asked for. A mapping may also give it as one text, see `parse`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pseudonyms: bool = False
+    """Whether names made with a key stand in place of user ids."""
+    coordinates: int | None = Field(default=None, ge=0, le=15)
+    """H3 resolution of the cells whose centres stand in place of coordinates; None keeps them."""
+    time: str | None = None
+    """What times are rounded down to, such as ``15min``, ``1h``, ``1d``, ``1w``; None keeps them."""
+    places: int | None = Field(default=None, ge=2)
+    """Events at places with fewer different users than this are dropped; None keeps them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_text(cls, values: Any) -> Any:
+        return _options(values) if isinstance(values, str) else values
+
+    @field_validator("time")
+    @classmethod
+    def _whole_days(cls, time: str | None) -> str | None:
+        if time is None:
+            return None
+        if not re.fullmatch(r"[1-9]\d{0,5}(min|h|d|w)", time, re.ASCII):
+            raise ValueError("a number and min, h, d or w expected, such as 15min, 1h or 1d")
+        if _seconds(time) % DAY and DAY % _seconds(time):
+            raise ValueError("a part of a day such as 15min, 1h or 6h, or whole days, expected")
+        return time
+
+    @staticmethod
+    def parse(text: str) -> Privacy:
+        """The options as a command line writes them: ``pseudonyms,coordinates=8,time=1h,places=5``.
+
+        Raises ConfigError, which says which option is wrong and what was expected.
+        """
+        try:
+            return Privacy.model_validate(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            option = f" {first['loc'][0]}={first['input']}:" if first["loc"] else ""
+            message = str(first["msg"]).removeprefix("Value error, ")
+            raise ConfigError(f"--privacy:{option} {message} (such as {EXAMPLE})") from None
+
+    def __bool__(self) -> bool:
+        """Whether anything is hidden."""
+        return self != Privacy()
+
+    def key(self) -> Key | None:
+        """The key of the pseudonyms, from the environment; None without any."""
+        return Key.from_environment() if self.pseudonyms else None
+
+    @property
+    def seconds(self) -> int | None:
+        """What times are rounded down to, in seconds; None keeps them."""
+        return _seconds(self.time) if self.time else None
+
+    @property
+    def withholds(self) -> bool:
+        """Whether rows are changed before they are kept, so that a bad row's value must not be kept either."""
+        return self.pseudonyms or self.coordinates is not None or self.time is not None
+
+    def describe(self, dropped: int = 0, before: Risk | None = None, after: Risk | None = None) -> dict[str, Any]:
+        """What the manifest says under ``privacy``: the options, the key's fingerprint, what it did to the risk.
+
+        ``dropped`` counts the events at places with too few users; ``before`` is the risk of the log as it came.
+        """
+        risk = {name: found.to_json() for name, found in (("before", before), ("after", after)) if found}
+        return {
+            **self.model_dump(exclude_defaults=True),
+            **({"key": Key.from_environment().fingerprint} if self.pseudonyms else {}),
+            **({"dropped": dropped} if self.places else {}),
+            **({"risk": risk} if risk else {}),
+        }
+
+
+def _seconds(time: str) -> int:
+    unit = time.lstrip("0123456789")
+    return int(time.removesuffix(unit)) * UNITS[unit]
+
+
+def _options(text: str) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for option in filter(None, (part.strip() for part in text.split(","))):
+        name, _, value = (part.strip() for part in option.partition("="))
+        if name not in Privacy.model_fields:
+            known = list(Privacy.model_fields)
+            raise ValueError(f"unknown option {name!r}{nearest(name, known)}; there are {', '.join(known)}")
+        if name in values:
+            raise ValueError(f"{name}: once expected, got it twice")
+        if (name == "pseudonyms") == bool(value):
+            raise ValueError(f"{name}: {'no value' if value else 'a value'} expected, got {option!r}")
+        values[name] = value or True
+    if not values:
+        raise ValueError("options separated by commas expected, got none")
+    return values

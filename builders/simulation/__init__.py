@@ -1,0 +1,1 @@
+"""Simulation: a city whose truth is known."""

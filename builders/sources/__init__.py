@@ -1,0 +1,1 @@
+"""Sources: files, addresses and databases, read as rows."""

@@ -1,0 +1,1 @@
+"""Text: node texts to vectors."""

@@ -1,0 +1,220 @@
+"""Files of vectors that were made elsewhere: a NumPy matrix with ids beside it, or a Parquet table."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from builders.mapping.column_names import SYNONYMS, plain
+from graphrec.errors import InputError
+
+Mode = Literal["beside", "instead"]
+BYTES_AT_ONCE = 1 << 26
+"""Of a matrix so much is in memory at a time."""
+PARQUET, NPY = b"PAR1", b"\x93NUMPY"
+
+
+@dataclass(frozen=True)
+class VectorsOption:
+    """What ``--vectors item=covers.parquet:instead`` says."""
+
+    kind: str
+    """Type of the nodes."""
+    path: Path
+    """The file."""
+    mode: Mode = "beside"
+    """Whether text vectors stay, beside these, or not."""
+
+
+@dataclass(frozen=True)
+class GivenVectors:
+    """A file of vectors, not yet read."""
+
+    option: VectorsOption
+    """Whose they are, and where."""
+    ids: pa.Array
+    """Ids of the nodes, [rows] strings; a row whose id is null is of no node."""
+    dimension: int
+    """Numbers of each vector."""
+    sha256: str
+    """Hash of the file."""
+    chunks: Callable[[], Iterator[np.ndarray]] = field(repr=False)
+    """The vectors in the order of the ids, some rows [*, dimension] at a time; a row of zeros where there is none."""
+
+
+def read_given_vectors(option: VectorsOption, ids_in_order: pa.Array | None = None) -> GivenVectors:
+    """Find out what a file of vectors holds; the vectors themselves are read when they are asked for.
+
+    A Parquet file has a column of ids and either one column of lists or one column of numbers for each dimension. A
+    matrix in a ``.npy`` file has its ids in a file beside it, ``x.ids.txt`` (one a line) or ``x.ids.npy``.
+
+    Parameters
+    ----------
+    ids_in_order
+        Ids of the rows of the table of nodes (``--items``, ...), null for a row that could not be used: whose vectors
+        these are, one for one, where the file does not say.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or damaged, or does not say whose vectors these are.
+    """
+    path = option.path
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file of vectors")
+    with path.open("rb") as file:
+        magic = file.read(6)
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if magic == NPY:
+        return _read_npy(option, ids_in_order, digest)
+    if magic[:4] == PARQUET:
+        return _read_parquet(option, ids_in_order, digest)
+    raise InputError(f"{path}: a Parquet file or a NumPy matrix (.npy) of vectors expected")
+
+
+def rows_at_once(dimension: int) -> int:
+    """How many vectors are in memory at a time."""
+    return max(1, BYTES_AT_ONCE // (8 * max(dimension, 1)))
+
+
+def _read_npy(option: VectorsOption, ids_in_order: pa.Array | None, digest: str) -> GivenVectors:
+    matrix = _load(option.path)
+    if matrix.ndim != 2 or not matrix.shape[1] or matrix.dtype.kind not in "fiu":
+        raise InputError(
+            f"{option.path}: a matrix of numbers expected, one row a node, got shape {matrix.shape} of {matrix.dtype}"
+        )
+    ids = _ids_beside(option.path)
+    if ids is None:
+        ids = ids_in_order
+    _check_count(option, ids, len(matrix))
+    count, dimension = matrix.shape
+    step = rows_at_once(dimension)
+
+    def chunks() -> Iterator[np.ndarray]:
+        for begin in range(0, count, step):
+            yield _load(option.path)[begin : begin + step]  # mapped anew: what was read stays in memory until unmapped
+
+    return GivenVectors(option, ids, dimension, digest, chunks)
+
+
+def _load(path: Path) -> np.ndarray:
+    try:
+        loaded: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: the NumPy file cannot be read ({reason}); write it with numpy.save") from error
+    return loaded
+
+
+def _ids_beside(path: Path) -> pa.Array | None:
+    text, matrix = path.with_suffix(".ids.txt"), path.with_suffix(".ids.npy")
+    if text.is_file():
+        try:
+            lines = text.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{text}: ids in UTF-8 expected, one a line ({error})") from error
+        return pa.array(lines, pa.string())
+    return pa.array(_load(matrix).astype(str), pa.string()) if matrix.is_file() else None
+
+
+def _check_count(option: VectorsOption, ids: pa.Array | None, rows: int) -> None:
+    if ids is None:
+        raise InputError(
+            f"{option.path}: whose vectors these are is not said; put the ids into "
+            f"{option.path.with_suffix('.ids.txt').name}, one a line, or give the table of nodes that it goes with"
+        )
+    if len(ids) != rows:
+        raise InputError(f"{option.path}: {len(ids):,} vectors expected, one for each id, got {rows:,}")
+
+
+def _read_parquet(option: VectorsOption, ids_in_order: pa.Array | None, digest: str) -> GivenVectors:
+    try:
+        file = pq.ParquetFile(option.path)
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"{option.path}: the Parquet file is damaged ({str(error).splitlines()[0]})") from error
+    schema = file.schema_arrow
+    columns = _vector_columns(option, schema)
+    column = _id_column(option, schema, columns)
+    ids = ids_in_order if column is None else file.read([column])[column].combine_chunks().cast(pa.string())
+    _check_count(option, ids, file.metadata.num_rows)
+    dimension = len(columns) if len(columns) > 1 else _list_size(option, file, columns[0])
+
+    def chunks() -> Iterator[np.ndarray]:
+        row = 0
+        for batch in file.iter_batches(rows_at_once(dimension), columns=columns):
+            yield _matrix(option, batch, dimension, row)
+            row += len(batch)
+
+    return GivenVectors(option, ids, dimension, digest, chunks)
+
+
+def _is_list(dtype: pa.DataType) -> bool:
+    kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    return any(kind(dtype) for kind in kinds) and _is_number(dtype.value_type)
+
+
+def _is_number(dtype: pa.DataType) -> bool:
+    return bool(pa.types.is_floating(dtype) or pa.types.is_integer(dtype))
+
+
+def _vector_columns(option: VectorsOption, schema: pa.Schema) -> list[str]:
+    """The one column of lists, or else the columns of floating-point numbers."""
+    lists = [column.name for column in schema if _is_list(column.type)]
+    numbers = [column.name for column in schema if pa.types.is_floating(column.type)]
+    if len(lists) > 1 or not (lists or len(numbers) > 1):
+        raise InputError(
+            f"{option.path}: one column of lists of numbers expected, or a column of floating-point numbers for each "
+            f"dimension; it has {', '.join(f'{column.name} ({column.type})' for column in schema)}"
+        )
+    return lists or numbers
+
+
+def _id_column(option: VectorsOption, schema: pa.Schema, taken: Sequence[str]) -> str | None:
+    """The column with the nodes' ids: the one that is called so, or the only one that is left."""
+    free = [column.name for column in schema if column.name not in taken and not pa.types.is_nested(column.type)]
+    wanted = [f"{option.kind}id", option.kind, "id", *map(plain, SYNONYMS.get(option.kind, ()))]
+    by_name = {plain(name): name for name in reversed(free)}
+    named = next((by_name[name] for name in wanted if name in by_name), None)
+    if named is None and len(free) > 1:
+        raise InputError(f"{option.path}: a column of ids called '{option.kind}_id' expected, it has {', '.join(free)}")
+    return named or next(iter(free), None)
+
+
+def _list_size(option: VectorsOption, file: pq.ParquetFile, column: str) -> int:
+    """Numbers in the first vector that there is."""
+    dtype = file.schema_arrow.field(column).type
+    if pa.types.is_fixed_size_list(dtype):
+        return int(dtype.list_size)
+    for batch in file.iter_batches(1024, columns=[column]):
+        sizes = pc.list_value_length(batch[column]).drop_null()
+        if len(sizes) and sizes[0].as_py():
+            return int(sizes[0].as_py())
+    raise InputError(f"{option.path}: column {column!r} holds no vector")
+
+
+def _matrix(option: VectorsOption, batch: pa.RecordBatch, dimension: int, before: int) -> np.ndarray:
+    """A batch as [rows, dimension]; zeros for a row without a vector."""
+    if batch.num_columns > 1:
+        return np.stack([column.cast(pa.float64()).to_numpy(zero_copy_only=False) for column in batch.columns], axis=1)
+    lists = batch.column(0)
+    wrong = pc.not_equal(pc.list_value_length(lists), dimension).fill_null(False)
+    if pc.any(wrong).as_py():
+        row = pc.index(wrong, True).as_py()
+        raise InputError(
+            f"{option.path}: vectors of one length expected, got {dimension} numbers at first and "
+            f"{len(lists[row])} in row {before + row + 1}"
+        )
+    there = lists.is_valid().to_numpy(zero_copy_only=False)
+    matrix = np.zeros((len(lists), dimension), np.float64)
+    flat = lists.drop_null().flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
+    matrix[there] = flat.reshape(-1, dimension)
+    return matrix

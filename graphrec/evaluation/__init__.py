@@ -1,0 +1,1 @@
+"""Evaluation: per-query metrics, comparison with baselines, queries by place."""

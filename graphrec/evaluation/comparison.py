@@ -1,0 +1,234 @@
+"""A model beside its baselines: one table, and an honest sentence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from graphrec.evaluation.query_map import QuestionMap
+from graphrec.formatting import measure, percent, plain, split_name
+
+SHOWN = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
+"""Measures that a table shows, in this order, where they are there."""
+LISTED = ("recall@10", "ndcg@10", "recall@20", "ndcg@20", "mrr")
+"""The same where users were asked once for a list."""
+
+
+class Lead(BaseModel):
+    """What the model has over the best baseline, question by question."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    baseline: str
+    """The best baseline by this measure."""
+    difference: float
+    """The model's mean less the baseline's."""
+    low: float
+    """Lower end of its interval (95%)."""
+    high: float
+
+    @property
+    def told_apart(self) -> bool:
+        """Whether the interval leaves out zero."""
+        return self.low > 0 or self.high < 0
+
+
+class Slice(BaseModel):
+    """The part of the questions that share something."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    n: int
+    """Number of questions."""
+    users: int | None = None
+    """Number of users who ask them."""
+    metrics: dict[str, float] = {}
+    """Mean measures of the model."""
+    baselines: dict[str, dict[str, float]] = {}
+    """Mean measures of each baseline."""
+    intervals: dict[str, tuple[float, float]] = {}
+    """Ends of the interval (95%) of the model's measures."""
+    baseline_intervals: dict[str, dict[str, tuple[float, float]]] = {}
+    """The same of each baseline."""
+    leads: dict[str, Lead] = {}
+    """By measure, what the model has over the best baseline."""
+
+
+class Evaluation(Slice):
+    """One evaluation as ``graphrec evaluate --json`` gives it."""
+
+    split: str = "test"
+    protocol: dict[str, Any] = {}
+    """How the questions were asked."""
+    model: str = "stgat"
+    """The model's name."""
+    errors: dict[str, float] = {}
+    """Standard errors of the model's measures."""
+    slices: dict[str, Slice] = {}
+    map: QuestionMap | None = None
+    """The questions by place; None where none can be shown."""
+    seconds: dict[str, float] = {}
+    """Time that each ranker took, fitting included; the model is called so."""
+    peak_memory: int | None = None
+    """Largest memory of the evaluation, bytes."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number of the table."""
+
+    value: float
+    part: float
+    """Length of its bar, 1 for the largest of its column."""
+    best: bool
+    """Whether none that it is compared with is larger."""
+    error: float | None = None
+    """Standard error, where known."""
+    rival: float | None = None
+    """What the best baseline has, where the table does not show it."""
+    interval: tuple[float, float] | None = None
+    """Ends of the interval (95%), where known."""
+    lead: Lead | None = None
+    """What the model has over the best baseline, where known."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    model: bool
+    """Whether it is the model, not a baseline."""
+    cells: tuple[Cell, ...]
+
+
+def metric_names(measured: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Measures worth a column: those of SHOWN or, of lists, of LISTED that occur; Recall@10 only if no Acc@10 is it."""
+    rows = list(measured)
+    lists = any("hit_rate@10" in row for row in rows) and not any("acc@10" in row for row in rows)
+    names = [name for name in (LISTED if lists else SHOWN) if any(name in row for row in rows)]
+    same = all(row.get("recall@10") == row.get("acc@10") for row in rows)
+    return [name for name in names if name != "recall@10" or not same]
+
+
+def compare(evaluation: Evaluation) -> tuple[list[str], list[Row]]:
+    """Names of the columns, and a row for the model and each baseline, the better on the last column first."""
+    measured = [evaluation.metrics, *evaluation.baselines.values()]
+    names = metric_names(measured)
+    largest = {name: max(_known(values, name) for values in measured) for name in names}
+    rows = [Row(evaluation.model, True, _cells(evaluation.metrics, largest, evaluation.intervals, evaluation.errors))]
+    rows += [
+        Row(plain(name), False, _cells(values, largest, evaluation.baseline_intervals.get(name)))
+        for name, values in evaluation.baselines.items()
+    ]
+    return names, sorted(rows, key=lambda row: -row.cells[-1].part if row.cells else 0.0)
+
+
+def _cells(
+    values: Mapping[str, float],
+    largest: Mapping[str, float],
+    intervals: Mapping[str, tuple[float, float]] | None = None,
+    errors: Mapping[str, float] | None = None,
+) -> tuple[Cell, ...]:
+    return tuple(
+        Cell(
+            value=values.get(name, math.nan),
+            part=max(_known(values, name), 0.0) / top if top > 0 else 0.0,
+            best=_known(values, name) == top > 0,
+            error=(errors or {}).get(name),
+            interval=(intervals or {}).get(name),
+        )
+        for name, top in largest.items()
+    )
+
+
+def compare_slices(evaluation: Evaluation) -> tuple[list[str], list[tuple[str, Slice, list[Cell]]]]:
+    """Names of the columns, and for each slice its name, itself and the model's cells beside the best baseline's."""
+    slices = evaluation.slices
+    names = metric_names(part.metrics for part in slices.values())
+    largest = {name: max(_known(part.metrics, name) for part in slices.values()) for name in names}
+    return names, [(plain(title), part, _slice_cells(part, largest)) for title, part in slices.items()]
+
+
+def _slice_cells(part: Slice, largest: Mapping[str, float]) -> list[Cell]:
+    rivals = [_rivals(part).get(name, ("", None))[1] for name in largest]
+    return [
+        replace(cell, rival=rival, best=rival is not None and cell.value >= rival, lead=part.leads.get(name))
+        for name, cell, rival in zip(largest, _cells(part.metrics, largest, part.intervals), rivals, strict=True)
+    ]
+
+
+def _known(values: Mapping[str, float], name: str) -> float:
+    value = values.get(name, math.nan)
+    return -math.inf if math.isnan(value) else value
+
+
+def verdict(evaluation: Evaluation) -> str:
+    """What the numbers say: how often the model is right, and wherever a baseline does better."""
+    if not evaluation.n or not evaluation.metrics:
+        return f"No {split_name(evaluation.split)} question could be asked."
+    slices = (_slice_lost(name, part) for name, part in evaluation.slices.items())
+    return " ".join(filter(None, (_rightness(evaluation), _standing(evaluation), lead_in_words(evaluation), *slices)))
+
+
+def _rightness(evaluation: Evaluation) -> str:
+    first, ten = (evaluation.metrics.get(name, math.nan) for name in ("acc@1", "acc@10"))
+    asked = f"{evaluation.n:,} {split_name(evaluation.split)} question" + ("s" if evaluation.n > 1 else "")
+    if math.isnan(first) or math.isnan(ten):
+        return f"{asked} were asked."
+    return f"Of {asked}, the right item came first in {percent(first)} and among the first ten in {percent(ten)}."
+
+
+def _standing(evaluation: Evaluation) -> str:
+    rivals = _rivals(evaluation)
+    lost = [name for name, (_, value) in rivals.items() if value > evaluation.metrics[name]]
+    if lost:
+        return f"A baseline does better: {', '.join(_against(evaluation, name) for name in lost)}."
+    if not rivals:
+        return ""
+    nearest = "" if evaluation.leads else f"; the nearest is {_against(evaluation, list(rivals)[-1])}"
+    return f"No baseline does better on any measure shown{nearest}."
+
+
+def lead_in_words(part: Evaluation | Slice) -> str:
+    """How far the model is from the best baseline by its last measure, and how sure that is; empty if unknown."""
+    known = [name for name in metric_names([part.metrics]) if name in part.leads]
+    if not known:
+        return ""
+    lead, name = part.leads[known[-1]], measure(known[-1])
+    best = f"the best baseline, {plain(lead.baseline)}"
+    if not lead.told_apart:
+        between = f"[{lead.low:+.3f}, {lead.high:+.3f}]"
+        return f"On {name} it cannot be told apart from {best}: {lead.difference:+.3f} {between}."
+    way, ends = ("better", (lead.low, lead.high)) if lead.difference > 0 else ("worse", (-lead.high, -lead.low))
+    return f"On {name} it is {way} than {best}, by {abs(lead.difference):.3f} [{ends[0]:.3f}, {ends[1]:.3f}]."
+
+
+def _slice_lost(title: str, part: Slice) -> str:
+    """A sentence on a slice where a baseline does better, by its last measure."""
+    lost = [name for name, (_, value) in _rivals(part).items() if value > part.metrics[name]]
+    if not lost:
+        return ""
+    unsure = lost[-1] in part.leads and not part.leads[lost[-1]].told_apart
+    where = f"In the slice “{plain(title)}” ({part.n:,} questions)"
+    return f"{where} a baseline does better{', within chance' if unsure else ''}: {_against(part, lost[-1])}."
+
+
+def _rivals(part: Evaluation | Slice) -> dict[str, tuple[str, float]]:
+    """For each measure that the model has, the best baseline and its value."""
+    rivals = {}
+    for name in metric_names([part.metrics]):
+        values = {rival: _known(found, name) for rival, found in part.baselines.items()}
+        if values and not math.isnan(part.metrics[name]) and math.isfinite(max(values.values())):
+            best = max(values, key=lambda rival: values[rival])
+            rivals[name] = (best, values[best])
+    return rivals
+
+
+def _against(part: Evaluation | Slice, name: str) -> str:
+    rival, value = _rivals(part)[name]
+    return f"{plain(rival)} on {measure(name)} ({value:.3f} against {part.metrics[name]:.3f})"

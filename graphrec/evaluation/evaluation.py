@@ -1,0 +1,189 @@
+"""Judging a run on the events of a split: the model, the baselines and the slices, under one named protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from time import perf_counter
+from typing import Any, cast
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from graphrec.environment import versions
+from graphrec.errors import GraphError, RunError
+from graphrec.evaluation.comparison import metric_names
+from graphrec.evaluation.h3_cells import map_questions
+from graphrec.evaluation.per_query import judge
+from graphrec.evaluation.validation import learned_from
+from graphrec.evidence.attention_profile import profile_attention
+from graphrec.evidence.faithfulness import Faithfulness, measure_faithfulness
+from graphrec.metrics import interval, means, resampled_means, standard_error
+from graphrec.models.baselines import all_baselines
+from graphrec.models.ranking import Ranker
+from graphrec.models.score_ranker import ScoreRanker
+from graphrec.progress import Progress, Silent
+from graphrec.queries.protocol import Protocol, returning
+from graphrec.runs.manifest import peak_memory
+from graphrec.runs.run import Run, read_json, write_json
+
+EVIDENCE_QUESTIONS = 1_000
+"""Questions at most whose evidence is taken out: each is answered twenty times more."""
+
+
+def evaluate(
+    run: Run,
+    split: str = "val",
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    evidence: bool = False,
+) -> dict[str, Any]:
+    """Rank every judged event of a split, with the model and with every baseline.
+
+    Parameters
+    ----------
+    run
+        The run to judge.
+    split
+        ``val`` or ``test``.
+    overrides
+        Fields of the protocol to ask otherwise, such as ``{"history": "frozen"}``.
+    evidence
+        Measure as well whether the evidence shown is what moves the scores (``graphrec.evidence.faithfulness``),
+        and what the attention rests on (``graphrec.evidence.attention_profile``).
+
+    Returns
+    -------
+    ``{"n", "protocol", "metrics", "errors", "baselines", "slices", ...}``, the same that ``metrics.json`` of the run
+    keeps under the split. ``errors`` are standard errors over questions; ``intervals`` (95%, bootstrap over users) and
+    ``leads`` over the best baseline are of the measures that the report shows. ``map`` has the questions by place,
+    ``seconds`` what each ranker took, fitting included. Every reading of a test split is counted.
+    """
+    if evidence and not run.explains:
+        raise RunError(f"{run.path}: {run.config.model.name} shows no evidence to measure; stgat does")
+    if split == "val" and not run.config.training.held_out:
+        raise RunError(f"{run.path}: its training learned from the val events (held_out: false); judge test")
+    protocol = run.protocol.model_copy(update=dict(overrides or {}))
+    rows = protocol.target_rows(run.graph, split)
+    if not len(rows):
+        raise GraphError(f"{run.path}: no event of split {split!r} is judged under {protocol.model_dump()}")
+    judges = judges_of(run, protocol)
+    listener = progress or Silent()
+    listener.start(f"evaluating {split}", len(judges))
+    measured, seconds = {}, {}
+    for name, measure in judges.items():
+        begun = perf_counter()
+        measured[name] = measure(rows)
+        seconds[name] = round(perf_counter() - begun, 3)
+        listener.advance(1, name)
+    listener.finish()
+    lists, users = protocol.judge == "users", run.graph.log.user[rows].long()
+    mapped = None if lists else map_questions(run.graph, rows, measured["model"]["acc@10"])
+    result = {
+        "n": len(rows),
+        "split": split,
+        "model": run.config.model.name,
+        "protocol": protocol.model_dump(),
+        **_summary(measured, users, None if lists else returning(run.graph, rows)),
+        "map": mapped and mapped.model_dump(),
+        "seconds": seconds,
+        "peak_memory": peak_memory(rows.device),
+        "seed": run.config.seed,
+        "graph_hash": run.graph.manifest["hash"],
+        "versions": versions(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    if evidence:
+        result["faithfulness"] = asdict(_faithfulness(run, protocol, rows, listener))
+        result["attention"] = profile_attention(run, split, EVIDENCE_QUESTIONS, None, listener, protocol).rows()
+    _record(run, split, result)
+    return result
+
+
+def _faithfulness(run: Run, protocol: Protocol, rows: Int64[Tensor, " n"], progress: Progress) -> Faithfulness:
+    """Of the questions, or of so many of them, drawn by the run's seed."""
+    drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:EVIDENCE_QUESTIONS]
+    asked = protocol.queries(run.graph, rows[drawn.sort().values.to(rows.device)])
+    return measure_faithfulness(cast(Ranker, run.ranker), asked, run.config.seed, progress)
+
+
+def judges_of(
+    run: Run, protocol: Protocol
+) -> dict[str, Callable[[Int64[Tensor, " n"]], dict[str, Float64[Tensor, " n"]]]]:
+    """Functions from rows of events to what their questions earn: the model, then each baseline.
+
+    Baselines that fit weights do so on the events that the model learned from.
+    """
+    learned = learned_from(run.graph, run.config.training)
+    others = [baseline for baseline in all_baselines(learned) if baseline.name != run.config.model.name]
+    rankers = {"model": run.ranker, **{baseline.name: ScoreRanker(run.graph, baseline) for baseline in others}}
+    return {name: partial(judge, run.graph, ranker, protocol) for name, ranker in rankers.items()}
+
+
+def _summary(
+    measured: Mapping[str, Mapping[str, Tensor]], users: Int64[Tensor, " n"], old: Tensor | None
+) -> dict[str, Any]:
+    """Means over all questions and, where ``old`` tells which ask for a returning item, over those and the others."""
+    slices = {} if old is None else {"returning": old, "new": ~old}
+    return {
+        **_part(measured, users),
+        "errors": {name: standard_error(values) for name, values in measured["model"].items() if len(values) > 1},
+        "slices": {
+            name: {"n": int(chosen.sum()), **_part(_rows(measured, chosen), users[chosen])}
+            for name, chosen in slices.items()
+            if bool(chosen.any())
+        },
+    }
+
+
+def _rows(measured: Mapping[str, Mapping[str, Tensor]], chosen: Tensor) -> dict[str, dict[str, Tensor]]:
+    return {ranker: {name: value[chosen] for name, value in values.items()} for ranker, values in measured.items()}
+
+
+def _part(measured: Mapping[str, Mapping[str, Tensor]], users: Int64[Tensor, " n"]) -> dict[str, Any]:
+    """Means of the model and of every baseline, and how sure they are where there are two users."""
+    found = {ranker: means(values) for ranker, values in measured.items()}
+    asking = len(torch.unique(users))
+    sure = _certainty(measured, found, users) if asking > 1 else {}
+    return {"users": asking, "metrics": found.pop("model"), "baselines": found, **sure}
+
+
+def _certainty(
+    measured: Mapping[str, Mapping[str, Tensor]], found: Mapping[str, Mapping[str, float]], users: Int64[Tensor, " n"]
+) -> dict[str, Any]:
+    """Bootstrap intervals (95%) of the measures that are shown, and of the model's lead over the best baseline.
+
+    Users are drawn whole, the same ones for every ranker, so that the lead is a paired difference.
+    """
+    names, rankers = metric_names([found["model"]]), list(measured)
+    columns = torch.stack([measured[ranker][name] for ranker in rankers for name in names], 1)  # [n, rankers x names]
+    drawn = resampled_means(columns.double(), users).view(-1, len(rankers), len(names))
+    intervals = {
+        ranker: {name: interval(drawn[:, row, column]) for column, name in enumerate(names)}
+        for row, ranker in enumerate(rankers)
+    }
+    leads = {}
+    for column, name in enumerate(names):
+        if len(rankers) > 1:
+            best = max(rankers[1:], key=lambda ranker: found[ranker][name])
+            low, high = interval(drawn[:, 0, column] - drawn[:, rankers.index(best), column])
+            over = found["model"][name] - found[best][name]
+            leads[name] = {"baseline": best, "difference": over, "low": low, "high": high}
+    return {"intervals": intervals.pop("model"), "baseline_intervals": intervals, "leads": leads}
+
+
+def _record(run: Run, split: str, result: dict[str, Any]) -> None:
+    """Keep the result in the run's metrics.json; count how often the split has been read."""
+    path = run.path / "metrics.json"
+    metrics = read_json(path) if path.is_file() else {}
+    result["reads"] = int(metrics.get(split, {}).get("reads", 0)) + 1
+    metrics[split] = result
+    write_json(path, metrics)
+
+
+def headline(metrics: Mapping[str, float], names: Sequence[str] = ("acc@1", "acc@5", "acc@10", "mrr")) -> str:
+    """A few metrics in one line."""
+    return ", ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)

@@ -1,0 +1,138 @@
+"""Gathering questions into H3 hexagons for a map on which no person can be found."""
+
+from __future__ import annotations
+
+import h3.api.basic_int as h3
+import numpy as np
+import torch
+from jaxtyping import Float64, Int64
+from numpy.typing import NDArray
+from torch import Tensor
+
+from graphrec.evaluation.query_map import LEAST_USERS, MapCell, QuestionMap
+from graphrec.graph.geography import known_places
+from graphrec.graph.temporal_graph import TemporalGraph
+
+FINEST, COARSEST = 9, 1
+"""H3 resolutions that are tried: cells of 0.1 km2 to 600,000 km2."""
+ENOUGH = 0.8
+"""Part of the questions that the cells should show."""
+MOST_ACROSS, MOST_CELLS = 60, 400
+"""Cells side by side and in all at most: smaller ones could not be seen, and more would make a heavy page."""
+
+
+def map_questions(graph: TemporalGraph, rows: Int64[Tensor, " n"], right: Float64[Tensor, " n"]) -> QuestionMap | None:
+    """Gather questions into cells, as fine as people stay hidden and most questions are seen.
+
+    Parameters
+    ----------
+    graph
+        Their graph; nothing later than the last of the questions is read.
+    rows
+        Event that answers each question.
+    right
+        What each question earned, 0 to 1.
+
+    Returns
+    -------
+    None where no cell has LEAST_USERS users, such as in a log without places.
+    """
+    until = graph.log.count_before(int(graph.log.time[rows].max()) + 1) if len(rows) else 0
+    cells, of_event = _cells(graph, until)
+    rows, user = rows.cpu(), graph.log.user.cpu().long().numpy()
+    asked = of_event[rows.numpy()]
+    earned = right.cpu().numpy()[asked >= 0]
+    user_asked, placed = user[rows.numpy()][asked >= 0], asked[asked >= 0]
+    resolution = _resolution(cells, placed, user_asked)
+    if resolution is None:
+        return None
+    parents, code = _parents(cells, resolution)
+    count, users = _count(code[placed], user_asked, len(parents))
+    total = np.bincount(code[placed], earned, len(parents))
+    known = of_event[:until] >= 0
+    _, users_before = _count(code[of_event[:until][known]], user[:until][known], len(parents))
+    shown = users >= LEAST_USERS
+    ground = np.flatnonzero(~shown & (users_before >= LEAST_USERS))
+    ground = np.sort(ground[np.argsort(-users_before[ground], kind="stable")[:MOST_CELLS]])
+    order = np.argsort(-count, kind="stable")
+    return QuestionMap(
+        resolution=resolution,
+        cells=tuple(
+            MapCell(
+                cell=h3.int_to_str(int(parents[place])),
+                n=int(count[place]),
+                users=int(users[place]),
+                right=float(total[place] / count[place]),
+            )
+            for place in order[shown[order]]
+        ),
+        ground=tuple(h3.int_to_str(int(cell)) for cell in parents[ground]),
+        hidden=int(count[~shown].sum()),
+        unplaced=int((asked < 0).sum()),
+    )
+
+
+def _cells(graph: TemporalGraph, until: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The finest cells of all places where something happened, and for each of the first events its own (-1: none).
+
+    A place is that of the item, or of the event's location where the item has none.
+    """
+    items, locations = graph.nodes["item"], graph.nodes["location"]
+    nowhere = [torch.full((len(table), 2), torch.nan) for table in (items, locations)]
+    points = torch.cat(
+        [
+            empty if table.coordinates is None else table.coordinates.cpu()
+            for empty, table in zip(nowhere, (items, locations), strict=True)
+        ]
+    )
+    known = known_places(points)
+    item, location = graph.log.item[:until].cpu().long(), graph.log.location[:until].cpu().long()
+    place = torch.where(known[: len(items)][item], item, torch.where(location >= 0, len(items) + location, -1))
+    placed = place.numpy()[(place >= 0).numpy()]
+    seen = np.zeros(len(points) + 1, bool)
+    seen[placed] = True
+    seen &= np.append(known.numpy(), False)
+    number = np.where(seen, np.cumsum(seen) - 1, -1)  # at -1, the last: -1
+    pairs = points[torch.from_numpy(np.flatnonzero(seen))].tolist()
+    cells = np.array([h3.latlng_to_cell(latitude, longitude, FINEST) for latitude, longitude in pairs], np.int64)
+    return cells, number[place.numpy()]
+
+
+def _resolution(cells: NDArray[np.int64], asked: NDArray[np.int64], user: NDArray[np.int64]) -> int | None:
+    """The finest that shows ENOUGH of the questions in cells not too small to see, else what shows the most."""
+    best, most = None, 0
+    for resolution in range(FINEST, COARSEST - 1, -1):
+        parents, code = _parents(cells, resolution)
+        count, users = _count(code[asked], user, len(parents))
+        shown = users >= LEAST_USERS
+        seen = int(count[shown].sum())
+        if not seen or shown.sum() > MOST_CELLS or _across(parents[shown], resolution) > MOST_ACROSS:
+            continue
+        if seen >= ENOUGH * len(asked):
+            return resolution
+        if seen > most:
+            best, most = resolution, seen
+    return best
+
+
+def _across(cells: NDArray[np.int64], resolution: int) -> float:
+    """How many cells lie side by side over the larger extent, by their spacing of root 3 edges."""
+    latitude, longitude = np.array([h3.cell_to_latlng(int(cell)) for cell in cells]).T
+    turns = np.diff(np.sort(longitude), append=longitude.min() + 360)  # the widest lies around the back of the globe
+    degrees = max(np.ptp(latitude), (360 - turns.max()) * np.cos(np.deg2rad(latitude.mean())))
+    return float(degrees * 111.2 / (3**0.5 * h3.average_hexagon_edge_length(resolution, unit="km")))
+
+
+def _parents(cells: NDArray[np.int64], resolution: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The distinct cells of a resolution, and the place among them of each finest cell."""
+    coarse = np.array([h3.cell_to_parent(int(cell), resolution) for cell in cells], np.int64)
+    parents, code = np.unique(coarse, return_inverse=True)
+    return parents, code
+
+
+def _count(cell: NDArray[np.int64], user: NDArray[np.int64], cells: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Entries in each cell, and distinct users."""
+    people = int(user.max()) + 1 if len(user) else 1
+    pairs = np.sort(cell * people + user)  # np.unique takes ten times as long on five million
+    distinct = pairs[np.diff(pairs, prepend=-1) > 0]
+    return np.bincount(cell, minlength=cells), np.bincount(distinct // people, minlength=cells)

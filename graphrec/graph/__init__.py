@@ -1,0 +1,1 @@
+"""The temporal graph: nodes, events, relations, as of a time."""

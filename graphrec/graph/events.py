@@ -1,0 +1,64 @@
+"""The log as columns: one row an event, sorted by time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from jaxtyping import Float32, Int8, Int16, Int32, Int64
+from torch import Tensor
+
+from graphrec.errors import GraphError
+from graphrec.graph.splits import SPLITS, TEST, TRAIN, VAL
+
+__all__ = ["SPLITS", "TEST", "TRAIN", "VAL", "Events"]
+
+
+@dataclass(frozen=True)
+class Events:
+    """Who did what, where and when. Every field is one column of the same length ``n``.
+
+    Events of the same second are not before each other, whatever their order in the columns.
+    """
+
+    user: Int32[Tensor, " n"]
+    """Code of the user node, from 0."""
+    item: Int32[Tensor, " n"]
+    """Code of the item node, from 0."""
+    location: Int32[Tensor, " n"]
+    """Code of the location node, from 0; -1 where the log says no place."""
+    time: Int64[Tensor, " n"]
+    """UTC seconds, never decreasing."""
+    utc_offset: Int16[Tensor, " n"]
+    """Minutes to add for local time; 0 where unknown."""
+    kind: Int8[Tensor, " n"]
+    """Index into the manifest's ``kinds`` (view, buy, check-in, ...)."""
+    weight: Float32[Tensor, " n"]
+    """Strength of the event; 1 where the log says none."""
+    split: Int8[Tensor, " n"]
+    """0 train, 1 validation, 2 test."""
+    session: Int32[Tensor, " n"]
+    """Code of the session (trajectory, visit); -1 where the log says none. A session lies in one split."""
+
+    def __post_init__(self) -> None:
+        lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
+        if len(set(lengths.values())) > 1:
+            raise GraphError(f"events: columns of one length expected, got {lengths}")
+        if len(self) > 1 and bool((self.time[1:] < self.time[:-1]).any()):
+            row = int((self.time[1:] < self.time[:-1]).nonzero()[0]) + 1
+            raise GraphError(f"events: time must not decrease, but row {row} is earlier than row {row - 1}")
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def count_before(self, time: int) -> int:
+        """Number of events strictly before ``time`` (UTC seconds)."""
+        return int(torch.searchsorted(self.time, torch.tensor(time, dtype=torch.int64)))
+
+    def rows(self, index: slice | Tensor) -> Events:
+        """The events at ``index``; a slice gives views, a tensor gives copies."""
+        return Events(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def to(self, device: torch.device | str) -> Events:
+        """The same events on another device."""
+        return Events(*(getattr(self, field.name).to(device) for field in fields(self)))

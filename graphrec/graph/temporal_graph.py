@@ -1,0 +1,272 @@
+"""The temporal user-item-location graph: one frozen record, opened from a graph directory, asked as of a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import torch
+from jaxtyping import Bool, Float32, Int64
+from torch import Tensor
+
+from graphrec.errors import GraphError
+from graphrec.graph.events import Events
+from graphrec.graph.relation import NEVER, Relation
+
+if TYPE_CHECKING:
+    import networkx
+    import scipy.sparse
+    from torch_geometric.data import HeteroData
+
+EVENT_RELATIONS = {
+    "user->item": ("user", "item"),
+    "user->location": ("user", "location"),
+    "item->user": ("item", "user"),
+    "location->item": ("location", "item"),
+    "item->item": ("item", "item"),
+}
+"""Relations that the events themselves make: name to (source type, target type)."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Nodes of one type; row v of every column describes node v."""
+
+    ids: pa.Array
+    """The user's own ids as they were written, [count] strings."""
+    labels: pa.Array
+    """A short name for people, [count] strings; null where there is none (then the id serves)."""
+    texts: pa.Array
+    """What the text encoder read, [count] strings; null for a node without text."""
+    vectors: Tensor | None
+    """Text vectors [count, d_text] float16, memory-mapped, zero for a node without text; None without a text model."""
+    coordinates: Float32[Tensor, "count 2"] | None
+    """Latitude and longitude in degrees, NaN where unknown; None if no node of the type has them."""
+    first_seen: Int64[Tensor, " count"]
+    """UTC seconds from which the node is known; ALWAYS for a node that a catalogue lists without a date."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @cached_property
+    def _code_of_id(self) -> dict[str, int]:
+        return {identity: code for code, identity in enumerate(self.ids.to_pylist())}
+
+    def code(self, identity: str) -> int:
+        """Code of the node written as ``identity``, or -1 for one never seen."""
+        return self._code_of_id.get(identity, -1)
+
+    def label(self, code: int) -> str:
+        """A name for people: the label, or the id where there is none."""
+        return str(self.labels[code].as_py() or self.ids[code].as_py())
+
+
+@dataclass(frozen=True)
+class Edges:
+    """A static relation as it stands in the directory: timeless or valid from a time on."""
+
+    source_type: str
+    target_type: str
+    source: Int64[Tensor, " edges"]
+    """Code of the source node."""
+    target: Int64[Tensor, " edges"]
+    """Code of the target node."""
+    valid_from: Int64[Tensor, " edges"]
+    """UTC seconds from which the edge is known; ALWAYS for a timeless edge."""
+    metres: Float32[Tensor, " edges"] | None
+    """Length of the edge in metres; None for a relation that is not of distance."""
+
+
+@dataclass(frozen=True)
+class TemporalGraph:
+    """Users, items, locations, their events and relations, seen as of ``horizon``.
+
+    Nothing at or after the horizon can be reached through this record: not an event, not a node, not an edge.
+    """
+
+    nodes: Mapping[str, Nodes]
+    """Node tables by type; ``user``, ``item`` and ``location`` are always there (``location`` may be empty)."""
+    log: Events
+    """All events of the directory; ask ``events`` for those before the horizon."""
+    edges: Mapping[str, Edges]
+    """Static relations by name: ``at`` (item -> location), ``near`` (location -> location) and declared ones."""
+    manifest: Mapping[str, Any]
+    """The directory's manifest.json: counts, mapping, split, text model, hashes, versions."""
+    horizon: int = NEVER
+    """UTC seconds at and after which nothing is visible."""
+    follow_gap: int = 86_400
+    """Longest time in seconds between two events of a user for the second to count as following the first."""
+    _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        made_of = (id(self.nodes), id(self.log), id(self.edges), self.follow_gap)
+        if self._cache.get("made of") == made_of:
+            return  # a view of a graph that has been checked; it shares the relations
+        object.__setattr__(self, "_cache", {"made of": made_of})
+        for kind in ("user", "item", "location"):
+            if kind not in self.nodes:
+                raise GraphError(f"graph: node type {kind!r} expected, got {sorted(self.nodes)}")
+            self._check_codes(f"{kind} codes of the events", getattr(self.log, kind), kind, -(kind == "location"))
+        for name, edges in self.edges.items():
+            self._check_codes(f"source codes of relation {name!r}", edges.source, edges.source_type)
+            self._check_codes(f"target codes of relation {name!r}", edges.target, edges.target_type)
+
+    def _check_codes(self, what: str, codes: Tensor, kind: str, lowest: int = 0) -> None:
+        if kind not in self.nodes:
+            raise GraphError(f"graph: node type {kind!r} of the {what} expected, got {sorted(self.nodes)}")
+        count = len(self.nodes[kind])
+        if len(codes) and not lowest <= int(codes.min()) <= int(codes.max()) < count:
+            came = f"{int(codes.min())}..{int(codes.max())}"
+            raise GraphError(f"graph: {what} must lie in {lowest}..{count - 1}, got {came}")
+
+    @staticmethod
+    def open(directory: str | Path, device: torch.device | str = "cpu") -> TemporalGraph:
+        """Open a graph directory; text vectors stay memory-mapped on a CPU.
+
+        Raises GraphError when the directory is not a complete graph or is of a newer format.
+        """
+        from graphrec.graph import storage as stored
+
+        root = Path(directory)
+        manifest = stored.read_manifest(root)
+        nodes = {kind: stored.read_nodes(root, kind) for kind in manifest["node_types"]}
+        edges = {name: stored.read_edges(root, name, ends) for name, ends in manifest["relations"].items()}
+        return TemporalGraph(nodes, stored.read_events(root), edges, manifest).to(device)
+
+    def as_of(self, time: int) -> TemporalGraph:
+        """The same graph as it was just before ``time`` (UTC seconds): a view, nothing is copied."""
+        return replace(self, horizon=min(time, self.horizon))
+
+    @property
+    def events(self) -> Events:
+        """The events before the horizon (views)."""
+        return self.log.rows(slice(0, self.log.count_before(self.horizon)))
+
+    @property
+    def timeless(self) -> bool:
+        """Whether the log has no times: the events of a split then happen at one second."""
+        return bool(self.manifest.get("mapping", {}).get("timeless"))
+
+    def visible(self, kind: str) -> Bool[Tensor, " count"]:
+        """Which nodes of a type are known before the horizon."""
+        return self.nodes[kind].first_seen < self.horizon
+
+    @property
+    def previous(self) -> Int64[Tensor, " n"]:
+        """Row of the same user's preceding event, -1 for a first one."""
+        if "previous" not in self._cache:
+            order = torch.sort(self.log.user, stable=True).indices
+            previous = torch.full_like(order, -1)
+            same = self.log.user[order[1:]] == self.log.user[order[:-1]]
+            previous[order[1:][same]] = order[:-1][same]
+            self._cache["previous"] = previous
+        return self._cache["previous"]  # type: ignore[no-any-return]
+
+    def relation(self, name: str) -> Relation:
+        """The time-sorted adjacency called ``name``, built at first use and shared by every view.
+
+        ``user->item`` and its like come from the events; ``item->item`` leads from an item to what the same user
+        did next, dated by the later event, ``session->item`` from a session to what was done in it. Any other name is
+        a static relation of the directory.
+        Ask it only for times up to the horizon (sampling does).
+        """
+        if name not in self._cache:
+            self._cache[name] = self._build_relation(name)
+        return self._cache[name]  # type: ignore[no-any-return]
+
+    def backward(self, name: str) -> Relation:
+        """A static relation of the directory the other way round, from its targets to its sources."""
+        key = f"{name} backward"
+        if key not in self._cache:
+            edges = self.edges[name]
+            nothing, targets = torch.full_like(edges.source, -1), len(self.nodes[edges.target_type])
+            self._cache[key] = Relation.build(edges.target, edges.source, edges.valid_from, nothing, targets)
+        return self._cache[key]  # type: ignore[no-any-return]
+
+    def _build_relation(self, name: str) -> Relation:
+        if name == "item->item":
+            return self._followed_by()
+        if name == "session->item":
+            return self._within_sessions()
+        if name in EVENT_RELATIONS:
+            source_type, target_type = EVENT_RELATIONS[name]
+            source, target = getattr(self.log, source_type), getattr(self.log, target_type)
+            rows = ((source >= 0) & (target >= 0)).nonzero()[:, 0]
+            return Relation.build(source[rows], target[rows], self.log.time[rows], rows, len(self.nodes[source_type]))
+        if name in self.edges:
+            edges = self.edges[name]
+            return Relation.build(
+                edges.source,
+                edges.target,
+                edges.valid_from,
+                torch.full_like(edges.source, -1),
+                len(self.nodes[edges.source_type]),
+            )
+        raise GraphError(f"relation {name!r} is not in this graph; it has {sorted({*EVENT_RELATIONS, *self.edges})}")
+
+    def _followed_by(self) -> Relation:
+        rows = (self.previous >= 0).nonzero()[:, 0]
+        before = self.previous[rows]
+        gap = self.log.time[rows] - self.log.time[before]
+        near = (gap > 0) & (gap <= self.follow_gap)
+        rows, before = rows[near], before[near]
+        return Relation.build(
+            self.log.item[before], self.log.item[rows], self.log.time[rows], rows, len(self.nodes["item"])
+        )
+
+    def _within_sessions(self) -> Relation:
+        rows = (self.log.session >= 0).nonzero()[:, 0]
+        session = self.log.session[rows]
+        sessions = int(session.max()) + 1 if len(rows) else 0
+        return Relation.build(session, self.log.item[rows], self.log.time[rows], rows, sessions)
+
+    def to(self, device: torch.device | str) -> TemporalGraph:
+        """The same graph with its index on another device; ids and texts stay in main memory."""
+        if str(device) == str(self.log.time.device):
+            return self
+
+        def moved(value: Any) -> Any:
+            return value.to(device) if isinstance(value, Tensor) else value
+
+        nodes = {
+            kind: replace(
+                table,
+                vectors=moved(table.vectors),
+                coordinates=moved(table.coordinates),
+                first_seen=moved(table.first_seen),
+            )
+            for kind, table in self.nodes.items()
+        }
+        edges = {
+            name: replace(
+                e,
+                source=moved(e.source),
+                target=moved(e.target),
+                valid_from=moved(e.valid_from),
+                metres=moved(e.metres),
+            )
+            for name, e in self.edges.items()
+        }
+        return replace(self, nodes=nodes, log=self.log.to(device), edges=edges)
+
+    def to_scipy(self, relation: str, time: int) -> scipy.sparse.csr_array:
+        """Counts of a relation's edges before ``time``, [sources, targets]."""
+        from graphrec.subgraph.ego import adjacency
+
+        return adjacency(self, relation, time)
+
+    def to_hetero_data(self, time: int) -> HeteroData:
+        """The graph as of ``time`` as PyG HeteroData: ``x`` from text, one edge type a relation, ``time`` an edge."""
+        from graphrec.subgraph.ego import to_hetero_data
+
+        return to_hetero_data(self.as_of(time))
+
+    def to_networkx(self, time: int) -> networkx.MultiDiGraph[tuple[str, str]]:
+        """The graph as of ``time`` as a networkx MultiDiGraph with nodes ``(type, id)``."""
+        from graphrec.subgraph.ego import to_networkx
+
+        return to_networkx(self.as_of(time))

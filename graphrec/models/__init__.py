@@ -1,0 +1,1 @@
+"""Models and baselines: what they compute and how they rank."""

@@ -1,0 +1,203 @@
+"""From questions to ranked items: full catalogue, in tiles, never a whole user x item matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Float64, Int64
+from torch import Tensor
+
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.metrics import RankCounts
+from graphrec.models.stgat import ItemTable, State, Stgat
+from graphrec.queries.query import Queries
+from graphrec.queries.sampling import Context, sample
+from graphrec.queries.user_history import Visits
+
+BATCH, TILE = 256, 32_768
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says to a batch of questions, ready to be spread over the catalogue."""
+
+    context: Context
+    state: State
+    log_partition: Float[Tensor, " batch"]
+    """Log of the sum of exponentiated semantic logits over the items known to each question."""
+    pointed: Int64[Tensor, "batch events"]
+    """Item of every event in every neighbourhood."""
+    mass: Float[Tensor, "batch events"]
+    """What the gate and the attention give that event."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best items of each question, best first."""
+
+    items: Int64[Tensor, "batch k"]
+    """Codes; -1 where fewer than k items may be ranked."""
+    scores: Float[Tensor, "batch k"]
+    """Probabilities of the items; 0 where there is none."""
+    whole: Float[Tensor, " batch"] | None = None
+    """What the probabilities of all that may be ranked add up to; None for scores that are no probabilities."""
+
+
+class Ranker:
+    """A trained model over a graph, asked for scores, ranks and the best items.
+
+    Asked as of a time, it sees nothing at or after it: neither events nor items.
+    """
+
+    def __init__(self, graph: TemporalGraph, model: Stgat) -> None:
+        self.graph = graph
+        self.model = model.eval()
+        with torch.inference_mode():
+            self.table: ItemTable = model.table()
+
+    @torch.inference_mode()
+    def answer(self, queries: Queries) -> Answer:
+        """Ask one batch."""
+        return self.answer_within(self.around(queries))
+
+    def around(self, queries: Queries) -> Context:
+        """All that the model looks at to answer a batch."""
+        config = self.model.config
+        return sample(self.graph, queries, config.fan_out, config.second_hop)
+
+    @torch.inference_mode()
+    def answer_within(self, context: Context) -> Answer:
+        """Ask one batch whose neighbourhoods are given, all that there are or some of them."""
+        state = self.model(self.graph, context, self.table)
+        partition = [self._logits(state, context, tile).logsumexp(1) for tile in self._tiles()]
+        log_partition = torch.stack(partition, 1).logsumexp(1) if partition else state.z.new_zeros(len(state.z))
+        mass = event_mass(state)
+        nothing = state.z.new_zeros(len(state.z), 0)
+        pointed = [self.graph.log.item[context.around[name].event].long() for name in mass]
+        return Answer(
+            context,
+            state,
+            log_partition,
+            torch.cat((nothing.long(), *pointed), 1),
+            torch.cat((nothing, *mass.values()), 1),
+        )
+
+    def _tiles(self) -> Iterator[slice]:
+        items = len(self.graph.nodes["item"])
+        yield from (slice(start, min(start + TILE, items)) for start in range(0, items, TILE))
+
+    def semantic_logits(self, state: State, context: Context) -> Float[Tensor, "batch items"]:
+        """Logits of the whole catalogue in the semantic space."""
+        return torch.cat([self._logits(state, context, tile) for tile in self._tiles()], 1)
+
+    def _logits(self, state: State, context: Context, tile: slice) -> Float[Tensor, "batch tile"]:
+        known_by = context.queries.time.clamp(max=self.graph.horizon)
+        return self.model.semantic(state, context, self.table, known_by, tile)
+
+    @torch.inference_mode()
+    def scores(
+        self, answer: Answer, tile: slice, candidates: Tensor | None = None, seen: Visits | None = None
+    ) -> Float[Tensor, "batch tile"]:
+        """Probabilities of the items of one tile; -inf for those that are no candidates.
+
+        ``candidates`` [items] says which may be ranked, ``seen`` takes out what each question's user has visited.
+        """
+        logits = self._logits(answer.state, answer.context, tile)
+        score = (logits - answer.log_partition[:, None] + answer.state.log_gate[:, :1]).exp()
+        score = _scatter(score, tile, answer.pointed, answer.mass)
+        score = score.masked_fill(logits == -torch.inf, -torch.inf)
+        return mask(score, tile, candidates, seen)
+
+    @torch.inference_mode()
+    def scores_of(self, answer: Answer, item: Int64[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+        """Probability of one item for each question."""
+        score = torch.full((len(item),), -torch.inf, device=item.device)
+        for tile in self._tiles():
+            inside = (item >= tile.start) & (item < tile.stop)
+            if bool(inside.any()):
+                found = self.scores(answer, tile)
+                there = found.gather(1, (item - tile.start).clamp(0, found.shape[1] - 1)[:, None])[:, 0]
+                score = torch.where(inside, there, score)
+        return score
+
+    @torch.inference_mode()
+    def top(self, queries: Queries, k: int, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
+        """The ``k`` best items of each question; ``novel`` leaves out what the user has visited."""
+        items, scores, whole = [], [], []
+        for start in range(0, len(queries), BATCH):
+            batch = queries.rows(slice(start, start + BATCH))
+            answer = self.answer(batch)
+            seen = Visits.before(self.graph, batch) if novel else None
+            mass = torch.zeros(len(batch), device=batch.time.device)
+            best = torch.full((len(batch), k), -torch.inf, device=batch.time.device)
+            code = torch.full((len(batch), k), -1, device=batch.time.device)
+            for tile in self._tiles():
+                score = self.scores(answer, tile, candidates, seen)
+                mass += score.clamp(min=0).sum(1)
+                found = score.topk(min(k, tile.stop - tile.start), dim=1)
+                joined = torch.cat((best, found.values), 1)
+                best, place = joined.topk(k, dim=1)
+                code = torch.cat((code, found.indices + tile.start), 1).gather(1, place)
+            items.append(torch.where(best > -torch.inf, code, -1))
+            scores.append(best.clamp(min=0))
+            whole.append(mass)
+        if not items:
+            return Ranking(torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k), torch.zeros(0))
+        return Ranking(torch.cat(items), torch.cat(scores), torch.cat(whole))
+
+    @torch.inference_mode()
+    def expected_ranks(
+        self, queries: Queries, target: Int64[Tensor, " n"], candidates: Tensor | None = None, novel: bool = False
+    ) -> Float64[Tensor, " n"]:
+        """Expected rank of the target among the candidates; inf for a target that is none."""
+        ranks = []
+        for start in range(0, len(queries), BATCH):
+            batch, wanted = queries.rows(slice(start, start + BATCH)), target[start : start + BATCH]
+            answer = self.answer(batch)
+            seen = Visits.before(self.graph, batch) if novel else None
+            tiles = list(self._tiles())
+            kept = self.scores(answer, tiles[0], candidates, seen) if len(tiles) == 1 else None
+            level = torch.full((len(batch),), torch.nan, device=batch.time.device)
+            for tile in tiles:
+                inside = (wanted >= tile.start) & (wanted < tile.stop)
+                scores = kept if kept is not None else self.scores(answer, tile, candidates, seen)
+                mine = scores.gather(1, (wanted - tile.start).clamp(0, scores.shape[1] - 1)[:, None])[:, 0]
+                level = torch.where(inside, mine, level)
+            counts = RankCounts.start(level)
+            for tile in tiles:
+                counts.add(kept if kept is not None else self.scores(answer, tile, candidates, seen))
+            ranks.append(counts.rank())
+        return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.float64)
+
+
+def event_mass(state: State) -> dict[str, Float[Tensor, "batch k"]]:
+    """Probability that the gate and the attention give each event of each relation."""
+    gates = state.log_gate[:, 1:].exp().chunk(max(len(state.attention), 1), dim=1)  # [batch, heads] a relation
+    return {
+        name: (attention * gate[:, None]).sum(-1)
+        for (name, attention), gate in zip(state.attention.items(), gates, strict=False)
+    }
+
+
+def mask(
+    score: Float[Tensor, "batch tile"],
+    tile: slice,
+    candidates: Bool[Tensor, " items"] | None,
+    seen: Visits | None,
+) -> Float[Tensor, "batch tile"]:
+    """Set to -inf what may not be ranked: items that are no candidates, and those a question's user has seen."""
+    if candidates is not None:
+        score = score.masked_fill(~candidates[tile], -torch.inf)
+    if seen is not None:
+        inside = (seen.item >= tile.start) & (seen.item < tile.stop)
+        score = score.clone()
+        score[seen.question[inside], seen.item[inside] - tile.start] = -torch.inf
+    return score
+
+
+def _scatter(score: Tensor, tile: slice, item: Tensor, mass: Tensor) -> Tensor:
+    """Add each event's mass to its item, if the item lies in the tile."""
+    inside = (item >= tile.start) & (item < tile.stop)
+    return score.scatter_add(1, (item - tile.start).clamp(0, score.shape[1] - 1), mass * inside)

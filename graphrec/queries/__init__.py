@@ -1,0 +1,1 @@
+"""What is asked: queries, the protocol that asks them, and their neighbourhoods."""

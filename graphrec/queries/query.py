@@ -1,0 +1,73 @@
+"""A question: which item next, for this user, as of this time, at this place?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float32, Int64
+from torch import Tensor
+
+from graphrec.graph.relation import NEVER
+from graphrec.graph.temporal_graph import TemporalGraph
+
+QUERY_TIMES = ("last-event", "request")
+
+
+@dataclass(frozen=True)
+class Queries:
+    """A batch of questions. Only what is strictly before ``time`` can be used to answer."""
+
+    user: Int64[Tensor, " batch"]
+    """Code of the user; -1 for one the graph has never seen."""
+    time: Int64[Tensor, " batch"]
+    """UTC seconds as of which the question is asked."""
+    coordinates: Float32[Tensor, "batch 2"]
+    """Where the user is, degrees; NaN: at the place of the last visible event."""
+    session: Int64[Tensor, " batch"]
+    """Session that the question belongs to, -1 for none; matters only to a frozen history."""
+    frozen_at: int = NEVER
+    """Frozen history: events at or after this time are visible only inside the question's own session."""
+    hidden: Int64[Tensor, " batch"] | None = None
+    """Row of an event of the user's own that the question does not see; for a log without times."""
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    def rows(self, index: slice | Tensor) -> Queries:
+        """The questions at ``index``."""
+        hidden = None if self.hidden is None else self.hidden[index]
+        columns = (self.user[index], self.time[index], self.coordinates[index], self.session[index])
+        return Queries(*columns, self.frozen_at, hidden)
+
+    def to(self, device: torch.device | str) -> Queries:
+        """The same questions on another device."""
+        columns = ("user", "time", "coordinates", "session", *(["hidden"] if self.hidden is not None else []))
+        return replace(self, **{name: getattr(self, name).to(device) for name in columns})
+
+    @staticmethod
+    def ask(user: Tensor, time: Tensor, coordinates: Tensor | None = None) -> Queries:
+        """Questions with a full history; without coordinates the place is that of the last event."""
+        nowhere = torch.full((len(user), 2), float("nan"), device=user.device)
+        return Queries(
+            user.long(), time.long(), nowhere if coordinates is None else coordinates, torch.full_like(user.long(), -1)
+        )
+
+
+def queries_of_events(
+    graph: TemporalGraph, rows: Int64[Tensor, " batch"], query_time: str = "last-event", frozen_at: int = NEVER
+) -> Queries:
+    """The question that each event answered, without anything of the event itself but, on ``request``, its time.
+
+    ``last-event`` asks one second after the user's preceding event of an earlier second: everything known then,
+    that event included, and nothing later. A user without one is asked at the event's time.
+    ``request`` asks at the event's own time (events of the same second stay unseen).
+    """
+    log = graph.log
+    user, time = log.user[rows].long(), log.time[rows]
+    if query_time == "last-event":
+        mine = graph.relation("user->item")
+        last, real = mine.before(user, time, 1)
+        time = torch.where(real[:, 0], mine.time[last[:, 0]] + 1, time) if len(mine) else time
+    asked = Queries.ask(user, time)
+    return Queries(asked.user, asked.time, asked.coordinates, log.session[rows].long(), frozen_at)

@@ -1,0 +1,103 @@
+"""What a question may count: the user's own visits and everybody's, strictly before its time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float64, Int64
+from torch import Tensor
+
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.queries.query import Queries
+
+
+@dataclass(frozen=True)
+class Visits:
+    """Each question's own past, flat: the user's visible events, question by question, the oldest first."""
+
+    question: Int64[Tensor, " visits"]
+    """Row of the question that may see this visit."""
+    item: Int64[Tensor, " visits"]
+    """Code of the item visited."""
+    event: Int64[Tensor, " visits"]
+    """Row of the event in the log."""
+    age: Int64[Tensor, " visits"]
+    """Seconds from the visit to the question, at least 1."""
+    shape: tuple[int, int]
+    """How many questions and how many items there are."""
+
+    @staticmethod
+    def before(graph: TemporalGraph, queries: Queries) -> Visits:
+        """What the users of these questions did, as far as each question may know."""
+        mine, time = graph.relation("user->item"), own_cutoff(graph, queries)
+        question, edge = expand(mine.end(queries.user, time), mine.count_before(queries.user, time))
+        event, when = mine.event[edge].long(), mine.time[edge]
+        session = queries.session[question]
+        own = (session >= 0) & (graph.log.session[event] == session)
+        seen = (when < queries.frozen_at) | own
+        if queries.hidden is not None:
+            seen &= event != queries.hidden[question]
+        return Visits(
+            question=question[seen],
+            item=mine.target[edge[seen]].long(),
+            event=event[seen],
+            age=(time[question] - when)[seen],
+            shape=(len(queries), len(graph.nodes["item"])),
+        )
+
+    def table(
+        self, weight: Float64[Tensor, " visits"], reduce: Literal["sum", "amax"] = "sum"
+    ) -> Float64[Tensor, "batch items"]:
+        """The visits' weights by question and item; 0 for an item never visited."""
+        return table(self.question, self.item, weight, self.shape, reduce)
+
+    def last(self) -> Int64[Tensor, " batch"]:
+        """Row of the event of each question's last visit, -1 for none."""
+        last = torch.full(self.shape[:1], -1, device=self.event.device)
+        return last.scatter_reduce_(0, self.question, self.event, "amax")
+
+
+def popularity(graph: TemporalGraph, time: Int64[Tensor, " batch"]) -> Float64[Tensor, "batch items"]:
+    """How many events each item has strictly before each time.
+
+    Counts once at the earliest time, then adds up what lies between the distinct times: a batch of near times costs
+    the events between them, whatever the length of the log.
+    """
+    items = len(graph.nodes["item"])
+    if not len(time):
+        return torch.zeros(0, items, dtype=torch.float64, device=time.device)
+    distinct, slot = torch.unique(time, return_inverse=True)
+    row = torch.searchsorted(graph.log.time, distinct)
+    between = torch.arange(1, len(distinct), device=time.device).repeat_interleave(row.diff())
+    flat = between * items + graph.log.item[int(row[0]) : int(row[-1])]
+    counts = torch.bincount(flat, minlength=len(distinct) * items).view(len(distinct), items)
+    every = torch.arange(items, device=time.device)
+    counts[0] += graph.relation("item->user").count_before(every, distinct[:1].expand(items))
+    return counts.cumsum(0)[slot].double()
+
+
+def own_cutoff(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " batch"]:
+    """Time before which the user's own events may be seen."""
+    return queries.time.clamp(max=graph.horizon)
+
+
+def shared_cutoff(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " batch"]:
+    """Time before which everybody's events may be seen."""
+    return queries.time.clamp(max=min(graph.horizon, queries.frozen_at))
+
+
+def expand(end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """The ``count`` edges before ``end`` of every question, flat: (row of the question, edge)."""
+    question = torch.arange(len(count), device=count.device).repeat_interleave(count)
+    place = torch.arange(len(question), device=count.device) - (count.cumsum(0) - count)[question]
+    return question, (end - count)[question] + place
+
+
+def table(
+    question: Tensor, item: Tensor, weight: Tensor, shape: tuple[int, int], reduce: Literal["sum", "amax"] = "sum"
+) -> Float64[Tensor, "batch items"]:
+    """Weights gathered into ``shape``, [batch, items]; zero where there is none."""
+    flat = torch.zeros(shape[0] * shape[1], dtype=torch.float64, device=weight.device)
+    return flat.scatter_reduce_(0, question * shape[1] + item, weight, reduce).view(shape)

@@ -1,0 +1,100 @@
+"""Taking forgotten nodes out of a run: what was learned of each of them alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from graphrec.errors import RunError
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.runs.run import aside, read_json, vocabulary, write_json
+
+LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
+"""What of a run is not copied: states of the training, pages that show people, and what is written anew."""
+
+PAIRS = (
+    ("visited", ("user", "item"), ()),
+    ("kin.propagation.visited", ("user", "item"), ("kin.propagation.often",)),
+    ("kin.later.events", ("user", "item"), ()),
+    ("kin.beside.new", ("item", ""), ()),
+    ("kin.beside.members", ("item", ""), ("kin.beside.share",)),
+    ("alike", ("item", "item"), ("similarity",)),
+)
+"""Tensors [2, n] of pairs of nodes, the types of these ("" for groups), and what is known of each pair besides."""
+
+
+def forgotten(graph: TemporalGraph) -> dict[str, list[int]]:
+    """Codes of the forgotten nodes by type, for the types that have some."""
+    ids = {kind: nodes.ids.to_numpy(zero_copy_only=False) for kind, nodes in graph.nodes.items()}
+    codes = {kind: np.flatnonzero(column == "").tolist() for kind, column in ids.items()}
+    return {kind: found for kind, found in codes.items() if found}
+
+
+def unlearn(run: Path, out: Path, old: TemporalGraph, new: TemporalGraph, home: Path) -> None:
+    """Write a run without what it learned of forgotten nodes alone: their vectors and biases become 0.
+
+    Checkpoints and the report are left out. What the other weights learned of them among all others stays.
+
+    Parameters
+    ----------
+    run
+        A finished run.
+    out
+        An empty folder.
+    old, new
+        Its graph before and after the forgetting.
+    home
+        The graph's directory: the run may have been trained before an earlier forgetting there.
+
+    Raises
+    ------
+    RunError
+        If the run is of another graph, unfinished or broken.
+    """
+    manifest = read_json(run / "manifest.json")
+    counts = manifest.get("nodes") or {}
+    mine = all(counts[kind] <= len(new.nodes[kind]) for kind in counts if kind in new.nodes)
+    known = [vocabulary(graph, counts) for graph in (old, new)] if mine and counts.keys() <= new.nodes.keys() else []
+    same_home = (run / str(manifest.get("graph"))).resolve() == home.resolve()
+    if not known or not (manifest.get("vocabulary") in known or same_home):
+        raise RunError(f"{run}: a run of the graph {home} expected, but it was trained on another; leave it out")
+    shutil.copytree(run, out, ignore=lambda folder, _: LEFT_OUT if Path(folder) == run else (), dirs_exist_ok=True)
+    with aside(out / "model.safetensors") as temporary:
+        save_file(_without(_weights(run / "model.safetensors"), forgotten(new)), temporary)
+    manifest["vocabulary"] = known[1]
+    if manifest.get("graph_hash") == old.manifest.get("hash"):
+        manifest["graph_hash"] = new.manifest["hash"]
+    write_json(out / "manifest.json", manifest)
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path}: model weights expected ({error}); train the run again") from error
+
+
+def _without(weights: Mapping[str, Tensor], codes: Mapping[str, list[int]]) -> dict[str, Tensor]:
+    """The weights with zeros for these nodes, those that are newer than the training passed over."""
+    left = {name: value.clone() for name, value in weights.items()}
+    for kind, rows in codes.items():
+        names = [f"nodes.{kind}.identity.weight", f"nodes.{kind}.trained", f"{kind}.weight", f"{kind}.{kind}"]
+        names += ["bias.weight"] if kind == "item" else []
+        for name in (name for name in names if name in left):
+            known = torch.tensor([row for row in rows if row < len(left[name])], dtype=torch.long)
+            left[name][known] = 0
+            if name == f"{kind}.{kind}":  # of each pair of nodes
+                left[name][:, known] = 0
+    for name, ends, beside in PAIRS:
+        if name in left:
+            gone = [torch.isin(left[name][row], torch.tensor(codes.get(kind, []))) for row, kind in enumerate(ends)]
+            kept = ~(gone[0] | gone[1])
+            left |= {one: left[one][..., kept].contiguous() for one in (name, *beside)}
+    return left

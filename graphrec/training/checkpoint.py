@@ -1,0 +1,79 @@
+"""The state of a training as one safetensors file: no pickle, and either whole or not there.
+
+Dropout and order are drawn from (seed, step), so no state of a random generator needs to be kept: a training that
+goes on from here ends bit for bit where one that was never stopped ends.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from graphrec.errors import RunError
+from graphrec.runs.run import aside
+
+
+@dataclass
+class TrainingState:
+    """Where a training stands."""
+
+    graph: str = ""
+    """Hash of the graph learned from."""
+    step: int = 0
+    """Optimiser steps done."""
+    loss_sum: float = 0.0
+    """Sum of the losses of this epoch's steps so far."""
+    best: float = -1.0
+    """Best validation MRR so far."""
+    best_epoch: int = -1
+    """Epoch that had it, from 0."""
+    seconds: float = 0.0
+    """Wall time spent, over all sittings."""
+    peak_memory: int = 0
+    """Largest memory of the process or the GPU so far, bytes."""
+    history: list[dict[str, int | float]] = field(default_factory=list)
+    """One record a finished epoch: epoch, train loss, validation metrics, learning rate, seconds."""
+
+
+def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None, state: TrainingState) -> None:
+    """Write weights, moments and state; ``optimiser`` None leaves the moments out (a checkpoint to rank with)."""
+    tensors = {f"model.{name}": value.contiguous() for name, value in model.state_dict().items()}
+    if optimiser is not None:
+        for index, moments in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
+    with aside(path) as temporary:
+        save_file(tensors, temporary, metadata={"state": json.dumps(asdict(state))})
+
+
+def load(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> TrainingState:
+    """Put weights and moments back and return the state."""
+    try:
+        with safe_open(path, "pt") as file:
+            state = TrainingState(**json.loads(file.metadata()["state"]))
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"{path}: a checkpoint expected ({error}); train again in another --out") from error
+    try:
+        model.load_state_dict(_below("model.", tensors))
+    except RuntimeError as error:
+        reason = textwrap.shorten(str(error), 200)
+        raise RunError(f"{path}: the checkpoint is of another graph or of other settings ({reason})") from error
+    if optimiser is not None:
+        moments: dict[int, dict[str, Any]] = {}
+        for name, value in _below("optimiser.", tensors).items():
+            index, _, moment = name.partition(".")
+            moments.setdefault(int(index), {})[moment] = value
+        optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
+    return state
+
+
+def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

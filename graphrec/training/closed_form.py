@@ -1,0 +1,59 @@
+"""Models that are fitted in one go: what they learn, how they validate, and the run they leave."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from graphrec.evaluation.validation import learned_from, protocol_of, refuse_nothing_to_learn, validate
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.models.registry import at_once
+from graphrec.progress import Progress
+from graphrec.runs.config import RunConfig
+from graphrec.runs.manifest import peak_memory, run_facts
+from graphrec.runs.run import aside, pick_device, write_json
+
+STEPS = ("weights", "validation")
+"""What there is to do."""
+
+
+def fit_at_once(graph_path: Path, root: Path, config: RunConfig, device: str, progress: Progress) -> dict[str, Any]:
+    """Fit a model and leave a run directory; its manifest. There is nothing to resume: it is fitted again."""
+    began = time.monotonic()
+    where = pick_device(device)
+    graph = learned_from(TemporalGraph.open(graph_path, where), config.training)
+    protocol = protocol_of(graph, config.training)
+    rows = protocol.training_rows(graph)
+    refuse_nothing_to_learn(rows, graph_path)
+    model = at_once(graph, config.model)
+    progress.start(f"fitting {model.name}", len(STEPS))
+    model.fit(config.seed)
+    progress.advance(note=STEPS[0])
+    metrics = validate(graph, model, protocol, config)
+    progress.advance(note=STEPS[1])
+    progress.finish()
+    tensors = {name: value.contiguous() for name, value in model.tensors().items()}
+    seconds = round(time.monotonic() - began, 1)
+    manifest = {
+        **run_facts(graph, graph_path, root, protocol, config.seed),
+        "device": str(where),
+        "precision": "no",
+        "processes": 1,
+        "threads": torch.get_num_threads(),
+        "parameters": sum(value.numel() for value in tensors.values()),
+        "training_rows": len(rows),
+        "best_epoch": 1,
+        "wall_seconds": seconds,
+        "peak_memory": peak_memory(where),
+        "history": [{"epoch": 1, "seconds": seconds, **metrics}],
+    }
+    with aside(root / "config.yaml") as temporary:
+        config.save(temporary)
+    with aside(root / "model.safetensors") as temporary:
+        save_file(tensors, temporary)
+    write_json(root / "manifest.json", manifest)
+    return manifest

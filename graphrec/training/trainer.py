@@ -1,0 +1,271 @@
+"""Fitting a model to a graph: resumable to the bit, the best checkpoint kept, every run documented."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from jaxtyping import Int64
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from graphrec.errors import RunError
+from graphrec.evaluation.validation import learned_from, protocol_of, refuse_nothing_to_learn, validate
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.models.registry import NETWORKS, loss_of, new_network, units_of
+from graphrec.progress import Progress, Silent
+from graphrec.runs.config import RunConfig, TrainingConfig
+from graphrec.runs.manifest import peak_memory, run_facts
+from graphrec.runs.run import aside, pick_device, write_json
+from graphrec.training import checkpoint
+from graphrec.training.checkpoint import TrainingState
+from graphrec.training.closed_form import fit_at_once
+
+FEWEST_EPOCHS = 3
+"""Epochs of a large log, unless its settings say fewer."""
+
+
+def train(
+    graph: str | Path,
+    out: str | Path,
+    config: RunConfig | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Train a model on a graph directory and leave a run directory.
+
+    Parameters
+    ----------
+    graph, out
+        Graph directory to learn from, run directory to write. An ``out`` that holds anything is refused, unless
+        ``resume`` says to go on with the run in it.
+    config
+        Settings; where None, the defaults or those of the run to resume, which no others may replace.
+    device
+        ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
+
+    Returns
+    -------
+    The run's manifest. However a training is stopped, ``resume`` goes on from its last checkpoint.
+    """
+    root = Path(out)
+    chosen = _resumed(root, config) if resume else _fresh(root, config)
+    if not isinstance(chosen.model, NETWORKS):
+        return fit_at_once(Path(graph), root, chosen, device, progress or Silent())
+    training = Training(Path(graph), root, chosen, device, progress or Silent())
+    if resume:
+        training.restore()
+    with aside(root / "config.yaml") as temporary:  # only now is the run begun: what is refused leaves no folder
+        chosen.save(temporary)
+    return training.run()
+
+
+def _resumed(root: Path, config: RunConfig | None) -> RunConfig:
+    """Settings of the run to go on with."""
+    path = root / "config.yaml"
+    if not path.is_file():
+        raise RunError(f"{root}: nothing to resume here; start a run without --resume")
+    begun = RunConfig.load(path)
+    if config not in (None, begun):
+        raise RunError(f"{path}: the run to resume has other settings than given; give none, or another --out")
+    return begun
+
+
+def _fresh(root: Path, config: RunConfig | None) -> RunConfig:
+    """Settings of a run to start; refuses a place that is taken. The first process of several looks."""
+    if os.environ.get("RANK", "0") == "0" and root.exists() and (not root.is_dir() or any(root.iterdir())):
+        begun, done = ((root / name).is_file() for name in ("config.yaml", "manifest.json"))
+        held = "something else"
+        if begun:
+            held = "a finished run" if done else "an unfinished run (go on with --resume)"
+        raise RunError(f"{root}: a new folder expected, but it holds {held}; give another --out or remove it")
+    return config or RunConfig()
+
+
+class Training:
+    """One run from its first step, or from a checkpoint, to its manifest."""
+
+    def __init__(self, graph: Path, root: Path, config: RunConfig, device: str, progress: Progress) -> None:
+        self.root, self.config, self.progress, self.graph_path = root, config, progress, graph
+        settings = config.training
+        where = pick_device(device)
+        precision = _precision(settings, where)
+        AcceleratorState._reset_state(reset_partial_state=True)  # else the first training of a process decides for all
+        if where.index is not None:
+            torch.cuda.set_device(where)
+        self.accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=precision)
+        self.graph = learned_from(TemporalGraph.open(graph, self.accelerator.device), settings)
+        self.protocol = protocol_of(self.graph, settings)
+        torch.manual_seed(config.seed)
+        self.model = new_network(self.graph, config.model)
+        self.units = units_of(self.model, self.graph, self.protocol)
+        refuse_nothing_to_learn(self.units, graph)
+        self.steps = math.ceil(min(len(self.units), settings.questions) / settings.batch_size)  # an epoch
+        self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.least_steps / self.steps)))
+        loss = loss_of(self.model, self.graph, settings.negatives, settings.full_softmax, self.protocol.novel)
+        self.optimiser = _optimiser(self.model, settings)
+        self.loss, self.optimiser = self.accelerator.prepare(loss, self.optimiser)
+        self.state = TrainingState(graph=self.graph.manifest["hash"])
+        self.precision = precision
+
+    def restore(self) -> None:
+        """Go on from the last checkpoint, if there is one."""
+        path = self.root / "checkpoints" / "last.safetensors"
+        if path.is_file():
+            asked, self.state = self.state.graph, checkpoint.load(path, self.model, self.optimiser)
+            if self.state.graph != asked:
+                raise RunError(f"{self.root}: begun on another graph than {self.graph_path}; resume it on that one")
+
+    def run(self) -> dict[str, Any]:
+        """Train until the epochs are over or validation stops improving; write model and manifest."""
+        self.started = time.monotonic() - self.state.seconds
+        writer = SummaryWriter(str(self.root)) if self.accelerator.is_main_process else None
+        try:
+            while not self._over():
+                self._epoch(writer)
+        finally:  # an interrupt may come within a step, so nothing is kept of it: the last checkpoint is whole
+            self.progress.finish()
+            if writer is not None:
+                writer.close()
+        return self._finish()
+
+    def _over(self) -> bool:
+        done, settings = len(self.state.history), self.config.training
+        return done >= self.epochs or (done > 0 and done - 1 - self.state.best_epoch >= settings.patience)
+
+    def _epoch(self, writer: SummaryWriter | None) -> None:
+        state, settings = self.state, self.config.training
+        number = len(state.history)
+        self.progress.start(f"epoch {number + 1}/{self.epochs}", self.steps)
+        done = state.step - number * self.steps
+        self.progress.advance(done)
+        for batch in self._batches(number, done):
+            state.loss_sum += self._step(batch)
+            state.step += 1
+            done += 1
+            self.progress.advance(1, f"loss {state.loss_sum / done:.3f}")
+            if done < self.steps and state.step % settings.checkpoint_every == 0:
+                self._keep("last")
+        self.progress.finish()
+        self._close_epoch(number, writer)
+
+    def _batches(self, epoch: int, done: int) -> Iterator[Int64[Tensor, " batch"]]:
+        """Row numbers of the batches of an epoch that are still to do, this process's share of each."""
+        order = torch.Generator().manual_seed(_seed(self.config.seed, -1 - epoch))
+        rows = torch.randperm(len(self.units), generator=order)[: self.config.training.questions]
+        processes, me = self.accelerator.num_processes, self.accelerator.process_index
+        for step in range(done, self.steps):
+            size = self.config.training.batch_size
+            yield rows[step * size : (step + 1) * size][me::processes].to(self.accelerator.device)
+
+    def _step(self, batch: Int64[Tensor, " batch"]) -> float:
+        """One optimiser step; returns the mean loss of the batch."""
+        self.loss.train()
+        _set_rate(self.optimiser, self._rate(self.state.step))
+        total = 0.0
+        parts = batch.chunk(self.config.training.accumulate)
+        for place, part in enumerate(parts):
+            torch.manual_seed(_seed(self.config.seed, self.state.step * self.config.training.accumulate + place))
+            with self.accelerator.autocast():
+                loss = self.loss(*self.units[part]) * (len(part) / len(batch))
+            self.accelerator.backward(loss)
+            total += float(loss.detach())
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.training.clip)
+        self.optimiser.step()
+        self.optimiser.zero_grad()
+        return total
+
+    def _rate(self, step: int) -> float:
+        """Step size: a linear warm-up, then half a cosine down to a fiftieth over all epochs."""
+        settings = self.config.training
+        whole = self.epochs * self.steps
+        warm = min(1.0, (step + 1) / max(settings.warmup, 1))
+        return settings.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * min(step / whole, 1))))
+
+    def _close_epoch(self, number: int, writer: SummaryWriter | None) -> None:
+        metrics = self._validate()
+        record = {
+            "epoch": number + 1,
+            "train_loss": self.state.loss_sum / self.steps,
+            "learning_rate": self._rate(self.state.step - 1),
+            "seconds": time.monotonic() - self.started,
+            **metrics,
+        }
+        self.state.history.append(record)
+        self.state.loss_sum = 0.0
+        score = metrics.get(self.protocol.headline, -record["train_loss"])
+        if score > self.state.best or self.state.best_epoch < 0:
+            self.state.best, self.state.best_epoch = score, number
+            self._keep("best")
+        self._keep("last")
+        if writer is not None:
+            for name, value in record.items():
+                writer.add_scalar(name, value, number + 1)
+
+    def _validate(self) -> dict[str, float]:
+        return validate(self.graph, self.model, self.protocol, self.config)
+
+    def _keep(self, name: str) -> None:
+        self.state.seconds = time.monotonic() - self.started
+        self.state.peak_memory = max(self.state.peak_memory, peak_memory(self.accelerator.device))
+        if self.accelerator.is_main_process:
+            optimiser = self.optimiser if name == "last" else None
+            checkpoint.save(self.root / "checkpoints" / f"{name}.safetensors", self.model, optimiser, self.state)
+
+    def _finish(self) -> dict[str, Any]:
+        """Take the best checkpoint as the model and write the manifest, which says that the run is whole."""
+        self.accelerator.wait_for_everyone()
+        checkpoint.load(self.root / "checkpoints" / "best.safetensors", self.model)
+        manifest = self._manifest()
+        if self.accelerator.is_main_process:
+            with aside(self.root / "model.safetensors") as temporary:
+                save_file({name: value.contiguous() for name, value in self.model.state_dict().items()}, temporary)
+            write_json(self.root / "manifest.json", manifest)
+        return manifest
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            **run_facts(self.graph, self.graph_path, self.root, self.protocol, self.config.seed),
+            "device": str(self.accelerator.device),
+            "precision": self.precision,
+            "processes": self.accelerator.num_processes,
+            "threads": torch.get_num_threads(),
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "training_rows": len(self.units),
+            "best_epoch": self.state.best_epoch + 1,
+            "wall_seconds": round(self.state.seconds, 1),
+            "peak_memory": self.state.peak_memory,
+            "history": self.state.history,
+        }
+
+
+def _precision(settings: TrainingConfig, device: torch.device) -> str:
+    if settings.precision != "auto":
+        return settings.precision
+    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "no"
+
+
+def _optimiser(model: nn.Module, settings: TrainingConfig) -> torch.optim.Optimizer:
+    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
+    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+def _seed(seed: int, step: int) -> int:
+    """A seed for one step: what is drawn there depends on nothing that was drawn before."""
+    return (seed * 1_000_003 + step + 7) % 2**63

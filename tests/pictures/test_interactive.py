@@ -1,0 +1,98 @@
+"""Pictures to move about in: they say what the data say, escape what the log says, and name their extra."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from graphrec.errors import InputError, MissingPackage
+from graphrec.graph.relation import NEVER
+from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.pictures import interactive
+from graphrec.pictures.interactive import interactive_ego, interactive_map
+from graphrec.subgraph.ego import ego
+from tests.worlds import alone, continued, events, graph, town
+
+DAY = 86_400
+
+
+def named() -> TemporalGraph:
+    """A user who was at <b>0 three times and at item-1 once."""
+    world = graph(events([0] * 4, [1, 0, 0, 0], [DAY, 2 * DAY, 3 * DAY, 10 * DAY]), 1, 2, seed=0)
+    return alone(world, item=replace(world.nodes["item"], labels=pa.array(["<b>0", None])))
+
+
+def test_the_neighbourhood_is_one_page_without_a_network(tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    figure = interactive_ego(ego(named(), "user-0", 11 * DAY))
+    words = {text for trace in figure.data if trace.text for text in trace.text}
+    assert words == {
+        "<b>user-0</b>",
+        "<b>&lt;b&gt;0</b><br>3 events, last on 1970-01-11 00:00:00 UTC",
+        "<b>item-1</b><br>1 event, last on 1970-01-02 00:00:00 UTC",
+    }
+    figure.write_html(tmp_path / "ego.html", include_plotlyjs=True)
+    page = (tmp_path / "ego.html").read_text(encoding="utf-8")
+    assert "<script src=" not in page
+
+
+def test_a_model_s_mass_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("plotly")
+    network = ego(named(), "user-0", 11 * DAY)
+    for _, _, data in network.edges(data=True):
+        data["mass"] = 0.125
+    (items,) = (trace for trace in interactive_ego(network).data if trace.name == "item")
+    assert [text.rsplit("<br>", 1)[1] for text in items.text] == ["mass 0.375", "mass 0.125"]
+
+
+def test_the_map_has_each_place_once_and_no_later_one() -> None:
+    pytest.importorskip("folium")
+    world = named()
+    markers = [
+        child for name, child in interactive_map(world, "user-0", 10 * DAY)._children.items() if "circle" in name
+    ]
+    page = interactive_map(world, "user-0", 10 * DAY).get_root().render()
+    assert len(markers) == 2
+    assert "&lt;b&gt;0</b><br>2 times, last on 1970-01-04 00:00:00 UTC" in page
+    assert "<b>item-1</b><br>on 1970-01-02 00:00:00 UTC" in page
+    latitude, longitude = world.nodes["item"].coordinates[0].tolist()
+    assert [latitude, longitude] in [marker.location for marker in markers]
+
+
+def test_the_future_draws_nothing() -> None:
+    pytest.importorskip("folium")
+    world = town(3)
+    time, user = int(world.log.time[80]), f"user-{int(world.log.user[0])}"
+
+    def drawn(one: TemporalGraph) -> list[tuple[list[float], float]]:
+        children = interactive_map(one, user, time)._children
+        return [(child.location, child.options["radius"]) for name, child in children.items() if "circle" in name]
+
+    assert drawn(world) == drawn(continued(world, time, 1))
+
+
+def test_a_user_without_places_has_no_map() -> None:
+    pytest.importorskip("folium")
+    world = graph(events([0], [0], [1]), 1, 1)
+    with pytest.raises(InputError, match="no place of 'user-0' is known"):
+        interactive_map(world, "user-0", NEVER)
+
+
+@pytest.mark.parametrize(
+    ("package", "draw"),
+    [
+        ("folium", lambda: interactive_map(named(), "user-0", NEVER)),
+        ("plotly", lambda: interactive_ego(ego(named(), "user-0", NEVER))),
+    ],
+)
+def test_what_is_missing_is_named(package: str, draw: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> None:
+        raise ImportError(name)
+
+    monkeypatch.setattr(interactive, "import_module", missing)
+    with pytest.raises(MissingPackage, match=rf"{package} is not installed; pip install 'graphrec\[interactive\]'"):
+        draw()

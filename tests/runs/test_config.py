@@ -1,0 +1,115 @@
+"""Settings: from YAML and pairs, kept with the run, and refused in a line that says what would do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphrec.errors import ConfigError
+from graphrec.models.stgat import ModelConfig
+from graphrec.runs.config import RunConfig, TrainingConfig
+
+
+def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
+    config = RunConfig(
+        model=ModelConfig(dimension=32, fan_out={"mine": 8}),
+        training=TrainingConfig(query_time="last-event", learning_rate=1e-5),
+        seed=3,
+    )
+    config.save(tmp_path / "config.yaml")
+    assert RunConfig.load(tmp_path / "config.yaml") == config
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "training:\n", "{}"])
+def test_an_empty_file_leaves_the_defaults(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    if text != "training:\n":
+        assert RunConfig.load(path) == RunConfig()
+    assert RunConfig.load(path, ["epochs=2"]) == RunConfig(training=TrainingConfig(epochs=2))
+
+
+def test_pairs_stand_over_the_file_and_the_seed_over_both(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("training: {epochs: 9, clip: 2}\nmodel: {heads: 2}\nseed: 1\n")
+    config = RunConfig.load(path, ["epochs=4", "model.dimension=32", "seed=2"], seed=3)
+    assert (config.training.epochs, config.training.clip) == (4, 2.0)
+    assert (config.model.heads, config.model.dimension) == (2, 32)
+    assert config.seed == 3
+    assert RunConfig.load(path, ["seed=2"]).seed == 2
+
+
+@pytest.mark.parametrize(
+    ("pair", "read"),
+    [
+        ("text=false", lambda config: config.model.text is False),
+        ("learning_rate=1e-3", lambda config: config.training.learning_rate == 0.001),
+        ("query_time=last-event", lambda config: config.training.query_time == "last-event"),
+        ("fan_out={mine: 8, then: 4}", lambda config: config.model.fan_out == {"mine": 8, "then": 4}),
+        ("model.fan_out.mine=8", lambda config: config.model.fan_out == {"mine": 8}),
+        ("fan_out={}", lambda config: config.model.fan_out == {}),
+    ],
+)
+def test_a_pair_is_read_as_yaml(pair: str, read: Any) -> None:
+    assert read(RunConfig.load(settings=[pair]))
+
+
+@pytest.mark.parametrize(
+    ("pair", "line"),
+    [
+        ("epoch=3", "setting 'epoch' is unknown; did you mean 'epochs'?"),
+        ("training.epoch=3", "setting training.epoch: .* got 3; did you mean 'epochs'?"),
+        ("trainning.epochs=3", "setting trainning: "),
+        ("zzzzzz=3", "setting 'zzzzzz' is unknown$"),
+        ("epochs", "--set epochs: key=value expected, such as --set epochs=3"),
+        ("=3", "setting '' is unknown"),
+        ("epochs=", "setting training.epochs: .* got None"),
+        ("epochs=0", "setting training.epochs: .* greater than or equal to 1, got 0"),
+        ("epochs=few", "setting training.epochs: .* got 'few'"),
+        ("epochs=[1", r"--set epochs=\[1: a value as in YAML expected"),
+        ("epochs.x=1", "setting epochs"),
+        ("dropout=1", "setting model.dropout: .* less than 1"),
+        ("learning_rate=.nan", "setting training.learning_rate: "),
+        ("query_time=last_event", "'last-event' or 'request'"),
+        ("fan_out={mine: 0}", "setting model.fan_out.mine: .* greater than 0"),
+        ("heads=3", "dimension 64 cannot be shared by 3 heads"),
+        ("seed=-1", "setting seed: "),
+        ("seed.x=1", "setting seed: "),
+    ],
+)
+def test_what_is_wrong_is_one_line(pair: str, line: str) -> None:
+    with pytest.raises(ConfigError, match=line) as refused:
+        RunConfig.load(settings=[pair])
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"training: [\n", "a YAML file of settings expected"),
+        (b"\xff\xfe\x00", "a YAML file of settings expected"),
+        (b"- epochs\n", "sections 'model' and 'training' expected, got list"),
+        (b"epochs: 3\n", "setting epochs: .* got 3"),
+        (b"training: 3\n", "setting training: "),
+    ],
+)
+def test_a_bad_file_is_one_line(content: bytes, line: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=line) as refused:
+        RunConfig.load(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_pair_cannot_go_below_what_is_no_section(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("training: 3\n")
+    with pytest.raises(ConfigError, match=r"setting training\.epochs: training is no section, got 3"):
+        RunConfig.load(path, ["epochs=1"])
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no\.yaml: a YAML file of settings expected"):
+        RunConfig.load(tmp_path / "no.yaml")
