@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+
+MINUTE, HOUR, DAY = 60, 3_600, 86_400
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+PARTS_OF_DAY = ((5, "nights"), (12, "mornings"), (18, "afternoons"), (24, "evenings"))
+"""Last hour (exclusive) of each part of the day; nights begin again at midnight."""
 FORGOTTEN = "(forgotten)"
 """The name of a node that a person was forgotten with."""
 
@@ -125,3 +131,16 @@ _PROTOCOL = {
 def memory(size: int | float) -> str:
     """Bytes as 1.2 GB or 3.0 MB (powers of 1024)."""
     return f"{size / 2**30:.1f} GB" if size >= 2**30 else f"{size / 2**20:.1f} MB"
+
+
+def utc(seconds: int) -> str:
+    """A time for people, whatever its size."""
+    return str(np.datetime64(seconds, "s")).replace("T", " ") + " UTC"
+
+
+def ago(seconds: int) -> str:
+    """A time span in words: ``40 minutes ago``, ``3 days ago``."""
+    for size, name in ((365 * DAY, "year"), (30 * DAY, "month"), (7 * DAY, "week"), (DAY, "day"), (HOUR, "hour")):
+        if seconds >= (2 if size >= 7 * DAY else 1) * size:
+            return f"{counted(round(seconds / size), name)} ago"
+    return f"{counted(max(1, round(seconds / MINUTE)), 'minute')} ago"

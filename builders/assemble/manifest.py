@@ -80,7 +80,7 @@ def _edition(origin: Origin, tables: Tables) -> dict[str, Any]:
 
 
 def _read_counts(origin: Origin, tables: Tables) -> dict[str, int]:
-    """What was read, as `builders.mapping.editions.recognise` wants it; users and items only where no filter left any out."""
+    """Counts of what was read, for `builders.mapping.editions`; users and items only where no filter left any out."""
     rows: dict[str, int] = {}
     for source in origin.sources:
         rows[source["role"]] = rows.get(source["role"], 0) + source["rows"]

@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graphrec.errors import RunError
-from graphrec.evidence.shares import DAY, DAYS, HOUR, PARTS_OF_DAY, SHARES
+from graphrec.evidence.shares import SHARES
+from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import resampled_means

@@ -14,8 +14,7 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from graphrec.errors import InputError
-from graphrec.evidence.shares import DAY, DAYS, HOUR, PARTS_OF_DAY
-from graphrec.formatting import counted
+from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY, counted
 from graphrec.graph.event_kinds import noun, of_item
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import expected_rank

@@ -6,15 +6,14 @@ estimated.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from graphrec.formatting import counted
-from graphrec.graph.event_kinds import counted_kinds
+from graphrec.formatting import ago, counted
+from graphrec.graph.event_kinds import counted_kinds, habit
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.item_transition import faded
@@ -35,10 +34,6 @@ LITTLE = 0.25
 """Nats in an item's logit from which what it follows is worth naming."""
 ALIKE = 0.25
 """Cosine similarity from which an item is said to be close to another."""
-MINUTE, HOUR, DAY = 60, 3_600, 86_400
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-PARTS_OF_DAY = ((5, "nights"), (12, "mornings"), (18, "afternoons"), (24, "evenings"))
-"""Last hour (exclusive) of each part of the day; nights begin again at midnight."""
 
 
 @dataclass(frozen=True)
@@ -177,25 +172,3 @@ def _followed(ranker: Ranker, answer: Answer, row: int, code: int) -> list[int]:
         return []
     added, best = parts.topk(min(2, items))
     return best[added > 0].tolist()
-
-
-def ago(seconds: int) -> str:
-    """A time span in words: ``40 minutes ago``, ``3 days ago``."""
-    for size, name in ((365 * DAY, "year"), (30 * DAY, "month"), (7 * DAY, "week"), (DAY, "day"), (HOUR, "hour")):
-        if seconds >= (2 if size >= 7 * DAY else 1) * size:
-            return f"{counted(round(seconds / size), name)} ago"
-    return f"{counted(max(1, round(seconds / MINUTE)), 'minute')} ago"
-
-
-def habit(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:
-    """When events happen, in local time: ``mostly Friday evenings``, ``mostly mornings``, ``at various times``."""
-    local = (graph.log.time[event] + 60 * graph.log.utc_offset[event].long()).tolist()
-    days = [DAYS[(moment // DAY + 3) % 7] for moment in local]  # 1970-01-01 was a Thursday
-    parts = [next(name for end, name in PARTS_OF_DAY if moment % DAY < end * HOUR) for moment in local]
-    if len(local) == 1:
-        return f"on a {days[0]} {parts[0].removesuffix('s')}"
-    for choices in ([f"{day} {part}" for day, part in zip(days, parts, strict=True)], parts, [f"{d}s" for d in days]):
-        choice, count = Counter(choices).most_common(1)[0]
-        if 2 * count > len(local):
-            return f"{'always' if count == len(local) else 'mostly'} {choice}"
-    return "at various times"

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from graphrec.formatting import counted
+from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY, counted
 from graphrec.graph.temporal_graph import TemporalGraph
 
 UNNAMED = "event"
@@ -56,3 +56,17 @@ def counted_kinds(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:
 def of_item(name: str, label: str) -> str:
     """Events of an item in words: ``to the bar`` for visits, ``of Heat`` for ratings."""
     return f"{BEFORE_ITEM.get(name, 'with' if name.endswith(UNNAMED) else 'of')} {label}"
+
+
+def habit(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:
+    """When events happen, in local time: ``mostly Friday evenings``, ``mostly mornings``, ``at various times``."""
+    local = (graph.log.time[event] + 60 * graph.log.utc_offset[event].long()).tolist()
+    days = [DAYS[(moment // DAY + 3) % 7] for moment in local]  # 1970-01-01 was a Thursday
+    parts = [next(name for end, name in PARTS_OF_DAY if moment % DAY < end * HOUR) for moment in local]
+    if len(local) == 1:
+        return f"on a {days[0]} {parts[0].removesuffix('s')}"
+    for choices in ([f"{day} {part}" for day, part in zip(days, parts, strict=True)], parts, [f"{d}s" for d in days]):
+        choice, count = Counter(choices).most_common(1)[0]
+        if 2 * count > len(local):
+            return f"{'always' if count == len(local) else 'mostly'} {choice}"
+    return "at various times"

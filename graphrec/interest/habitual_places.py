@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graphrec.evidence.shares import habit
+from graphrec.graph.event_kinds import habit
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import DAY, MONDAY, History

@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
+from graphrec.formatting import utc
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.subgraph.ego import known_user, utc
+from graphrec.subgraph.ego import known_user
 
 DAY = 86_400
 """Seconds."""

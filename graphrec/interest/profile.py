@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graphrec.evidence.shares import habit
 from graphrec.formatting import counted, day, percent
+from graphrec.graph.event_kinds import habit
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.change_points import Change, interest_changes, place_changes
 from graphrec.interest.forecast import Forecast, forecast_interest

@@ -16,13 +16,13 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError, MissingPackage, RunError
+from graphrec.formatting import utc
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.themes import OTHER, themes_of
 from graphrec.models.ranking import Ranker
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.pictures.palette import INK, PAPER, SOFT, THEMES
 from graphrec.pictures.style import short, style
-from graphrec.subgraph.ego import utc
 
 MOST = 1_500
 """Items that are drawn at most, the most visited."""

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 
 from graphrec.evidence.flow import AttentionFlow, ReadEvent
 from graphrec.evidence.shares import LINKED, SHARES
-from graphrec.formatting import counted
+from graphrec.formatting import counted, utc
 from graphrec.pictures import palette
 from graphrec.pictures.palette import INK, PAPER, SOFT
 from graphrec.pictures.style import short, style
-from graphrec.subgraph.ego import utc
 
 SHOWN = 9
 """Events drawn one by one in a flow; the others are drawn as one."""

@@ -16,13 +16,12 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
-from graphrec.formatting import day
+from graphrec.formatting import day, utc
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.habitual_places import HabitualPlaces, Place, places_of
 from graphrec.interest.history import History
 from graphrec.pictures.palette import INK, PAPER, SEQUENCE, SHARES, SOFT, WASH
 from graphrec.pictures.style import style
-from graphrec.subgraph.ego import utc
 
 KM_PER_DEGREE = 111.195
 """Length of a degree of latitude on a sphere of 6,371 km."""

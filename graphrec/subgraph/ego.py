@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import networkx as nx
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from graphrec.errors import InputError
+from graphrec.formatting import utc
 from graphrec.graph.relation import ALWAYS
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, Nodes, TemporalGraph
 from graphrec.queries.user_history import expand
@@ -206,11 +206,6 @@ def names(table: Nodes, codes: pa.Array) -> pa.Array:
     """What people call the nodes of these codes: the label, or the id where there is none."""
     label, identity = pc.fill_null(table.labels.take(codes), ""), table.ids.take(codes)
     return pc.if_else(pc.equal(label, ""), identity, label)
-
-
-def utc(seconds: int) -> str:
-    """A time for people, whatever its size."""
-    return str(np.datetime64(seconds, "s")).replace("T", " ") + " UTC"
 
 
 def empty_hetero_data() -> HeteroData:
