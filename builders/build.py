@@ -18,8 +18,8 @@ from builders.engine.connect import connect
 from builders.engine.estimate import estimate_build
 from builders.ingest.inputs import Given, Origin, extend
 from builders.ingest.log import Log, open_log
-from builders.ingest.node_tables import TableMapping
 from builders.mapping.column_mapping import Mapping
+from builders.mapping.table_mapping import TableMapping
 from builders.text.vector_files import VectorsOption
 from builders.text.vectors import Asked
 from graphrec.progress import Progress, Silent

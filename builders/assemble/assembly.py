@@ -15,17 +15,7 @@ import pyarrow.parquet as pq
 
 from builders.assemble.directory import check_tables
 from builders.assemble.edges import DeclaredEdges, edges
-from builders.assemble.event_codes import (
-    NODE_TYPES,
-    Encoded,
-    Numbered,
-    encode,
-    places,
-    read_log,
-    session_codes,
-    set_aside_duplicates,
-    times,
-)
+from builders.assemble.event_codes import NODE_TYPES, Encoded, Numbered, encode, session_codes, set_aside_duplicates
 from builders.assemble.filters import filter_events
 from builders.assemble.manifest import describe
 from builders.assemble.near import near
@@ -37,6 +27,7 @@ from builders.engine.backend import Engine, engine_errors
 from builders.ingest.anonymization import drop_rare_places
 from builders.ingest.inputs import Origin
 from builders.ingest.node_tables import listed_nodes
+from builders.ingest.parts import places, read_log, times
 from builders.ingest.relations import relation_rows
 from builders.ingest.row_checks import DEFAULT_KIND
 from builders.mapping.column_mapping import Mapping

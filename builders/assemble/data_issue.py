@@ -10,10 +10,9 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from builders.assemble.event_codes import places
 from builders.assemble.tables import Tables
 from builders.ingest.inputs import Origin
-from builders.ingest.parts import located
+from builders.ingest.parts import located, places
 
 EXAMPLES = 3
 """How many examples are told of a finding."""

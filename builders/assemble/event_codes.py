@@ -14,9 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from builders.engine.backend import Engine
-from builders.ingest.parts import MOST_ROWS, Part, located, read_parts
+from builders.ingest.parts import Part, located, places
 from builders.ingest.quarantine import DUPLICATE, quarantine
-from builders.mapping.timestamps import EARLIEST
 from graphrec.errors import InputError
 from graphrec.graph.splits import SPLITS
 
@@ -25,12 +24,6 @@ CODED = (*NODE_TYPES, "kind")
 """The columns of events that become codes."""
 MOST_KINDS = 127
 """Kinds are int8 codes."""
-
-
-def read_log(engine: Engine, parts: Sequence[Part]) -> Any:
-    """The usable rows of parts with ``key``, by which they are in the order of time, then of the log."""
-    rows = read_parts(engine, "log", parts)
-    return rows.mutate(key=(rows.time - EARLIEST) * MOST_ROWS + rows.place)
 
 
 def set_aside_duplicates(engine: Engine, events: Any, parts: Sequence[Part]) -> tuple[Any, pa.Table]:
@@ -49,16 +42,6 @@ def set_aside_duplicates(engine: Engine, events: Any, parts: Sequence[Part]) -> 
     value = pc.binary_join_element_wise("same as row ", pa.array(first_row).cast(pa.string()), elsewhere, "")
     reason, column = pa.array([DUPLICATE] * len(table), pa.string()), pa.nulls(len(table), pa.string())
     return events.anti_join(again, "key"), quarantine(file, row, column, reason, value)
-
-
-def places(key: np.ndarray) -> np.ndarray:
-    """Numbers over all parts, from 1, of the rows with such keys."""
-    return key % MOST_ROWS
-
-
-def times(key: np.ndarray) -> np.ndarray:
-    """UTC seconds of the rows with such keys."""
-    return key // MOST_ROWS + EARLIEST
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,14 @@ The filters run in this order, each on what the ones before it left:
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Collection
 from typing import Any
 
 import ibis
 
 from builders.engine.backend import Engine
-from builders.ingest.row_checks import NUMBERS
 from builders.mapping.column_mapping import Mapping
-from builders.mapping.timestamps import parse_date
-from graphrec.errors import InputError, MappingError
+from builders.mapping.filter_checks import check_filters, date_bounds
+from graphrec.errors import InputError
 
 KIND = "kind left out"
 DATES = "outside the dates"
@@ -71,39 +68,13 @@ def filter_events(engine: Engine, events: Any, mapping: Mapping) -> tuple[Any, d
     return kept, dropped
 
 
-def check_filters(mapping: Mapping) -> None:
-    """Raise MappingError for filters that cannot be meant: dates that end before they begin, a box off the globe."""
-    if mapping.kinds is not None and not _are_weights(mapping.kinds.values()):
-        raise MappingError(f"kinds: kinds with what their weights are multiplied by expected, got {mapping.kinds}")
-    if mapping.dates is not None and not operator.lt(*_moments(mapping.dates)):
-        raise MappingError(f"dates: a first moment before the end expected, got {list(mapping.dates)}")
-    if mapping.box is not None:
-        south, west, north, east = mapping.box
-        if not (-90 <= south <= north <= 90 and -180 <= west <= 180 and -180 <= east <= 180):
-            raise MappingError(f"box: [south, west, north, east] in degrees expected, got {list(mapping.box)}")
-    if mapping.least_session > 1 and mapping.session is None and mapping.session_gap is None:
-        raise MappingError(
-            f"least_session: {mapping.least_session} needs sessions; map a column to 'session', "
-            "or have them made by 'session_gap: 24' (hours)"
-        )
-
-
-def _are_weights(factors: Collection[float]) -> bool:
-    return bool(factors) and all(0 <= factor <= NUMBERS["weight"] for factor in factors)
-
-
-def _moments(dates: tuple[str, str]) -> tuple[int, int]:
-    """UTC seconds of the first moment that is kept and of the first that is not."""
-    return parse_date(dates[0], "dates"), parse_date(dates[1], "dates")
-
-
 def _row_reason(events: Any, mapping: Mapping) -> Any:
     """Why an event is dropped for what stands in it; null for one that is kept."""
     cases = []
     if mapping.kinds is not None:
         cases.append((~events.kind.isin([*mapping.kinds]).fill_null(False), KIND))
     if mapping.dates is not None:
-        first, end = _moments(mapping.dates)
+        first, end = date_bounds(mapping.dates)
         cases.append(((events.time < first) | (events.time >= end), DATES))
     if mapping.box is not None:
         cases.append((events.lat.isnull() | events.lon.isnull(), NOWHERE))

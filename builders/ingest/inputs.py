@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from builders.assemble.event_codes import read_log
 from builders.engine.backend import DUCKDB, Engine
 from builders.ingest.anonymization import neutral_name, protect_part, risk_of_log, withhold_values
 from builders.ingest.log import Log, check_log
-from builders.ingest.node_tables import LISTED_TWICE, TableMapping, read_catalogue, table_mapping
-from builders.ingest.parts import Part, part_path
+from builders.ingest.node_tables import LISTED_TWICE, read_catalogue
+from builders.ingest.parts import Part, part_path, read_log
 from builders.ingest.quarantine import BROKEN_LINE, DUPLICATE, QUARANTINE, Sifted, refuse_too_many
 from builders.ingest.relations import Declared, read_links, read_relation
 from builders.mapping.column_mapping import Mapping as Roles
 from builders.mapping.id_columns import of_part
 from builders.mapping.pseudonyms import Key
+from builders.mapping.table_mapping import TableMapping, table_mapping
 from builders.mapping.templates import unused_columns
 from builders.sources.source import Source
 from graphrec.errors import ConfigError, MappingError

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from builders.assemble.filters import check_filters
 from builders.engine.backend import Engine, engine_errors
 from builders.engine.rows import Rows, scan
 from builders.ingest.anonymization import neutral_name
-from builders.ingest.node_tables import TableMapping
 from builders.ingest.parts import MOST_ROWS, part_path
 from builders.ingest.quarantine import Sifted, sift
 from builders.ingest.row_checks import event_columns, read_events
 from builders.mapping.column_mapping import Mapping, guess_mapping
+from builders.mapping.filter_checks import check_filters
 from builders.mapping.presets import Preset, find_files, load_preset
+from builders.mapping.table_mapping import TableMapping
 from builders.mapping.templates import check_fields
 from builders.mapping.timestamps import detect_format
 from builders.sources.database import fetch_table, is_database

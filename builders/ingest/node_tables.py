@@ -17,33 +17,16 @@ from builders.ingest.parts import Part, located, read_parts
 from builders.ingest.quarantine import Sifted, quarantine, sift
 from builders.ingest.row_checks import Check, coordinate_checks, number, present
 from builders.mapping.column_mapping import Mapping
-from builders.mapping.column_names import READABLE, SYNONYMS, find, nearest, plain
+from builders.mapping.column_names import READABLE, SYNONYMS, find
 from builders.mapping.column_types import is_words
+from builders.mapping.table_mapping import TableMapping
 from builders.mapping.templates import check_fields, render
 from builders.mapping.timestamps import detect_format, to_seconds
-from builders.sources.source import Layout, Source, detect
+from builders.sources.source import Source, detect
 from graphrec.errors import MappingError
+from graphrec.suggestion import nearest, plain
 
 LISTED_TWICE = "id is listed twice"
-
-
-class TableMapping(Layout):
-    """Which columns of a table of nodes say what; what is None is guessed."""
-
-    id: str | None = None
-    """The node's id as the log writes it."""
-    label: str | None = None
-    """A short name for people."""
-    text: str | None = None
-    """Template of what the text encoder reads; empty: nothing, even where there are words."""
-    lat: str | None = None
-    """Latitude in degrees."""
-    lon: str | None = None
-    """Longitude in degrees."""
-    location: str | None = None
-    """Id of the location that an item is at; an item with several is listed once for each."""
-    since: str | None = None
-    """From when it is there; always, where this is empty."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +39,6 @@ class Catalogue:
     """Its columns, given and guessed."""
     sifted: Sifted
     """Its rows: ``id``, ``label``, ``text``, ``lat``, ``lon``, ``location``, ``since``."""
-
-
-def table_mapping(kind: str, mapping: Mapping, preset: TableMapping | None) -> TableMapping:
-    """What is said of the table of a node type: by the log's mapping (``item_id``, ...), then by the preset."""
-    given = {key: getattr(mapping, f"{kind}_{key}") for key in ("id", "label", "text")}
-    return (preset or TableMapping()).model_copy(
-        update={key: value for key, value in given.items() if value is not None}
-    )
 
 
 def read_catalogue(

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from builders.engine.backend import Engine
 from builders.engine.rows import row_numbers
+from builders.mapping.timestamps import EARLIEST
 
 MOST_ROWS = 1 << 29
 """Rows that one graph can be made of: a row's place and its time fit into one number of 64 bits."""
@@ -62,3 +63,19 @@ def located(parts: Sequence[Part], place: np.ndarray) -> tuple[pa.Array, np.ndar
         here = part_of == number
         row[here] = row_numbers(row[here], parts[number].rejected)
     return pa.array([part.source for part in parts], pa.string()).take(pa.array(part_of)), row
+
+
+def read_log(engine: Engine, parts: Sequence[Part]) -> Any:
+    """The usable rows of parts with ``key``, by which they are in the order of time, then of the log."""
+    rows = read_parts(engine, "log", parts)
+    return rows.mutate(key=(rows.time - EARLIEST) * MOST_ROWS + rows.place)
+
+
+def places(key: np.ndarray) -> np.ndarray:
+    """Numbers over all parts, from 1, of the rows with such keys."""
+    return key % MOST_ROWS
+
+
+def times(key: np.ndarray) -> np.ndarray:
+    """UTC seconds of the rows with such keys."""
+    return key // MOST_ROWS + EARLIEST

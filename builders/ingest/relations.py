@@ -16,11 +16,12 @@ from builders.engine.rows import Rows, scan
 from builders.ingest.parts import Part, located, read_parts
 from builders.ingest.quarantine import Sifted, sift
 from builders.ingest.row_checks import Check, present
-from builders.mapping.column_names import SYNONYMS, nearest, plain
+from builders.mapping.column_names import SYNONYMS
 from builders.mapping.relation_mapping import RelationMapping
 from builders.mapping.timestamps import EARLIEST, LATEST, detect_format, to_seconds
 from builders.sources.source import Layout, Source, detect
 from graphrec.errors import InputError, MappingError
+from graphrec.suggestion import nearest, plain
 
 ROWS = pa.schema(
     [

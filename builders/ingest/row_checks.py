@@ -12,7 +12,7 @@ from ibis import _
 from builders.engine.backend import Engine
 from builders.engine.duckdb_scan import json_valid
 from builders.engine.rows import Rows
-from builders.mapping.column_mapping import REQUIRED, Mapping
+from builders.mapping.column_mapping import NUMBERS, REQUIRED, Mapping
 from builders.mapping.column_types import SPLIT_WORDS
 from builders.mapping.templates import render
 from builders.mapping.timestamps import EARLIEST, LATEST, to_seconds
@@ -22,8 +22,6 @@ MISSING = ("", "\\N", "null", "NULL", "nan", "NaN", "None", "NA", "N/A")
 """What logs write where there is no value."""
 PLAIN = ("user", "item", "location", "kind", "session")
 """Roles that are ids: single values."""
-NUMBERS = {"lat": 90.0, "lon": 180.0, "utc_offset": 900.0, "weight": 1e30}
-"""Roles that are numbers, and the largest size that one may have: degrees, minutes (no clock is further from UTC)."""
 DAY = 86_400
 DEFAULT_KIND = "event"
 """What was done, where neither the log nor its mapping says so."""

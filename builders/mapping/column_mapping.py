@@ -12,13 +12,14 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from builders.mapping.column_names import find, nearest
+from builders.mapping.column_names import find
 from builders.mapping.column_types import fits, guess_by_contents
 from builders.mapping.privacy import Privacy
 from builders.mapping.relation_mapping import RelationMapping, check_relation_name
 from builders.mapping.timestamps import EPOCHS
 from builders.sources.source import Layout
 from graphrec.errors import InputError, MappingError
+from graphrec.suggestion import nearest
 
 ROLES = (
     "user", "item", "location", "time", "lat", "lon", "utc_offset", "kind", "weight", "session", "split", "text",
@@ -26,6 +27,8 @@ ROLES = (
 """What a column of a log can be."""
 REQUIRED = ("user", "item", "time")
 """The roles that no log can do without."""
+NUMBERS = {"lat": 90.0, "lon": 180.0, "utc_offset": 900.0, "weight": 1e30}
+"""Roles that are numbers, and the largest size that one may have: degrees, minutes (no clock is further from UTC)."""
 
 
 class Mapping(Layout):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-import re
 from collections.abc import Iterable, Sequence
+
+from graphrec.suggestion import plain
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "user": (
@@ -54,19 +54,7 @@ READABLE = (
 """Columns of a table that say in words what a node is, in the order in which they read well."""
 
 
-def plain(name: str) -> str:
-    """A name without case, blanks, dashes and underscores."""
-    return re.sub(r"[\W_]+", "", name).lower()
-
-
 def find(role: str, columns: Sequence[str], taken: Iterable[str] = ()) -> str | None:
     """The column that a role probably means, by its name; None if no name says so."""
     by_name = {plain(column): column for column in reversed(columns) if column not in set(taken)}
     return next((by_name[plain(name)] for name in SYNONYMS[role] if plain(name) in by_name), None)
-
-
-def nearest(name: str, columns: Sequence[str]) -> str:
-    """A hint such as ``, did you mean 'user_id'?`` for a name that is not there; empty without a near one."""
-    by_name = {plain(column): column for column in columns}
-    match = difflib.get_close_matches(plain(name), list(by_name), n=1, cutoff=0.5)
-    return f", did you mean {by_name[match[0]]!r}?" if match else ""

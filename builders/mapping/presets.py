@@ -11,13 +11,13 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from builders.ingest.node_tables import TableMapping
 from builders.mapping.column_mapping import Mapping
-from builders.mapping.column_names import nearest
+from builders.mapping.table_mapping import TableMapping
 from builders.sources.file_patterns import Match, best_match, matches
 from builders.sources.first_line import fields_of, first_line, has_word
 from builders.sources.source import expand
 from graphrec.errors import InputError
+from graphrec.suggestion import nearest
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar", ".bz2", ".xz")
 """Endings of files that hold others or are not read; those of a preset may lie in them."""

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from builders.mapping.column_names import nearest
 from builders.mapping.pseudonyms import Key
 from graphrec.errors import ConfigError
 from graphrec.reidentification import Risk
+from graphrec.suggestion import nearest
 
 UNITS = {"min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 """What times can be coarsened to, in seconds."""

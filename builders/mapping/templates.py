@@ -12,8 +12,8 @@ from typing import Any
 import ibis
 from pydantic import BaseModel
 
-from builders.mapping.column_names import nearest
 from graphrec.errors import MappingError
+from graphrec.suggestion import nearest
 
 _FIELD = re.compile(r"\{([^{}]+)\}")
 

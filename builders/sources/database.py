@@ -13,9 +13,9 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from builders.mapping.column_names import nearest
 from builders.sources.database_session import ERRORS, DatabaseSession, open_duckdb, open_postgres, open_sqlite
 from graphrec.errors import InputError
+from graphrec.suggestion import nearest
 
 POSTGRES = ("postgresql://", "postgres://")
 FILES = {"sqlite://": "sqlite", "duckdb://": "duckdb"}

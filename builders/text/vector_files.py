@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from builders.mapping.column_names import SYNONYMS, plain
+from builders.mapping.column_names import SYNONYMS
 from graphrec.errors import InputError
+from graphrec.suggestion import plain
 
 Mode = Literal["beside", "instead"]
 BYTES_AT_ONCE = 1 << 26

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.assemble.event_codes import read_log, set_aside_duplicates
+from builders.assemble.event_codes import set_aside_duplicates
 from builders.engine.connect import connect
 from builders.ingest.log import check_log, open_log
+from builders.ingest.parts import read_log
 from builders.ingest.quarantine import counts_by_reason, refuse_too_many
 from builders.mapping.templates import render
 from builders.mapping.timestamps import detect_format, to_seconds

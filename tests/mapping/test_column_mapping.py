@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from builders.mapping.column_mapping import Mapping, guess_mapping
-from builders.mapping.column_names import nearest
 from graphrec.errors import MappingError
+from graphrec.suggestion import nearest
 
 IDS = ["4fc7f3df", "50c85b8d"]
 EPOCHS = ["1333909229", "1333988452"]

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from builders.build import build_graph
-from builders.ingest.node_tables import TableMapping
 from builders.mapping.column_mapping import Mapping
 from builders.mapping.editions import check_counts, editions, recognise
 from builders.mapping.presets import find_files, load_preset, presets
 from builders.mapping.relation_mapping import RelationMapping
+from builders.mapping.table_mapping import TableMapping
 from builders.sources.source import detect
 from graphrec.errors import GraphrecError
 from graphrec.graph.temporal_graph import TemporalGraph
