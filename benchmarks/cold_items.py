@@ -30,7 +30,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import summarise
 from graphrec.models.baselines import Nearest
 from graphrec.models.score_ranker import ScoreRanker
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import Visits
 
@@ -121,10 +121,10 @@ def _without(data: Path, held: set[str], folder: Path) -> Path:
 
 def _asked(whole: TemporalGraph, graph: TemporalGraph, held: set[str], split: str) -> tuple[Queries, Tensor, Tensor]:
     """First visits of the whole log to held-out items, as questions to the graph that never saw them."""
-    rows = Protocol(novel=True).target_rows(whole, split)
+    rows = EvaluationProtocol(novel=True).target_rows(whole, split)
     known = torch.tensor([identity in held for identity in whole.nodes["item"].ids.to_pylist()])
     rows = rows[known[whole.log.item[rows].long()]]
-    asked = Protocol(query_time="last-event").queries(whole, rows)
+    asked = EvaluationProtocol(query_time="last-event").queries(whole, rows)
     users = [graph.nodes["user"].code(whole.nodes["user"].ids[code].as_py()) for code in asked.user.tolist()]
     items = [graph.nodes["item"].code(whole.nodes["item"].ids[code].as_py()) for code in whole.log.item[rows].tolist()]
     candidates = torch.tensor([identity in held for identity in graph.nodes["item"].ids.to_pylist()])

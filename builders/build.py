@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from builders.engine.connect import connect
 from builders.engine.estimate import estimate_build
 from builders.ingest.inputs import Given, Origin, extend
 from builders.ingest.log import Log, open_log
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.table_mapping import TableMapping
 from builders.text.vector_files import VectorsOption
 from builders.text.vectors import Asked
@@ -38,7 +37,7 @@ def build_graph(
     users: str | Path | None = None,
     locations: str | Path | None = None,
     preset: str | None = None,
-    mapping: Mapping | Dictionary[str, Any] | None = None,
+    mapping: ColumnMapping | Mapping[str, Any] | None = None,
     text_model: str = "minilm",
     vectors: Sequence[VectorsOption] = (),
     max_bad: float = MAX_BAD,
@@ -114,7 +113,7 @@ def _announce(engine: Engine, log: Log, progress: Progress) -> None:
         progress.tell(f"this will take {estimate_build(engine, sources, len(log.mapping.roles()))}")
 
 
-def chosen_tables(log: Log, given: Dictionary[str, str | Path | None]) -> dict[str, tuple[Path, TableMapping | None]]:
+def chosen_tables(log: Log, given: Mapping[str, str | Path | None]) -> dict[str, tuple[Path, TableMapping | None]]:
     """The tables of nodes: those that were given, then those that the preset found beside the log."""
     chosen: dict[str, tuple[Path, TableMapping | None]] = dict(log.tables)
     for kind, path in given.items():

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from collections.abc import Mapping as Dictionary
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from builders.engine.rows import rejected_lines
 from builders.ingest.inputs import Given, Origin, extend
 from builders.ingest.log import Log, open_log, time_format
 from builders.ingest.quarantine import counts_by_reason, first_example, refuse_too_many
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.column_types import kind_of
 from builders.mapping.templates import unused_columns
 from builders.sources.source import Source
@@ -105,7 +104,7 @@ class Inspection:
     """Its files in their order."""
     columns: tuple[Column, ...]
     """Columns of the first file."""
-    mapping: Mapping
+    mapping: ColumnMapping
     """Roles that were given or guessed."""
     rows: int
     """Lines of data in all files."""
@@ -125,9 +124,9 @@ class Inspection:
     """Different locations."""
     kinds: tuple[str, ...] = ()
     """Kinds of event."""
-    split: Dictionary[str, int] = field(default_factory=dict)
+    split: Mapping[str, int] = field(default_factory=dict)
     """Events in train, val and test."""
-    filtered: Dictionary[str, int] = field(default_factory=dict)
+    filtered: Mapping[str, int] = field(default_factory=dict)
     """Usable rows that the filters leave out, by reason."""
     time_span: tuple[int, int] | None = None
     """First and last time of the events, UTC seconds."""
@@ -146,7 +145,7 @@ class Inspection:
 def inspect_log(
     files: Sequence[str | Path],
     preset: str | None = None,
-    mapping: Mapping | Dictionary[str, Any] | None = None,
+    mapping: ColumnMapping | Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     *,
     items: str | Path | None = None,

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from builders.inspection import Column, Inspection
-from builders.mapping.column_mapping import ROLES, Mapping
+from builders.mapping.column_mapping import ROLES, ColumnMapping
 from graphrec.errors import GraphrecError, InputError
 
 FORMATS = ("delimiter", "encoding", "header")
@@ -48,9 +48,9 @@ def save_draft(found: Inspection, path: Path) -> None:
     path.write_text(draft(found), encoding="utf-8")
 
 
-def _holds(path: Path, mapping: Mapping) -> bool:
+def _holds(path: Path, mapping: ColumnMapping) -> bool:
     try:
-        return Mapping.load(path) == mapping
+        return ColumnMapping.load(path) == mapping
     except GraphrecError:
         return False
 
@@ -99,7 +99,7 @@ def _yaml(value: Any) -> str:
 
 
 def _meaning(key: str) -> str:
-    description = Mapping.model_fields[key].description or "See docs/mapping.md."
+    description = ColumnMapping.model_fields[key].description or "See docs/mapping.md."
     return _plain(description.replace("`", ""))
 
 

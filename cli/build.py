@@ -62,11 +62,11 @@ def build(
     Example: graphrec build city/events.csv --items city/items.csv --out city/graph
     """
     from builders.build import build_graph
-    from builders.mapping.column_mapping import Mapping as Roles
+    from builders.mapping.column_mapping import ColumnMapping
     from builders.mapping.privacy import Privacy
     from builders.text.precomputed_vectors import parse_vectors_option
 
-    roles = Roles.load(mapping) if mapping else Roles()
+    roles = ColumnMapping.load(mapping) if mapping else ColumnMapping()
     given = {"query": query, "privacy": Privacy.parse(privacy) if privacy else None}
     roles = roles.model_copy(update={key: value for key, value in given.items() if value is not None})
     with RichProgress() as progress:

@@ -48,10 +48,10 @@ def inspect(
     Example: graphrec inspect city/events.csv --save-mapping city/mapping.yaml
     """
     from builders.inspection import inspect_log
-    from builders.mapping.column_mapping import Mapping as Roles
+    from builders.mapping.column_mapping import ColumnMapping
     from builders.mapping_draft import save_draft
 
-    roles = Roles.load(mapping) if mapping else Roles()
+    roles = ColumnMapping.load(mapping) if mapping else ColumnMapping()
     roles = roles.model_copy(update={"query": query} if query is not None else {})
     with RichProgress() as progress:
         found = inspect_log(

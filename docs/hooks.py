@@ -42,7 +42,11 @@ REFERENCE = {
     "errors": ("Errors", ["errors"]),
 }
 """Pages of the Python reference: title, and the modules and packages whose public names they hold."""
-BUILDING = ["builders.build.build_graph", "builders.inspection.inspect_log", "builders.mapping.column_mapping.Mapping"]
+BUILDING = [
+    "builders.build.build_graph",
+    "builders.inspection.inspect_log",
+    "builders.mapping.column_mapping.ColumnMapping",
+]
 BUILDING += [
     "builders.simulation.simulated_log.simulate_city",
     "builders.text.encode.load_encoder",

@@ -35,7 +35,7 @@ _HOMES = {
     "Nodes": "graph.temporal_graph",
     "Place": "interest.habitual_places",
     "Profile": "interest.profile",
-    "Protocol": "queries.protocol",
+    "EvaluationProtocol": "queries.protocol",
     "Queries": "queries.query",
     "Ranker": "models.ranking",
     "Recommendation": "evidence.shares",

@@ -30,7 +30,7 @@ import pytest
 
 from builders.build import build_graph
 from builders.inspection import inspect_log
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping_draft import draft
 
 Run = Callable[..., Any]
@@ -508,7 +508,7 @@ def test_an_odd_log_is_read(name: str, tmp_path: Path) -> None:
     found = inspect_log([tmp_path / "log"])
     assert found.events == 2
     (tmp_path / "m.yaml").write_text(draft(found), encoding="utf-8")
-    assert Mapping.load(tmp_path / "m.yaml") == found.mapping
+    assert ColumnMapping.load(tmp_path / "m.yaml") == found.mapping
 
 
 def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graphrec: Run) -> None:

@@ -21,7 +21,7 @@ from builders.assemble.near import NEAREST, near
 from builders.assemble.places import RESOLUTIONS, choose_resolution
 from builders.assemble.split import split_events
 from builders.build import build_graph
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from graphrec.errors import GraphrecError
 from graphrec.graph.relation import ALWAYS
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -209,7 +209,9 @@ def split(mapping: dict[str, Any], time: list[int], **columns: Any) -> tuple[lis
     n = len(time)
     given = {name: np.array(columns.get(name, [0] * n)) for name in ("user", "file", "column")}
     given["place"] = np.arange(1, n + 1)
-    codes, about = split_events(Mapping.of(mapping), np.array(time), **given, names=columns.get("names", ["log.csv"]))
+    codes, about = split_events(
+        ColumnMapping.of(mapping), np.array(time), **given, names=columns.get("names", ["log.csv"])
+    )
     return codes.tolist(), about["t_val"], about["t_test"]
 
 

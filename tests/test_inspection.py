@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from builders.build import build_graph
 from builders.inspection import Column, File, Inspection, inspect_log
-from builders.mapping.column_mapping import ROLES, Mapping
+from builders.mapping.column_mapping import ROLES, ColumnMapping
 from builders.mapping_draft import draft
 from graphrec.errors import GraphrecError
 
@@ -114,21 +114,21 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
 def test_the_mapping_that_was_found_can_be_edited(tmp_path: Path) -> None:
     found = inspect_log([write(tmp_path, LOG)])
     text = draft(found)
-    assert Mapping.load(write(tmp_path, text, "m.yaml")) == found.mapping
+    assert ColumnMapping.load(write(tmp_path, text, "m.yaml")) == found.mapping
     assert "user: user_id  # Who: any id." in text
     assert "# ROLE: who  # text, such as x" in text
     assert "time_format: auto  # Found: iso. Zone: taken as UTC, for none is written." in text
     assert "# delimiter: ;  # What separates the fields" in text
     edited = text.replace("# ROLE: note", "session: note").replace("# delimiter", "delimiter")
-    edited = Mapping.load(write(tmp_path, edited, "m.yaml"))
+    edited = ColumnMapping.load(write(tmp_path, edited, "m.yaml"))
     assert edited == found.mapping.model_copy(update={"session": "note", "delimiter": ";"})
 
 
 def test_a_mapping_without_a_role_can_be_completed(tmp_path: Path) -> None:
     text = draft(inspect_log([write(tmp_path, "person,thing,at\na,b,c\n")]))
-    assert Mapping.load(write(tmp_path, text, "m.yaml")) == Mapping()
+    assert ColumnMapping.load(write(tmp_path, text, "m.yaml")) == ColumnMapping()
     text = text.replace("# user: COLUMN", "user: person").replace("# item: COLUMN", "item: thing")
-    assert Mapping.load(write(tmp_path, text, "m.yaml")).roles() == {"user": "person", "item": "thing"}
+    assert ColumnMapping.load(write(tmp_path, text, "m.yaml")).roles() == {"user": "person", "item": "thing"}
 
 
 NAMES = st.text(min_size=1, max_size=8).filter(lambda name: name.isprintable() or "\n" in name)
@@ -143,17 +143,19 @@ NAMES = st.text(min_size=1, max_size=8).filter(lambda name: name.isprintable() o
     ),
 )
 def test_any_mapping_is_read_as_it_was_written(names: list[str], other: str, more: Any, rest: Any) -> None:
-    mapping = Mapping.of({**dict(zip(("user", "item", "time"), names, strict=True)), "text": other, **more, **rest})
+    mapping = ColumnMapping.of(
+        {**dict(zip(("user", "item", "time"), names, strict=True)), "text": other, **more, **rest}
+    )
     columns = tuple(Column(name, "text", (other, name), None, used=False) for name in (*names, other))
     file = File(other, "csv", "none", "utf-8", other[:1], header=True, rows=1, bytes=1)
     text = draft(Inspection((file,), columns, mapping, 1, time_format=other, time_zone=other))
-    assert Mapping.of(yaml.safe_load(text)) == mapping
+    assert ColumnMapping.of(yaml.safe_load(text)) == mapping
     uncommented = "\n".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ROLE: "))
     assert uncommented.count("ROLE: ") >= len(columns)
 
 
 def test_every_role_has_a_meaning() -> None:
-    assert all(Mapping.model_fields[role].description for role in ROLES)
+    assert all(ColumnMapping.model_fields[role].description for role in ROLES)
 
 
 def test_the_command_shows_and_saves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graphrec: Run) -> None:
@@ -171,7 +173,7 @@ def test_the_command_shows_and_saves(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "a build would stop",
     ):
         assert words in ended.out
-    assert Mapping.load(tmp_path / "m.yaml").user == "user_id"
+    assert ColumnMapping.load(tmp_path / "m.yaml").user == "user_id"
     ended = graphrec("inspect", "log.csv.gz", "--mapping", "m.yaml", "--max-bad", "30%")
     assert "a build would stop" not in ended.out
     assert "graphrec build log.csv.gz --mapping=m.yaml --max-bad=30% --out graph" in ended.err

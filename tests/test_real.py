@@ -10,7 +10,7 @@ from builders.build import build_graph
 from graphrec.evaluation.evaluation import evaluate
 from graphrec.graph.events import TEST
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.recommendation import recommend
 from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run
@@ -50,7 +50,7 @@ def test_a_real_log_goes_through_the_line(
 
 def test_the_published_rows_of_new_york(data_folder: Path, tmp_path: Path) -> None:
     graph = TemporalGraph.open(built(data_folder, "nyc-getnext", "nyc-getnext", tmp_path))
-    protocol = Protocol(**graph.manifest["protocol"])
+    protocol = EvaluationProtocol(**graph.manifest["protocol"])
     assert len(protocol.target_rows(graph, "test")) == 1348  # counted only: the test split is read by benchmarks
     assert (protocol.query_time, protocol.history) == ("last-event", "streaming")
     assert int(protocol.candidate_mask(graph).sum()) == 4938
@@ -58,7 +58,7 @@ def test_the_published_rows_of_new_york(data_folder: Path, tmp_path: Path) -> No
 
 def test_the_rows_of_getnext_in_blocks_of_time(data_folder: Path, tmp_path: Path) -> None:
     graph = TemporalGraph.open(built(data_folder, "nyc-chrono", "nyc-chrono", tmp_path))
-    protocol = Protocol(**graph.manifest["protocol"])
+    protocol = EvaluationProtocol(**graph.manifest["protocol"])
     assert len(protocol.target_rows(graph, "test")) == 5550
     frozen = protocol.model_copy(update={"history": "frozen"}).queries(graph, protocol.target_rows(graph, "test"))
     assert frozen.frozen_at == int(graph.log.time[graph.log.split == TEST].min())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping as Dictionary
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from builders.ingest.node_tables import listed_nodes
 from builders.ingest.parts import places, read_log, times
 from builders.ingest.relations import relation_rows
 from builders.ingest.row_checks import DEFAULT_KIND
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.text.vectors import NOTHING, Asked, write_vectors
 from graphrec.environment import process_memory
 from graphrec.progress import Progress
@@ -152,7 +152,7 @@ def _without_rare_places(engine: Engine, placed: Placed, least: int | None) -> t
     return replace(placed, events=engine.materialise("crowded", events), points=None), rare
 
 
-def _constants(mapping: Mapping) -> dict[str, str | None]:
+def _constants(mapping: ColumnMapping) -> dict[str, str | None]:
     """The columns of events that say the same of each of them."""
     constants: dict[str, str | None] = {} if mapping.kind else {"kind": mapping.kind_constant or DEFAULT_KIND}
     return constants if mapping.session or mapping.session_gap else {**constants, "session": None}
@@ -164,7 +164,7 @@ def _listed(engine: Engine, origin: Origin) -> tuple[dict[str, Any], list[pa.Tab
     return {kind: table for kind, (table, _) in found.items()}, [bad for _, bad in found.values()]
 
 
-def _nodes(engine: Engine, encoded: Encoded, placed: Placed, listed: Dictionary[str, Any]) -> dict[str, pa.Table]:
+def _nodes(engine: Engine, encoded: Encoded, placed: Placed, listed: Mapping[str, Any]) -> dict[str, pa.Table]:
     """Node tables; the text is the item's, what the first event says of a place is the location's."""
     own = {"item": placed.events.select("key", "lat", "lon", "text", "label")}
     if placed.method == "log":

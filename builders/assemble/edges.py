@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping as Dictionary
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -24,7 +24,7 @@ LONGEST_NAME = 120
 """Bytes of a relation's name: it becomes the name of a file."""
 BETWEEN = "\x1f"
 """Stands between the parts of a key; no checked id holds it."""
-Nodes = Dictionary[str, pa.Table]
+Nodes = Mapping[str, pa.Table]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class DeclaredEdges:
 
 
 def edges(
-    declared: Nodes, mappings: Dictionary[str, RelationMapping], nodes: Nodes, old: Dictionary[str, pa.Array]
+    declared: Nodes, mappings: Mapping[str, RelationMapping], nodes: Nodes, old: Mapping[str, pa.Array]
 ) -> DeclaredEdges:
     """Find the edges of declared relations among the nodes of a graph.
 
@@ -133,7 +133,7 @@ def _full_name(name: str, mapping: RelationMapping, predicate: str, source: str,
     return ":".join([name, hashlib.sha256(predicate.encode()).hexdigest()[:16], *parts[2:]])
 
 
-def _new_nodes(rows: pa.Table, nodes: Nodes, old: Dictionary[str, pa.Array]) -> dict[str, pa.Table]:
+def _new_nodes(rows: pa.Table, nodes: Nodes, old: Mapping[str, pa.Array]) -> dict[str, pa.Table]:
     """Tables of the nodes that only relations name."""
     order = np.arange(2 * len(rows)).reshape(2, -1).T.ravel()  # a row's source, then its target
     kinds, ids = (_column([rows[f"source_{what}"], rows[f"target_{what}"]]).take(order) for what in ("type", "id"))

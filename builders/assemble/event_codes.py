@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
@@ -48,13 +47,13 @@ def set_aside_duplicates(engine: Engine, events: Any, parts: Sequence[Part]) -> 
 class Numbered:
     """What has numbers already, and what a table lists: the numbers of the others follow."""
 
-    old: Dictionary[str, Sequence[str]] = field(default_factory=dict)
+    old: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Ids by code, of each node type and of ``kind``; '' for one that is forgotten."""
-    listed: Dictionary[str, Any] = field(default_factory=dict)
+    listed: Mapping[str, Any] = field(default_factory=dict)
     """For each node type that has a table of nodes: ``id`` and ``row``, each id once."""
     points: Any | None = None
     """Locations by coordinates, see `builders.assemble.places.Placed.points`; None: the events have ``location``."""
-    constants: Dictionary[str, str | None] = field(default_factory=dict)
+    constants: Mapping[str, str | None] = field(default_factory=dict)
     """Columns that say the same of all events, with what they say."""
 
 

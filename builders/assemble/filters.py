@@ -17,7 +17,7 @@ from typing import Any
 import ibis
 
 from builders.engine.backend import Engine
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.filter_checks import check_filters, date_bounds
 from graphrec.errors import InputError
 
@@ -33,7 +33,7 @@ ITEM = "item with too few events"
 TOO_FEW = {"visit": SESSION, "user": USER, "item": ITEM}
 
 
-def filter_events(engine: Engine, events: Any, mapping: Mapping) -> tuple[Any, dict[str, int]]:
+def filter_events(engine: Engine, events: Any, mapping: ColumnMapping) -> tuple[Any, dict[str, int]]:
     """Keep the events that the mapping's filters let through.
 
     Parameters
@@ -68,7 +68,7 @@ def filter_events(engine: Engine, events: Any, mapping: Mapping) -> tuple[Any, d
     return kept, dropped
 
 
-def _row_reason(events: Any, mapping: Mapping) -> Any:
+def _row_reason(events: Any, mapping: ColumnMapping) -> Any:
     """Why an event is dropped for what stands in it; null for one that is kept."""
     cases = []
     if mapping.kinds is not None:
@@ -89,7 +89,7 @@ def _inside(lat: Any, lon: Any, box: tuple[float, float, float, float]) -> Any:
     return lat.between(south, north) & between
 
 
-def _count_by_row(engine: Engine, events: Any, mapping: Mapping) -> dict[str, int]:
+def _count_by_row(engine: Engine, events: Any, mapping: ColumnMapping) -> dict[str, int]:
     if mapping.kinds is None and mapping.dates is None and mapping.box is None:
         return {}
     reasons = events.select(reason=_row_reason(events, mapping))
@@ -98,31 +98,31 @@ def _count_by_row(engine: Engine, events: Any, mapping: Mapping) -> dict[str, in
     return {reason: found[reason] for reason in (KIND, DATES, NOWHERE, BOX) if reason in found}
 
 
-def _weighted(events: Any, mapping: Mapping) -> Any:
+def _weighted(events: Any, mapping: ColumnMapping) -> Any:
     if mapping.kinds is None:
         return events
     factor = ibis.cases(*((events.kind == kind, float(times)) for kind, times in mapping.kinds.items()), else_=1.0)
     return events.mutate(weight=(events.weight * factor).cast(events.weight.type()))
 
 
-def _only(kept: Any, chosen: Any, mapping: Mapping) -> Any:
+def _only(kept: Any, chosen: Any, mapping: ColumnMapping) -> Any:
     """The kept events that were chosen, with the sessions that were made on the way."""
     if mapping.session_gap is None:
         return kept.semi_join(chosen, "key")
     return kept.drop("session").inner_join(chosen, "key").select(*kept.columns)
 
 
-def _looks_at_several(mapping: Mapping) -> bool:
+def _looks_at_several(mapping: ColumnMapping) -> bool:
     return bool(mapping.collapse_repeats or mapping.session_gap is not None or _least(mapping))
 
 
-def _least(mapping: Mapping) -> dict[str, int]:
+def _least(mapping: ColumnMapping) -> dict[str, int]:
     """The columns by which events are counted, and how many each value needs."""
     least = {"visit": mapping.least_session, "user": mapping.user_core, "item": mapping.item_core}
     return {column: count for column, count in least.items() if count > 1}
 
 
-def _choose(engine: Engine, events: Any, mapping: Mapping) -> tuple[Any, dict[str, int]]:
+def _choose(engine: Engine, events: Any, mapping: ColumnMapping) -> tuple[Any, dict[str, int]]:
     """The ``key`` and ``session`` of the kept events, by the filters that look at several events at once."""
     narrow = events.filter(_row_reason(events, mapping).isnull()).select("key", "user", "item", "session", "time")
     dropped: dict[str, int] = {}
@@ -134,7 +134,7 @@ def _choose(engine: Engine, events: Any, mapping: Mapping) -> tuple[Any, dict[st
     return narrow.select("key", "session"), dropped
 
 
-def _walk(engine: Engine, narrow: Any, mapping: Mapping) -> tuple[Any, dict[str, int]]:
+def _walk(engine: Engine, narrow: Any, mapping: ColumnMapping) -> tuple[Any, dict[str, int]]:
     """Go along each user's events: sessions by gap, and the events that only repeat the one before."""
     own = ibis.window(group_by="user", order_by="key")
     last = {f"last_{name}": narrow[name].lag().over(own) for name in ("item", "time", "session")}

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from builders.engine.backend import Engine
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 
 RESOLUTIONS = range(10, 5, -1)
 """H3 resolutions that are tried, fine to coarse: cells of 0.015 to 36 square kilometres."""
@@ -46,7 +46,9 @@ class Placed:
         return self.events.left_join(places, ["lat", "lon"]).drop("lat_right", "lon_right")
 
 
-def place_events(engine: Engine, events: Any, mapping: Mapping, items: Any | None, locations: Any | None) -> Placed:
+def place_events(
+    engine: Engine, events: Any, mapping: ColumnMapping, items: Any | None, locations: Any | None
+) -> Placed:
     """Give every event its location: the log's own id, or else the H3 cell of its coordinates.
 
     A log without coordinates takes those of its table of items.
@@ -74,7 +76,7 @@ def _any(engine: Engine, column: Any) -> bool:
     return bool(engine.to_pyarrow(column.count()).as_py())
 
 
-def _place_in_cells(engine: Engine, events: Any, mapping: Mapping, items: Any | None) -> Placed:
+def _place_in_cells(engine: Engine, events: Any, mapping: ColumnMapping, items: Any | None) -> Placed:
     where = events.filter(events.lat.notnull())
     known = where.group_by("lat", "lon").aggregate(first=where.key.min(), events=where.count())
     known = engine.to_pyarrow(known)

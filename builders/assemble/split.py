@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.column_types import SPLIT_WORDS
 from builders.mapping.timestamps import parse_date
 from graphrec.errors import InputError
@@ -19,13 +19,13 @@ TEST_OF_USER, VAL_OF_REST = 0.2, 0.1
 """By user: the share of each user's events that is test, and of the remaining ones that is val."""
 
 
-def split_method(mapping: Mapping) -> str:
+def split_method(mapping: ColumnMapping) -> str:
     """``time``, ``files``, ``column`` or ``user``: what the mapping says, else by column if there is one, else time."""
     return mapping.split_by or ("column" if mapping.split else "time")
 
 
 def split_events(
-    mapping: Mapping,
+    mapping: ColumnMapping,
     time: np.ndarray,
     user: np.ndarray,
     file: np.ndarray,
@@ -76,7 +76,7 @@ def file_splits(names: Sequence[str]) -> np.ndarray:
     )
 
 
-def _cuts(mapping: Mapping, time: np.ndarray) -> tuple[int, int]:
+def _cuts(mapping: ColumnMapping, time: np.ndarray) -> tuple[int, int]:
     """First second of val and of test; a log that no second cuts is train as a whole."""
     if mapping.split_dates is not None:
         t_val, t_test = (parse_date(text) for text in mapping.split_dates)

@@ -19,7 +19,7 @@ from builders.ingest.node_tables import LISTED_TWICE, read_catalogue
 from builders.ingest.parts import Part, part_path, read_log
 from builders.ingest.quarantine import BROKEN_LINE, DUPLICATE, QUARANTINE, Sifted, refuse_too_many
 from builders.ingest.relations import Declared, read_links, read_relation
-from builders.mapping.column_mapping import Mapping as Roles
+from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.id_columns import of_part
 from builders.mapping.pseudonyms import Key
 from builders.mapping.table_mapping import TableMapping, table_mapping
@@ -42,7 +42,7 @@ class Origin:
 
     name: str
     """The log in an error message."""
-    mapping: Roles
+    mapping: ColumnMapping
     """Which column plays which role; where nothing is left to guess."""
     preset: str | None
     """The preset that was named."""
@@ -83,7 +83,7 @@ def origin_of(root: Path, log: Path) -> Origin:
     risk = ((manifest.get("privacy") or {}).get("risk") or {}).get("before")
     return Origin(
         name=str(root),
-        mapping=Roles.of(manifest["mapping"], f"{root / 'manifest.json'}"),
+        mapping=ColumnMapping.of(manifest["mapping"], f"{root / 'manifest.json'}"),
         preset=manifest["preset"],
         protocol=manifest["protocol"],
         text_model=manifest["text_model"],
@@ -212,7 +212,7 @@ def _rows(parts: Sequence[Part]) -> int:
     return sum(part.rows for part in parts)
 
 
-def _hidden(engine: Engine, folder: Path, mapping: Roles, one: Read) -> Read:
+def _hidden(engine: Engine, folder: Path, mapping: ColumnMapping, one: Read) -> Read:
     """A file's part with people hidden, in its place in the graph directory."""
     raw, text_was_asked = one.sifted.part, mapping.user_text is not None
     out = folder / "log" / raw.path.name
@@ -222,7 +222,7 @@ def _hidden(engine: Engine, folder: Path, mapping: Roles, one: Read) -> Read:
     return replace(one, sifted=replace(one.sifted, part=replace(raw, path=out), quarantine=bad))
 
 
-def _entry(one: Read, mapping: Roles) -> dict[str, Any]:
+def _entry(one: Read, mapping: ColumnMapping) -> dict[str, Any]:
     """What the manifest says of a file."""
     digest = Key.from_environment().hide(one.source.sha256) if mapping.privacy.pseudonyms else one.source.sha256
     written = mapping if one.role == "events" else one.table or one.relation

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from collections.abc import Mapping as Dictionary
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from builders.ingest.anonymization import neutral_name
 from builders.ingest.parts import MOST_ROWS, part_path
 from builders.ingest.quarantine import Sifted, sift
 from builders.ingest.row_checks import event_columns, read_events
-from builders.mapping.column_mapping import Mapping, guess_mapping
+from builders.mapping.column_mapping import ColumnMapping, guess_mapping
 from builders.mapping.filter_checks import check_filters
 from builders.mapping.presets import Preset, find_files, load_preset
 from builders.mapping.table_mapping import TableMapping
@@ -33,11 +32,11 @@ class Log:
 
     files: list[Rows]
     """The log's files in their order."""
-    mapping: Mapping
+    mapping: ColumnMapping
     """Which column plays which role, given and guessed."""
     preset: Preset | None
     """The preset that was named."""
-    tables: Dictionary[str, tuple[Path, TableMapping]] = field(default_factory=dict)
+    tables: Mapping[str, tuple[Path, TableMapping]] = field(default_factory=dict)
     """Tables of nodes that the preset found beside the log, by type."""
 
     @property
@@ -51,7 +50,7 @@ def open_log(
     engine: Engine,
     files: Sequence[str | Path],
     preset: str | None,
-    mapping: Mapping | Dictionary[str, Any] | None,
+    mapping: ColumnMapping | Mapping[str, Any] | None,
     progress: Progress,
     taken: Collection[str] = (),
 ) -> Log:
@@ -60,14 +59,14 @@ def open_log(
     A required role may be left without a column here; `check_mapping` refuses that. Names in ``taken`` are those of
     other files.
     """
-    given = mapping if isinstance(mapping, Mapping) else Mapping.of(mapping or {})
+    given = mapping if isinstance(mapping, ColumnMapping) else ColumnMapping.of(mapping or {})
     local, named = _bring(engine, files, given.query, progress)
     paths, tables = expand(local), {}
     if preset is not None:
         found = find_files(preset, local)
         paths, tables = found.logs, found.tables
         relations = {name: settings for name, (_, settings) in found.relations.items()}
-        given = Mapping.of({**found.mapping.settings(), "relations": relations, **given.settings()})
+        given = ColumnMapping.of({**found.mapping.settings(), "relations": relations, **given.settings()})
     names = distinct_names(paths, taken) if paths else []
     progress.start("looking at the files", len(paths))
     rows = []
@@ -156,7 +155,7 @@ def check_log(
     return found
 
 
-def time_format(engine: Engine, rows: Rows, mapping: Mapping) -> str:
+def time_format(engine: Engine, rows: Rows, mapping: ColumnMapping) -> str:
     """The format of a file's times: as the mapping says, or as most of its first values are written."""
     if mapping.time_format != "auto" or mapping.time is None:
         return mapping.time_format

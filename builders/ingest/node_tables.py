@@ -16,7 +16,7 @@ from builders.engine.rows import Rows, scan
 from builders.ingest.parts import Part, located, read_parts
 from builders.ingest.quarantine import Sifted, quarantine, sift
 from builders.ingest.row_checks import Check, coordinate_checks, number, present
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.column_names import READABLE, SYNONYMS, find
 from builders.mapping.column_types import is_words
 from builders.mapping.table_mapping import TableMapping
@@ -42,7 +42,7 @@ class Catalogue:
 
 
 def read_catalogue(
-    engine: Engine, kind: str, path: Path, given: TableMapping, mapping: Mapping, part: Path, before: int = 0,
+    engine: Engine, kind: str, path: Path, given: TableMapping, mapping: ColumnMapping, part: Path, before: int = 0,
     shown: str = "",
 ) -> Catalogue:  # fmt: skip
     """Read a table of nodes into a part; its rows that cannot be used are set aside.
@@ -58,7 +58,7 @@ def read_catalogue(
     return Catalogue(rows.source, columns, sifted)
 
 
-def _complete(engine: Engine, kind: str, rows: Rows, given: TableMapping, mapping: Mapping) -> TableMapping:
+def _complete(engine: Engine, kind: str, rows: Rows, given: TableMapping, mapping: ColumnMapping) -> TableMapping:
     names, where = rows.source.columns, str(rows.source.path)
     guess = {
         "id": _id_column(kind, names, mapping),
@@ -86,7 +86,7 @@ def _complete(engine: Engine, kind: str, rows: Rows, given: TableMapping, mappin
     return found.model_copy(update={"text": text, **({"lat": None, "lon": None} if alone else {})})
 
 
-def _id_column(kind: str, names: Sequence[str], mapping: Mapping) -> str | None:
+def _id_column(kind: str, names: Sequence[str], mapping: ColumnMapping) -> str | None:
     role = getattr(mapping, kind)
     if role in names:
         return str(role)

@@ -53,7 +53,7 @@ def sift(
     engine: Engine, name: str, rows: Rows, table: Any, columns: dict[str, Any], checks: list[Check], path: Path,
     before: int = 0,
 ) -> Sifted:  # fmt: skip
-    """Read a source once, to its end, into a part (see `builders.ingest.parts`); a row is set aside for its first failure.
+    """Read a source once into a part (see `builders.ingest.parts`); a row is set aside for its first failure.
 
     Parameters
     ----------

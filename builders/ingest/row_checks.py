@@ -12,7 +12,7 @@ from ibis import _
 from builders.engine.backend import Engine
 from builders.engine.duckdb_scan import json_valid
 from builders.engine.rows import Rows
-from builders.mapping.column_mapping import NUMBERS, REQUIRED, Mapping
+from builders.mapping.column_mapping import NUMBERS, REQUIRED, ColumnMapping
 from builders.mapping.column_types import SPLIT_WORDS
 from builders.mapping.templates import render
 from builders.mapping.timestamps import EARLIEST, LATEST, to_seconds
@@ -62,7 +62,9 @@ def number(text: Any) -> Any:
     return value.isnan().ifelse(None, value)
 
 
-def read_events(engine: Engine, name: str, rows: Rows, mapping: Mapping, time_format: str) -> tuple[Any, list[Check]]:
+def read_events(
+    engine: Engine, name: str, rows: Rows, mapping: ColumnMapping, time_format: str
+) -> tuple[Any, list[Check]]:
     """A log's rows with the roles as typed columns, and the checks on them, nothing computed yet.
 
     Returns
@@ -106,7 +108,7 @@ def _nested_checks(rows: Rows, table: Any, roles: dict[str, str]) -> list[Check]
     ]
 
 
-def _text(rows: Rows, mapping: Mapping) -> Any:
+def _text(rows: Rows, mapping: ColumnMapping) -> Any:
     if mapping.item_text:
         return render(mapping.item_text, {name: present(column) for name, column in rows.columns.items()})
     return present(rows[mapping.text]) if mapping.text else ibis.null("string")
@@ -116,7 +118,7 @@ def _written(role: str, text: Any) -> Any:
     return text if role in NUMBERS or role == "time" else present(text)
 
 
-def _typed(text: Any, role: str, mapping: Mapping, time_format: str) -> Any:
+def _typed(text: Any, role: str, mapping: ColumnMapping, time_format: str) -> Any:
     if role == "time":
         return to_seconds(text, time_format)
     if role == "split":
@@ -124,14 +126,14 @@ def _typed(text: Any, role: str, mapping: Mapping, time_format: str) -> Any:
     return number(text) if role in NUMBERS else text
 
 
-def _split_code(text: Any, mapping: Mapping) -> Any:
+def _split_code(text: Any, mapping: ColumnMapping) -> Any:
     given = mapping.split_values
     codes = {written: SPLIT_WORDS[name] for written, name in given.items()} if given else SPLIT_WORDS
     text = text.strip() if given else text.strip().lower()
     return ibis.cases(*((text == word, code) for word, code in codes.items()), else_=None).cast("int8")
 
 
-def _checks(table: Any, role: str, column: str, mapping: Mapping) -> list[Check]:
+def _checks(table: Any, role: str, column: str, mapping: ColumnMapping) -> list[Check]:
     text, value, written = table[f"text_{role}"], table[role], _[f"text_{role}"]
     missing = value.isnull() & present(text).isnull() if role == "time" else text.isnull()
     checks = [Check(f"missing {role}", column, missing, present(written))] if role in REQUIRED else []
@@ -177,7 +179,7 @@ def coordinate_checks(table: Any, lat_column: str, lon_column: str) -> list[Chec
     ]
 
 
-def event_columns(mapping: Mapping, file: int) -> dict[str, Any]:
+def event_columns(mapping: ColumnMapping, file: int) -> dict[str, Any]:
     """Deferred expressions of the columns of checked events (`EVENT_TYPES`): constants where the log has none.
 
     In a log without times all events of its ``file``-th file, from 0, happen at that second.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping as Dictionary
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import combinations
 from pathlib import Path
@@ -31,7 +30,7 @@ NUMBERS = {"lat": 90.0, "lon": 180.0, "utc_offset": 900.0, "weight": 1e30}
 """Roles that are numbers, and the largest size that one may have: degrees, minutes (no clock is further from UTC)."""
 
 
-class Mapping(Layout):
+class ColumnMapping(Layout):
     """Roles and the columns that play them, with constants and formats beside them under their own keys."""
 
     user: str | None = None
@@ -143,7 +142,7 @@ class Mapping(Layout):
         return relations
 
     @model_validator(mode="after")
-    def _check(self) -> Mapping:
+    def _check(self) -> ColumnMapping:
         if any(share < 0 for share in self.split_fractions) or not abs(sum(self.split_fractions) - 1) <= 1e-6:
             raise ValueError(f"split_fractions: three shares that add up to 1 expected, got {self.split_fractions}")
         if (self.lat is None) != (self.lon is None):
@@ -156,20 +155,20 @@ class Mapping(Layout):
         return self
 
     @staticmethod
-    def of(values: Dictionary[str, Any], where: str = "mapping") -> Mapping:
+    def of(values: Mapping[str, Any], where: str = "mapping") -> ColumnMapping:
         """A mapping from keys and values; MappingError says which key is wrong and what was probably meant."""
         for key in values:
-            if key not in Mapping.model_fields:
-                hint = nearest(str(key), list(Mapping.model_fields))
+            if key not in ColumnMapping.model_fields:
+                hint = nearest(str(key), list(ColumnMapping.model_fields))
                 roles = ", ".join(ROLES)
                 raise MappingError(f"{where}: unknown key {key!r}{hint} (roles: {roles}; the rest: docs/mapping.md)")
         try:
-            return Mapping.model_validate(dict(values))
+            return ColumnMapping.model_validate(dict(values))
         except ValidationError as error:
             raise MappingError(f"{where}: {_first_problem(error)}") from None
 
     @staticmethod
-    def load(path: str | Path) -> Mapping:
+    def load(path: str | Path) -> ColumnMapping:
         """Read a mapping from a flat YAML file."""
         try:
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
@@ -185,7 +184,7 @@ class Mapping(Layout):
             raise MappingError(f"{path}: not YAML: {' '.join(str(error).split())[:200]}") from None
         if not isinstance(values, dict):
             raise MappingError(f"{path}: a flat YAML such as 'user: user_id' expected, got {type(values).__name__}")
-        mapping = Mapping.of(values, str(path))
+        mapping = ColumnMapping.of(values, str(path))
         relations = {name: _beside(Path(path).parent, given) for name, given in mapping.relations.items()}
         return mapping.model_copy(update={"relations": relations})
 
@@ -206,7 +205,7 @@ class Mapping(Layout):
         """The roles that this log cannot do without."""
         return tuple(role for role in REQUIRED if role != "time" or not self.timeless)
 
-    def filled(self, guess: Mapping) -> Mapping:
+    def filled(self, guess: ColumnMapping) -> ColumnMapping:
         """This mapping, with the guess where it says nothing.
 
         Once a role is given, only the required roles are guessed besides: who maps columns means those columns.
@@ -247,7 +246,7 @@ def _first_problem(error: ValidationError) -> str:
     return f"{first['loc'][0]}: {message}, got {first['input']!r}"
 
 
-def guess_mapping(sample: Dictionary[str, Sequence[str]], named: bool = True) -> Mapping:
+def guess_mapping(sample: Mapping[str, Sequence[str]], named: bool = True) -> ColumnMapping:
     """Guess roles from the names of columns and from some of their values.
 
     Parameters
@@ -266,4 +265,4 @@ def guess_mapping(sample: Dictionary[str, Sequence[str]], named: bool = True) ->
     if ("lat" in roles) != ("lon" in roles):
         roles.pop("lat", None)
         roles.pop("lon", None)
-    return Mapping.of({**roles, **guess_by_contents(sample, named, roles)})
+    return ColumnMapping.of({**roles, **guess_by_contents(sample, named, roles)})

@@ -5,12 +5,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Collection
 
-from builders.mapping.column_mapping import NUMBERS, Mapping
+from builders.mapping.column_mapping import NUMBERS, ColumnMapping
 from builders.mapping.timestamps import parse_date
 from graphrec.errors import MappingError
 
 
-def check_filters(mapping: Mapping) -> None:
+def check_filters(mapping: ColumnMapping) -> None:
     """Raise MappingError for filters that cannot be meant: dates that end before they begin, a box off the globe."""
     if mapping.kinds is not None and not _are_weights(mapping.kinds.values()):
         raise MappingError(f"kinds: kinds with what their weights are multiplied by expected, got {mapping.kinds}")

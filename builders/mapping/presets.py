@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.table_mapping import TableMapping
 from builders.sources.file_patterns import Match, best_match, matches
 from builders.sources.first_line import fields_of, first_line, has_word
@@ -51,7 +51,7 @@ class Form(BaseModel):
     locations: TableForm | None = None
     """The table of locations beside the logs."""
     relations: dict[str, dict[str, Any]] = {}
-    """Relations beside the logs by name: keys of `builders.mapping.relation_mapping.RelationMapping`, ``file`` a pattern."""
+    """Relations beside the logs by name: keys of `builders.mapping.relation_mapping`, ``file`` a pattern."""
     mapping: dict[str, Any]
     """The log's mapping."""
     optional: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class Preset(BaseModel):
     forms: tuple[Form, ...]
     """The ways in which its files are written; the first whose files are there is taken."""
     protocol: dict[str, Any] = Field(default_factory=dict)
-    """How rankings on it are asked and judged: keys of `graphrec.queries.protocol.Protocol`."""
+    """How rankings on it are asked and judged: keys of `graphrec.queries.protocol.EvaluationProtocol`."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Found:
     """The log files, in the order of the form."""
     form: Form
     """How they are written."""
-    mapping: Mapping
+    mapping: ColumnMapping
     """How the log is written; optional roles that it does not have are left out."""
     tables: dict[str, tuple[Path, TableMapping]] = field(default_factory=dict)
     """The tables beside the logs by the type of their nodes: ``item``, ``user``, ``location``."""
@@ -169,7 +169,7 @@ def _found(form: Form, logs: list[Match], there: list[Path]) -> Found:
         path = best_match(pool, table.file, logs[0].name) if table else None
         if path is not None:
             tables[kind] = path, table.mapping
-    mapping = Mapping.of(_without_missing(form, logs[0].path), "preset")
+    mapping = ColumnMapping.of(_without_missing(form, logs[0].path), "preset")
     return Found([match.path for match in logs], form, mapping, tables, _relations(form, logs[0].name, pool))
 
 

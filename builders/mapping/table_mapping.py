@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.sources.source import Layout
 
 
@@ -25,7 +25,7 @@ class TableMapping(Layout):
     """From when it is there; always, where this is empty."""
 
 
-def table_mapping(kind: str, mapping: Mapping, preset: TableMapping | None) -> TableMapping:
+def table_mapping(kind: str, mapping: ColumnMapping, preset: TableMapping | None) -> TableMapping:
     """What is said of the table of a node type: by the log's mapping (``item_id``, ...), then by the preset."""
     given = {key: getattr(mapping, f"{kind}_{key}") for key in ("id", "label", "text")}
     return (preset or TableMapping()).model_copy(

@@ -26,7 +26,7 @@ from graphrec.models.baselines import all_baselines
 from graphrec.models.ranking import Ranker
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.progress import Progress, Silent
-from graphrec.queries.protocol import Protocol, returning
+from graphrec.queries.protocol import EvaluationProtocol, returning
 from graphrec.runs.manifest import peak_memory
 from graphrec.runs.run import Run, read_json, write_json
 
@@ -103,7 +103,9 @@ def evaluate(
     return result
 
 
-def _faithfulness(run: Run, protocol: Protocol, rows: Int64[Tensor, " n"], progress: Progress) -> Faithfulness:
+def _faithfulness(
+    run: Run, protocol: EvaluationProtocol, rows: Int64[Tensor, " n"], progress: Progress
+) -> Faithfulness:
     """Of the questions, or of so many of them, drawn by the run's seed."""
     drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:EVIDENCE_QUESTIONS]
     asked = protocol.queries(run.graph, rows[drawn.sort().values.to(rows.device)])
@@ -111,7 +113,7 @@ def _faithfulness(run: Run, protocol: Protocol, rows: Int64[Tensor, " n"], progr
 
 
 def judges_of(
-    run: Run, protocol: Protocol
+    run: Run, protocol: EvaluationProtocol
 ) -> dict[str, Callable[[Int64[Tensor, " n"]], dict[str, Float64[Tensor, " n"]]]]:
     """Functions from rows of events to what their questions earn: the model, then each baseline.
 

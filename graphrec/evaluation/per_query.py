@@ -12,20 +12,20 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import DEPTHS, query_metrics, ranked_metrics
 from graphrec.models.ranking import Ranker
 from graphrec.models.score_ranker import ScoreRanker
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 
 
 def judge(
     graph: TemporalGraph,
     ranker: Ranker | ScoreRanker,
-    protocol: Protocol,
+    protocol: EvaluationProtocol,
     rows: Int64[Tensor, " n"],
     k: Sequence[int] = DEPTHS,
 ) -> dict[str, Float64[Tensor, " n"]]:
     """Every measure of every question.
 
-    ``rows`` are those of `Protocol.target_rows`: each is a question of its own with one right answer, or, where
-    users are judged, the event at which a user is asked once for all that the split holds of them.
+    ``rows`` are those of `EvaluationProtocol.target_rows`: each is a query with one relevant item, or, where
+    users are judged, the event at which a user is queried once for every item that the split holds of them.
     """
     queries, candidates = protocol.queries(graph, rows), protocol.candidate_mask(graph)
     if protocol.judge == "events":

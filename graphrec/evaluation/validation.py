@@ -14,16 +14,16 @@ from graphrec.graph.events import TRAIN, VAL
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import means
 from graphrec.models.registry import Model, ranker_of
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.runs.config import RunConfig, TrainingConfig
 
 VALIDATION_DEPTHS = (1, 5, 10, 20)
 """The k of the measures that training looks at."""
 
 
-def protocol_of(graph: TemporalGraph, settings: TrainingConfig) -> Protocol:
+def protocol_of(graph: TemporalGraph, settings: TrainingConfig) -> EvaluationProtocol:
     """The graph's own protocol, with what the settings ask for instead."""
-    protocol = Protocol(**graph.manifest.get("protocol", {}))
+    protocol = EvaluationProtocol(**graph.manifest.get("protocol", {}))
     asked = {name: value for name in ("query_time", "novel") if (value := getattr(settings, name)) is not None}
     return protocol.model_copy(update=asked)
 
@@ -46,7 +46,7 @@ def refuse_nothing_to_learn(units: Sized, path: Path) -> None:
 
 
 @torch.inference_mode()
-def validate(graph: TemporalGraph, model: Model, protocol: Protocol, config: RunConfig) -> dict[str, float]:
+def validate(graph: TemporalGraph, model: Model, protocol: EvaluationProtocol, config: RunConfig) -> dict[str, float]:
     """Metrics on the validation events, or so many of them as the settings say; empty without any."""
     rows = protocol.target_rows(graph, "val")
     limit = config.training.validation_rows

@@ -32,7 +32,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import resampled_means
 from graphrec.models.ranking import BATCH, Answer, Ranker
 from graphrec.progress import Progress, Silent
-from graphrec.queries.protocol import Protocol, returning
+from graphrec.queries.protocol import EvaluationProtocol, returning
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, event_coordinates
 from graphrec.runs.run import Run, aside
@@ -126,7 +126,7 @@ def profile_attention(
     questions: int = QUESTIONS,
     groups: Mapping[str, str] | None = None,
     progress: Progress | None = None,
-    protocol: Protocol | None = None,
+    protocol: EvaluationProtocol | None = None,
 ) -> AttentionProfile:
     """Ask the questions of a split and sum up where the attention went.
 

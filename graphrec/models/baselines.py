@@ -52,7 +52,7 @@ def all_baselines(graph: TemporalGraph) -> list[ItemScorer]:
 
 
 class Follows:
-    """What people turn to after the items of the history: the regression of ``graphrec.models.item_transition``, without a network."""
+    """Items that follow those of the history: the regression of ``graphrec.models.item_transition`` on its own."""
 
     name = "follows"
 

@@ -18,7 +18,7 @@ from graphrec.models.ranking import Ranker
 from graphrec.models.sasrec import Sasrec, SasrecConfig, Windows
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.models.stgat import ModelConfig, Stgat
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 
 Settings = Annotated[
@@ -98,7 +98,7 @@ def loss_of(model: Network, graph: TemporalGraph, negatives: int, full_softmax: 
     return NextItem(model, graph, negatives, full_softmax)
 
 
-def units_of(model: Network, graph: TemporalGraph, protocol: Protocol) -> Questions | Windows | Pairs:
+def units_of(model: Network, graph: TemporalGraph, protocol: EvaluationProtocol) -> Questions | Windows | Pairs:
     """What a training goes through: train events with their questions, windows of them, or pairs."""
     rows = protocol.training_rows(graph)
     if isinstance(model, Sasrec):

@@ -16,7 +16,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.query import Queries, queries_of_events
 
 
-class Protocol(BaseModel):
+class EvaluationProtocol(BaseModel):
     """How a ranking is asked and judged; a graph's manifest holds the one that its log is known by."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -10,11 +10,13 @@ import torch
 
 from graphrec.environment import process_memory, versions
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.runs.run import vocabulary
 
 
-def run_facts(graph: TemporalGraph, graph_path: Path, root: Path, protocol: Protocol, seed: int) -> dict[str, Any]:
+def run_facts(
+    graph: TemporalGraph, graph_path: Path, root: Path, protocol: EvaluationProtocol, seed: int
+) -> dict[str, Any]:
     """Facts by which a run in ``root`` is opened again on its graph and can be made again."""
     counts = {kind: len(table) for kind, table in graph.nodes.items()}
     return {

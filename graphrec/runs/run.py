@@ -25,7 +25,7 @@ from graphrec.models.ranking import Ranker
 from graphrec.models.registry import Model, ranker_of, restored
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.models.stgat import Stgat
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.runs.config import RunConfig
 
 
@@ -39,7 +39,7 @@ class Run:
     """Settings that made it."""
     manifest: Mapping[str, Any]
     """Graph hash, seed, versions, wall time, peak memory, device, history of the training."""
-    protocol: Protocol
+    protocol: EvaluationProtocol
     """How its questions are asked: the graph's protocol with the query time of the training."""
     graph: TemporalGraph
     """The graph it was trained on, or that graph grown since."""
@@ -92,7 +92,7 @@ def vocabulary(graph: TemporalGraph, counts: Mapping[str, int]) -> str:
     return digest.hexdigest()
 
 
-def _manifest(root: Path) -> tuple[dict[str, Any], Protocol]:
+def _manifest(root: Path) -> tuple[dict[str, Any], EvaluationProtocol]:
     """The manifest of a run directory and the protocol in it."""
     manifest = read_json(root / "manifest.json")
     if "format" in manifest and "graph" not in manifest:
@@ -102,7 +102,7 @@ def _manifest(root: Path) -> tuple[dict[str, Any], Protocol]:
     try:
         if missing := sorted({"graph", "nodes", "protocol"} - manifest.keys()):
             raise ValueError(f"no {', '.join(missing)} in it")
-        return manifest, Protocol(**manifest["protocol"])
+        return manifest, EvaluationProtocol(**manifest["protocol"])
     except (TypeError, ValueError) as error:
         reason = textwrap.shorten(str(error), 200)
         raise RunError(f"{root / 'manifest.json'}: the manifest of a run expected ({reason})") from error

@@ -22,7 +22,7 @@ from builders.assemble.time_zone import hours_off, quietest, told_zone
 from builders.ingest import quarantine
 from builders.ingest.row_checks import Check
 from builders.inspection import inspect_log
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.templates import unused_columns
 
 HEADER = "user,item,time\n"
@@ -194,7 +194,9 @@ def test_columns_that_nothing_is_mapped_to_are_told(tmp_path: Path) -> None:
 
 
 def test_what_a_template_uses_is_used() -> None:
-    mapping = Mapping.of({"user": "u", "item_text": "{title}. {Comedy?}", "item_label": "name", "kind_constant": "buy"})
+    mapping = ColumnMapping.of(
+        {"user": "u", "item_text": "{title}. {Comedy?}", "item_label": "name", "kind_constant": "buy"}
+    )
     assert unused_columns(["u", "title", "Comedy", "name", "age"], mapping) == ["age"]
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from builders.assemble.filters import BOX, DATES, ITEM, KIND, NOWHERE, REPEAT, SESSION, USER, filter_events
 from builders.engine.backend import Engine
 from builders.engine.connect import connect
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from graphrec.errors import InputError, MappingError
 
 Event = dict[str, Any]
@@ -42,7 +42,7 @@ def log(*rows: dict[str, Any]) -> list[Event]:
 
 def filtered(events: list[Event], **keys: Any) -> tuple[list[Event], dict[str, int]]:
     table = ENGINE[0].create_table("given", pa.Table.from_pylist(events[::-1], SCHEMA))
-    kept, dropped = filter_events(ENGINE[0], table, Mapping.of(keys))
+    kept, dropped = filter_events(ENGINE[0], table, ColumnMapping.of(keys))
     assert kept.columns == tuple(SCHEMA.names)
     return ENGINE[0].to_pyarrow(kept.order_by("key")).cast(SCHEMA).to_pylist(), dropped
 

@@ -17,7 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from builders.build import build_graph
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from cli import main as shell
 from cli.console import RichProgress, duration, facts, metrics_table, moment, number, print_json, size, table
 from cli.main import app
@@ -207,7 +207,7 @@ def test_info_of_a_log_without_times_says_no_day(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("0 10 11\n1 10\n")
     (tmp_path / "test.txt").write_text("0 12\n1 11\n")
     lists = {"lists": True, "timeless": True, "columns": ["user", "item"], "split_by": "files"}
-    mapping = Mapping(**{**lists, "user": "user", "item": "item"})
+    mapping = ColumnMapping(**{**lists, "user": "user", "item": "item"})
     build_graph([tmp_path / "train.txt", tmp_path / "test.txt"], tmp_path / "graph", mapping=mapping, text_model="none")
     result = CliRunner().invoke(app, ["info", str(tmp_path / "graph")])
     assert result.exit_code == 0

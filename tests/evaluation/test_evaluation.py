@@ -17,7 +17,7 @@ from graphrec.graph.events import SPLITS, TEST, TRAIN, VAL
 from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.ranking import Ranker
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run
@@ -31,7 +31,7 @@ DAY = 86_400
 
 def run_of(world: TemporalGraph, folder: Path, seed: int = 0, **protocol: Any) -> Run:
     """A run in memory, with random weights."""
-    return Run(folder, RunConfig(), {}, Protocol(**protocol), world, untrained(world, seed))
+    return Run(folder, RunConfig(), {}, EvaluationProtocol(**protocol), world, untrained(world, seed))
 
 
 @pytest.fixture

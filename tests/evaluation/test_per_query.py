@@ -13,7 +13,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import query_metrics
 from graphrec.models.baselines import Popularity
 from graphrec.models.score_ranker import ScoreRanker
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from tests.worlds import events, graph, town
 
 SEEDS = st.integers(0, 10_000)
@@ -36,10 +36,10 @@ class Fixed:
 @given(SEEDS, st.booleans(), st.sampled_from(["val", "test"]))
 def test_lists_are_judged_as_by_hand(seed: int, novel: bool, split: str) -> None:
     world = town(seed, count=200, dated=False)
-    protocol = Protocol(judge="users", novel=novel)
+    protocol = EvaluationProtocol(judge="users", novel=novel)
     rows = protocol.target_rows(world, split)
     found = judge(world, ScoreRanker(world, Fixed(world)), protocol, rows, (3,))
-    every = Protocol(novel=novel).target_rows(world, split).tolist()
+    every = EvaluationProtocol(novel=novel).target_rows(world, split).tolist()
     users = world.log.user.tolist()
     first = {users[row]: row for row in reversed(every)}
     assert rows.tolist() == sorted(first.values())
@@ -57,7 +57,7 @@ def test_lists_are_judged_as_by_hand(seed: int, novel: bool, split: str) -> None
 @settings(deadline=None, max_examples=10)
 @given(SEEDS)
 def test_events_are_judged_by_their_ranks(seed: int) -> None:
-    world, protocol = town(seed), Protocol()
+    world, protocol = town(seed), EvaluationProtocol()
     rows, ranker = protocol.target_rows(world, "test"), ScoreRanker(world, Popularity(world))
     ranks = ranker.expected_ranks(protocol.queries(world, rows), world.log.item[rows].long())
     found = judge(world, ranker, protocol, rows)
@@ -67,7 +67,7 @@ def test_events_are_judged_by_their_ranks(seed: int) -> None:
 
 def test_an_item_wanted_twice_counts_once() -> None:
     world = graph(events([0, 0, 0], [1, 0, 0], [10, 20, 30], split=[0, 1, 1]), 1, 3)
-    protocol = Protocol(judge="users")
+    protocol = EvaluationProtocol(judge="users")
     rows = protocol.target_rows(world, "val")
     assert rows.tolist() == [1]
     found = judge(world, ScoreRanker(world, Fixed(world)), protocol, rows, (1, 5))
@@ -76,5 +76,5 @@ def test_an_item_wanted_twice_counts_once() -> None:
 
 def test_nobody_to_judge() -> None:
     world = graph(events([0], [1], [10]), 1, 3)
-    protocol = Protocol(judge="users")
+    protocol = EvaluationProtocol(judge="users")
     assert not len(protocol.target_rows(world, "test"))

@@ -17,7 +17,7 @@ import pytest
 
 from builders.append import append_to_graph
 from builders.build import build_graph
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.text.vector_files import VectorsOption
 from graphrec.errors import GraphrecError
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -117,7 +117,7 @@ def test_relations_of_a_mapping_beside_it(tmp_path: Path) -> None:
     write(tmp_path / "ties.csv", ties, "a,b,since")
     mapping = tmp_path / "mapping.yaml"
     mapping.write_text("relations:\n  friend: {file: ties.csv, both_ways: true}\n")
-    graph = build(tmp_path, mapping=Mapping.load(mapping))
+    graph = build(tmp_path, mapping=ColumnMapping.load(mapping))
     assert graph.manifest["relations"]["friend"] == ["user", "user"]
     assert sorted(zip(graph.edges["friend"].source.tolist(), graph.edges["friend"].target.tolist(), strict=True)) == [
         (0, 1), (1, 0),

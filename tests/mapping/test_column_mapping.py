@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.mapping.column_mapping import Mapping, guess_mapping
+from builders.mapping.column_mapping import ColumnMapping, guess_mapping
 from graphrec.errors import MappingError
 from graphrec.suggestion import nearest
 
@@ -61,15 +61,15 @@ def test_without_names_contents_decide() -> None:
 
 
 def test_a_mapping_is_saved_and_loaded(tmp_path: Path) -> None:
-    mapping = Mapping.of({"user": "who", "item": "what", "time": "when", "h3_resolution": 7, "delimiter": "\t"})
+    mapping = ColumnMapping.of({"user": "who", "item": "what", "time": "when", "h3_resolution": 7, "delimiter": "\t"})
     mapping.save(tmp_path / "m.yaml")
-    assert Mapping.load(tmp_path / "m.yaml") == mapping
+    assert ColumnMapping.load(tmp_path / "m.yaml") == mapping
     assert list(mapping.settings())[:3] == ["user", "item", "time"]
 
 
 def test_dates_may_be_written_as_yaml_writes_them(tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text("split_dates: [2024-05-01, 2024-06-01]\n")
-    assert Mapping.load(tmp_path / "m.yaml").split_dates == ("2024-05-01", "2024-06-01")
+    assert ColumnMapping.load(tmp_path / "m.yaml").split_dates == ("2024-05-01", "2024-06-01")
 
 
 REFUSED = {
@@ -88,25 +88,25 @@ REFUSED = {
 def test_a_wrong_mapping_is_refused_in_one_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "m.yaml").write_text(text + "\n")
     with pytest.raises(MappingError, match=REFUSED[text]) as caught:
-        Mapping.load(tmp_path / "m.yaml")
+        ColumnMapping.load(tmp_path / "m.yaml")
     assert "m.yaml" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_column_that_is_not_there_names_the_nearest() -> None:
     with pytest.raises(MappingError, match=r"no column 'userid', did you mean 'user_id'.*it has user_id, item_id, ts"):
-        Mapping.of({"user": "userid"}).check_columns(["user_id", "item_id", "ts"], "log.csv")
+        ColumnMapping.of({"user": "userid"}).check_columns(["user_id", "item_id", "ts"], "log.csv")
 
 
 def test_a_required_role_without_a_column_is_refused() -> None:
     with pytest.raises(MappingError, match=r"no column looks like the time; it has a, b; say which"):
-        Mapping.of({"user": "a", "item": "b"}).check_columns(["a", "b"], "log.csv")
+        ColumnMapping.of({"user": "a", "item": "b"}).check_columns(["a", "b"], "log.csv")
 
 
 def test_who_maps_columns_means_those_columns() -> None:
-    guess = Mapping.of({"user": "u", "item": "i", "time": "t", "weight": "w", "session": "s"})
-    assert Mapping.of({"item": "s"}).filled(guess).roles() == {"user": "u", "item": "s", "time": "t"}
-    assert Mapping.of({"h3_resolution": 7}).filled(guess).roles() == guess.roles()
+    guess = ColumnMapping.of({"user": "u", "item": "i", "time": "t", "weight": "w", "session": "s"})
+    assert ColumnMapping.of({"item": "s"}).filled(guess).roles() == {"user": "u", "item": "s", "time": "t"}
+    assert ColumnMapping.of({"h3_resolution": 7}).filled(guess).roles() == guess.roles()
 
 
 def test_nothing_is_near_a_foreign_name() -> None:

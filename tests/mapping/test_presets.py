@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from builders.build import build_graph
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.editions import check_counts, editions, recognise
 from builders.mapping.presets import find_files, load_preset, presets
 from builders.mapping.relation_mapping import RelationMapping
@@ -20,7 +20,7 @@ from builders.mapping.table_mapping import TableMapping
 from builders.sources.source import detect
 from graphrec.errors import GraphrecError
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from tests.known_logs import KNOWN, write
 
 DOCS = Path(__file__).parents[2] / "docs" / "presets.md"
@@ -157,7 +157,7 @@ def test_getnext(known: Callable[[str], Built]) -> None:
     assert graph.log.split.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert graph.nodes["item"].texts.to_pylist() == ["Joe's. Bar.", "Ann's. Café.", "Bar"]
     assert (manifest["split"]["t_val"], manifest["split"]["t_test"]) == (1328090400, 1330596000)
-    protocol = Protocol(**manifest["protocol"])
+    protocol = EvaluationProtocol(**manifest["protocol"])
     assert protocol.target_rows(graph, "test").tolist() == [8]
     assert protocol.training_rows(graph).tolist() == [0, 1, 2]
 
@@ -341,7 +341,7 @@ def test_every_preset_is_documented_with_its_files_columns_and_counts(name: str)
             for files in (*tables, *(edge["file"] for edge in form.relations.values()))
             for file in files.split("|")
         ]
-        words += Mapping.of(form.mapping).roles().values()
+        words += ColumnMapping.of(form.mapping).roles().values()
     assert [word for word in words if f"`{word}`" not in section[1]] == []
     if not name.startswith("amazon"):  # too many to list
         numbers = [f"{edition.rows[0]:,}" for edition in editions().get(name, ())]
@@ -403,5 +403,5 @@ def test_real_logs_have_their_known_counts(name: str, tmp_path: Path) -> None:
         pytest.skip(f"GRAPHREC_DATA does not lead to a folder with {folder}")
     manifest = build_graph([Path(root) / folder], tmp_path / "graph", preset=name, text_model="none")
     assert {key: manifest["counts"][key] for key in counts} == counts
-    graph, protocol = TemporalGraph.open(tmp_path / "graph"), Protocol(**manifest["protocol"])
+    graph, protocol = TemporalGraph.open(tmp_path / "graph"), EvaluationProtocol(**manifest["protocol"])
     assert {split: len(protocol.target_rows(graph, split)) for split in targets} == targets

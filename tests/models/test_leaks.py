@@ -19,7 +19,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.event_features import paths
 from graphrec.models.ranking import Ranker
 from graphrec.models.stgat import Stgat
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Neighbourhood, sample
 from tests.networks import again, scores, untrained
@@ -111,7 +111,7 @@ def test_a_view_asked_later_is_asked_as_of_its_horizon(seed: int, row: int, futu
 @given(SEEDS, ROWS, st.sampled_from(["streaming", "frozen"]))
 def test_a_last_event_question_knows_nothing_of_its_answer(seed: int, row: int, history: Any) -> None:
     world = town(seed)
-    protocol, rows = Protocol(query_time="last-event", history=history), torch.tensor([row])
+    protocol, rows = EvaluationProtocol(query_time="last-event", history=history), torch.tensor([row])
     asked = protocol.queries(world, rows)
     late = world.log.time >= asked.time
     assert late[row]
@@ -133,7 +133,7 @@ def test_a_last_event_question_knows_nothing_of_its_answer(seed: int, row: int, 
 def test_a_frozen_history_sees_nothing_of_other_sessions(seed: int, row: int, frozen: int) -> None:
     world = town(seed)
     frozen_at, log = int(world.log.time[frozen]), world.log
-    asked = Protocol(query_time="request").queries(world, torch.tensor([row]))
+    asked = EvaluationProtocol(query_time="request").queries(world, torch.tensor([row]))
     asked = replace(asked, frozen_at=frozen_at)
     hidden = (log.time >= frozen_at) & ((log.session != asked.session) | (log.session < 0))
     changed = replace(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.losses import NextEvent
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import Visits
 from tests.networks import SECOND_HOP, scores, untrained
@@ -21,7 +21,7 @@ SEEDS = st.integers(0, 10_000)
 
 def questions(world: TemporalGraph, novel: bool = False) -> tuple[Queries, torch.Tensor]:
     """What training asks, and what happened."""
-    protocol = Protocol(novel=novel)
+    protocol = EvaluationProtocol(novel=novel)
     rows = protocol.training_rows(world)
     return protocol.queries(world, rows), world.log.item[rows].long()
 

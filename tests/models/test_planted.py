@@ -17,7 +17,7 @@ from graphrec.metrics import expected_rank
 from graphrec.models.baselines import Counter
 from graphrec.models.ranking import Ranker
 from graphrec.models.stgat import Stgat
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from tests.networks import scores, trained
 from tests.worlds import alone, events, graph
@@ -36,14 +36,14 @@ def planted(
 
 def fitted(world: TemporalGraph, seed: int, steps: int, query_time: str = "request", **changes: Any) -> Stgat:
     """A network trained on the train events."""
-    protocol = Protocol(query_time=query_time)
+    protocol = EvaluationProtocol(query_time=query_time)
     rows = protocol.training_rows(world)
     return trained(world, protocol.queries(world, rows), world.log.item[rows].long(), seed, steps, **changes)
 
 
 def held_out(world: TemporalGraph, query_time: str = "request") -> tuple[Queries, Tensor]:
     """The questions of the test events, and what happened."""
-    protocol = Protocol(query_time=query_time)
+    protocol = EvaluationProtocol(query_time=query_time)
     rows = protocol.target_rows(world, "test")
     return protocol.queries(world, rows), world.log.item[rows].long()
 

@@ -14,7 +14,7 @@ from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.propagation import HALF, ITEM_POWER, LOW_PASS, SHARPENED_FOR, SHARPENING, USER_POWER, Propagation
 from graphrec.models.ranking import Ranker
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from tests.networks import again, scores, trained, untrained
 from tests.worlds import alone, events, graph, random_world, town
@@ -120,7 +120,7 @@ def test_a_question_of_a_log_without_times_does_not_see_its_answer(seed: int) ->
     timeless = {**world.manifest, "mapping": {"timeless": True}}
     world = alone(replace(world, manifest=timeless), replace(world.log, time=world.log.split.long()))
     rows = torch.arange(96)[seed % 7 :: 7]
-    asked = Protocol().queries(world, rows)
+    asked = EvaluationProtocol().queries(world, rows)
     assert (asked.time == 1).all()
     assert torch.equal(asked.hidden, rows)
     model = untrained(world, seed)

@@ -26,7 +26,7 @@ from graphrec.models.item_to_item import EaseConfig
 from graphrec.models.registry import CONFIGS, NETWORKS, at_once, loss_of, new_network, restored, units_of
 from graphrec.models.sasrec import SasrecConfig, Windows
 from graphrec.models.score_ranker import ItemScorer, ScoreRanker
-from graphrec.queries.protocol import Protocol
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import Visits
 from graphrec.recommendation import recommend
@@ -62,7 +62,7 @@ def fitted(world: TemporalGraph, name: str, steps: int = 5, rate: float = 0.01, 
         return simple
     torch.manual_seed(0)
     network = new_network(world, chosen)
-    units, loss = units_of(network, world, Protocol()), loss_of(network, world, 0, 10_000)
+    units, loss = units_of(network, world, EvaluationProtocol()), loss_of(network, world, 0, 10_000)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.0)
     for _ in range(steps):
         optimiser.zero_grad()
@@ -158,7 +158,7 @@ def test_ranks_and_best_are_those_of_the_dense_scores(seed: int, novel: bool, so
 @given(st.integers(0, 10_000), st.integers(1, 9))
 def test_windows_equal_a_slow_reference(seed: int, window: int) -> None:
     world = town(seed)
-    rows = Protocol().training_rows(world)
+    rows = EvaluationProtocol().training_rows(world)
     found = Windows(world, rows, window)
     asked = []
     for item, time in zip(found.item.tolist(), found.time.tolist(), strict=True):
@@ -177,7 +177,7 @@ def test_an_event_of_the_same_second_is_not_asked_for() -> None:
     time = np.array([10, 10, 20, 30, 40, 40])
     world = planted(np.array([0, 0, 0, 0, 1, 1]), np.arange(6), time, np.zeros(6), 2, 6)
     model = new_network(world, config("sasrec").model)
-    units = units_of(model, world, Protocol())
+    units = units_of(model, world, EvaluationProtocol())
     assert len(units) == 1
     _, target, _ = model.answers(*units[torch.tensor([0])])
     assert target.tolist() == [2, 3]

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from graphrec.graph.events import SPLITS, TEST, TRAIN
 from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.queries.protocol import Protocol, returning
+from graphrec.queries.protocol import EvaluationProtocol, returning
 from tests.worlds import events, graph, random_world
 
 SEEDS = st.integers(0, 10_000)
@@ -48,42 +48,42 @@ def city(seed: int) -> TemporalGraph:
 
 
 def test_every_event_of_a_split_is_judged() -> None:
-    protocol, world = Protocol(), small_world()
+    protocol, world = EvaluationProtocol(), small_world()
     assert protocol.target_rows(world, "train").tolist() == [0, 1, 2, 3, 4]
     assert protocol.target_rows(world, "val").tolist() == [5]
     assert protocol.target_rows(world, "test").tolist() == [6, 7, 8]
 
 
 def test_only_the_last_of_a_session_of_two_is_judged() -> None:
-    assert Protocol(targets="session-last").target_rows(small_world(), "train").tolist() == [1, 4]
-    assert Protocol(targets="session-last").target_rows(small_world(), "test").tolist() == []
+    assert EvaluationProtocol(targets="session-last").target_rows(small_world(), "train").tolist() == [1, 4]
+    assert EvaluationProtocol(targets="session-last").target_rows(small_world(), "test").tolist() == []
 
 
 def test_training_learns_from_every_train_event_whatever_counts_as_a_sample() -> None:
     world = small_world()
-    assert Protocol().training_rows(world).tolist() == [0, 1, 2, 3, 4]
-    assert Protocol(samples="session-rest").training_rows(world).tolist() == [0, 1, 2, 3, 4]
+    assert EvaluationProtocol().training_rows(world).tolist() == [0, 1, 2, 3, 4]
+    assert EvaluationProtocol(samples="session-rest").training_rows(world).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_known_only_drops_users_and_items_that_no_sample_has() -> None:
     world = small_world()
-    assert Protocol(known_only=True).target_rows(world, "test").tolist() == [7]
-    assert Protocol(known_only=True).target_rows(world, "val").tolist() == []
-    only_samples = Protocol(known_only=True, samples="session-rest")  # of which user 1 has none
+    assert EvaluationProtocol(known_only=True).target_rows(world, "test").tolist() == [7]
+    assert EvaluationProtocol(known_only=True).target_rows(world, "val").tolist() == []
+    only_samples = EvaluationProtocol(known_only=True, samples="session-rest")  # of which user 1 has none
     assert only_samples.target_rows(world, "test").tolist() == []
 
 
 def test_novel_keeps_first_visits() -> None:
     world = small_world()
-    assert Protocol(novel=True).target_rows(world, "test").tolist() == [6, 8]
-    assert Protocol(novel=True).training_rows(world).tolist() == [0, 1, 2]
+    assert EvaluationProtocol(novel=True).target_rows(world, "test").tolist() == [6, 8]
+    assert EvaluationProtocol(novel=True).training_rows(world).tolist() == [0, 1, 2]
 
 
 def test_candidates_are_all_items_or_those_of_the_samples() -> None:
     world = small_world()
-    assert Protocol().candidate_mask(world).tolist() == [True] * 5
-    assert Protocol(candidates="train").candidate_mask(world).tolist() == [True, True, False, False, False]
-    novel = Protocol(
+    assert EvaluationProtocol().candidate_mask(world).tolist() == [True] * 5
+    assert EvaluationProtocol(candidates="train").candidate_mask(world).tolist() == [True, True, False, False, False]
+    novel = EvaluationProtocol(
         candidates="train", novel=True
     )  # a sample that novelty leaves out of training still names its item
     assert novel.candidate_mask(world).tolist() == [True, True, False, False, False]
@@ -91,7 +91,7 @@ def test_candidates_are_all_items_or_those_of_the_samples() -> None:
 
 def test_queries_follow_the_protocol() -> None:
     world, rows = small_world(), torch.tensor([6, 7])
-    last, frozen = Protocol(query_time="last-event"), Protocol(history="frozen")
+    last, frozen = EvaluationProtocol(query_time="last-event"), EvaluationProtocol(history="frozen")
     assert last.queries(world, rows).time.tolist() == [51, 61]
     assert last.queries(world, rows).frozen_at == NEVER
     assert frozen.queries(world, rows).time.tolist() == [70, 80]
@@ -102,18 +102,21 @@ def test_queries_follow_the_protocol() -> None:
 
 def test_unknown_settings_are_refused() -> None:
     with pytest.raises(ValidationError, match="query_time"):
-        Protocol(query_time="tomorrow")
+        EvaluationProtocol(query_time="tomorrow")
     with pytest.raises(ValidationError, match="Extra inputs"):
-        Protocol(mood="good")
+        EvaluationProtocol(mood="good")
 
 
 def test_a_world_without_events_has_no_rows() -> None:
     world = graph(events([], [], []), 2, 3)
-    for protocol in (Protocol(), Protocol(targets="session-last", samples="session-rest", known_only=True, novel=True)):
+    for protocol in (
+        EvaluationProtocol(),
+        EvaluationProtocol(targets="session-last", samples="session-rest", known_only=True, novel=True),
+    ):
         for split in SPLITS:
             assert protocol.target_rows(world, split).tolist() == []
         assert protocol.training_rows(world).tolist() == []
-    assert Protocol(candidates="train").candidate_mask(world).tolist() == [False] * 3
+    assert EvaluationProtocol(candidates="train").candidate_mask(world).tolist() == [False] * 3
 
 
 # --- slow references ----------------------------------------------------------------------------------------------
@@ -138,7 +141,7 @@ def slow_returning(world: TemporalGraph, row: int) -> bool:
     )
 
 
-def slow_targets(protocol: Protocol, world: TemporalGraph, split: str) -> list[int]:
+def slow_targets(protocol: EvaluationProtocol, world: TemporalGraph, split: str) -> list[int]:
     log, (first, last) = world.log, slow_edges(world)
     samples = [
         row for row in range(len(log)) if log.split[row] == TRAIN and (protocol.samples == "every" or row not in first)
@@ -167,7 +170,7 @@ def test_target_rows_equal_a_slow_reference(
     seed: int, targets: str, samples: str, known_only: bool, novel: bool, split: str
 ) -> None:
     world = city(seed)
-    protocol = Protocol(targets=targets, samples=samples, known_only=known_only, novel=novel)
+    protocol = EvaluationProtocol(targets=targets, samples=samples, known_only=known_only, novel=novel)
     assert protocol.target_rows(world, split).tolist() == slow_targets(protocol, world, split)
 
 
@@ -177,7 +180,7 @@ def test_training_rows_and_candidates_equal_a_slow_reference(seed: int) -> None:
     world = city(seed)
     first, _ = slow_edges(world)
     train = [row for row in range(len(world.log)) if world.log.split[row] == TRAIN]
-    rest = Protocol(samples="session-rest", candidates="train")
+    rest = EvaluationProtocol(samples="session-rest", candidates="train")
     expected = [row for row in train if row not in first]
     assert rest.training_rows(world).tolist() == train
     assert rest.candidate_mask(world).nonzero()[:, 0].tolist() == sorted({int(world.log.item[row]) for row in expected})
@@ -198,7 +201,10 @@ def test_held_out_events_choose_neither_samples_nor_candidates(seed: int) -> Non
     item = world.log.item.clone()
     item[world.log.split == TEST] = 0
     other = replace(world, log=replace(world.log, item=item), _cache={})
-    for protocol in (Protocol(candidates="train", samples="session-rest"), Protocol(candidates="train", novel=True)):
+    for protocol in (
+        EvaluationProtocol(candidates="train", samples="session-rest"),
+        EvaluationProtocol(candidates="train", novel=True),
+    ):
         assert torch.equal(protocol.training_rows(world), protocol.training_rows(other))
         assert torch.equal(protocol.candidate_mask(world), protocol.candidate_mask(other))
 
@@ -222,11 +228,11 @@ def test_the_rows_of_getnext_equal_a_slow_reference(seed: int, split: str, sampl
         if log.split[row] == code and int(log.user[row]) in users and int(log.item[row]) in items:
             left.setdefault(int(log.session[row]), []).append(row)
     expected = sorted(rows[-1] for session, rows in left.items() if session >= 0 and len(rows) >= 3)
-    protocol = Protocol(targets="session-last-of-three", samples=samples)
+    protocol = EvaluationProtocol(targets="session-last-of-three", samples=samples)
     assert protocol.target_rows(world, split).tolist() == expected
 
 
 def test_a_frozen_history_of_test_questions_has_train_and_val() -> None:
-    world, protocol = small_world(), Protocol(history="frozen")
+    world, protocol = small_world(), EvaluationProtocol(history="frozen")
     frozen = {split: protocol.queries(world, protocol.target_rows(world, split)).frozen_at for split in SPLITS}
     assert frozen == {"train": 60, "val": 60, "test": 70}

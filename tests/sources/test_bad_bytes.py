@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from builders.build import build_graph
 from builders.inspection import inspect_log
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from graphrec.errors import GraphrecError
 from tests.test_bad_inputs import COLUMNS, GOOD, HEADER, PACKED, WITH_PLACE, json_lines, parquet, rows, zstd
 
@@ -145,14 +145,14 @@ def test_no_more_bytes_end_in_a_traceback(content: bytes, mapping: dict[str, Any
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.dates()
 ANYTHING = VALUES | st.lists(VALUES, max_size=4) | st.dictionaries(st.text(max_size=3), VALUES, max_size=2)
-KEYS = st.sampled_from([*Mapping.model_fields]) | st.text(max_size=3)
+KEYS = st.sampled_from([*ColumnMapping.model_fields]) | st.text(max_size=3)
 
 
 @given(st.dictionaries(KEYS, ANYTHING))
 def test_no_mapping_ends_in_a_traceback(values: dict[str, Any]) -> None:
-    if not refused(lambda: Mapping.of(values)):
-        mapping = Mapping.of(values)
-        assert Mapping.of(mapping.settings()) == mapping
+    if not refused(lambda: ColumnMapping.of(values)):
+        mapping = ColumnMapping.of(values)
+        assert ColumnMapping.of(mapping.settings()) == mapping
 
 
 @given(st.binary(max_size=300) | LINES)
@@ -160,4 +160,4 @@ def test_no_yaml_ends_in_a_traceback(content: bytes) -> None:
     with tempfile.NamedTemporaryFile() as file:
         file.write(content)
         file.flush()
-        refused(lambda: Mapping.load(file.name))
+        refused(lambda: ColumnMapping.load(file.name))

@@ -27,7 +27,7 @@ from builders.engine.connect import connect
 from builders.engine.rows import row_numbers, scan
 from builders.ingest.quarantine import sift
 from builders.ingest.row_checks import Check
-from builders.mapping.column_mapping import Mapping
+from builders.mapping.column_mapping import ColumnMapping
 from builders.sources.character_encoding import detect_encoding
 from builders.sources.item_lists import write_pairs
 from builders.sources.python_literals import as_json
@@ -246,7 +246,7 @@ def test_a_field_may_be_longer_than_python_reads(tmp_path: Path) -> None:
 )
 def test_delimiters_and_quotes_that_cannot_be_are_refused(key: dict[str, str]) -> None:
     with pytest.raises(GraphrecError, match=r"mapping: (delimiter|quote): one .*character"):
-        Mapping.of(key)
+        ColumnMapping.of(key)
 
 
 def test_columns_may_differ_by_case_only(tmp_path: Path) -> None:
