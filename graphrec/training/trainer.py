@@ -112,6 +112,7 @@ class Training:
         self.steps = math.ceil(min(len(self.units), settings.questions) / settings.batch_size)  # an epoch
         self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.least_steps / self.steps)))
         loss = loss_of(self.model, self.graph, settings.negatives, settings.full_softmax, self.protocol.novel)
+        _keep_buffers_local(loss)
         self.optimiser = _optimiser(self.model, settings)
         self.loss, self.optimiser = self.accelerator.prepare(loss, self.optimiser)
         self.state = TrainingState(graph=self.graph.manifest["hash"])
@@ -259,6 +260,16 @@ def _optimiser(model: nn.Module, settings: TrainingConfig) -> torch.optim.Optimi
     vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
     groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def _keep_buffers_local(module: nn.Module) -> None:
+    """Exempt buffers from the exchange between processes: each process computes the same ones from the same graph.
+
+    ``DistributedDataParallel`` would broadcast them before every forward pass, and refuses sparse CSR (torch 2.13).
+    """
+    names = [name for name, _ in module.named_buffers()]
+    parallel = nn.parallel.DistributedDataParallel
+    parallel._set_params_and_buffers_to_ignore_for_model(module, names)  # type: ignore[no-untyped-call]
 
 
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
