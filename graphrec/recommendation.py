@@ -20,12 +20,9 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.propagation import SMALLEST
 from graphrec.models.ranking import BATCH, Ranker, Ranking
 from graphrec.progress import Progress, Silent
-from graphrec.queries.query import Queries
+from graphrec.queries.query import Queries, check_place, check_time, end_of_log
 from graphrec.queries.user_history import Visits
 from graphrec.runs.run import Run
-
-FIRST, LAST = -62_135_596_800, 253_402_300_799
-"""UTC seconds of the first and the last moment of the calendar, years 1 to 9999."""
 
 
 def recommend(
@@ -201,27 +198,6 @@ def history_in_words(graph: TemporalGraph, rows: Int64[Tensor, " events"]) -> st
     often = f", most often {graph.nodes['item'].label(code)} ({count})" if count > 1 else ""
     since = "" if graph.timeless else f" since {first:%Y-%m-%d}"
     return f"{counted(len(rows), 'event')}{since}{often}"
-
-
-def end_of_log(graph: TemporalGraph) -> int:
-    """One second after the last event that the graph shows, UTC seconds: as of then, all of it is known."""
-    times = graph.events.time
-    return int(times[-1]) + 1 if len(times) else 0
-
-
-def check_time(time: int) -> int:
-    """UTC seconds that a calendar reaches, or InputError."""
-    if not FIRST <= time <= LAST:
-        raise InputError(f"--at {time}: UTC seconds of the years 1 to 9999 expected (not milliseconds)")
-    return time
-
-
-def check_place(place: tuple[float, float]) -> tuple[float, float]:
-    """Latitude and longitude on the globe, or InputError."""
-    latitude, longitude = place
-    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-        raise InputError(f"--near {latitude},{longitude}: latitude in -90..90 and longitude in -180..180 expected")
-    return place
 
 
 def sample_users(graph: TemporalGraph, count: int = 3) -> list[str]:

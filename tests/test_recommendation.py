@@ -17,8 +17,8 @@ from graphrec.errors import InputError
 from graphrec.evidence.shares import SHARES
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.ranking import BATCH
-from graphrec.queries.query import Queries
-from graphrec.recommendation import end_of_log, history, history_in_words, recommend, sample_users
+from graphrec.queries.query import Queries, end_of_log
+from graphrec.recommendation import history, history_in_words, recommend, sample_users
 from graphrec.report.publishing import publish
 from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run

@@ -30,9 +30,8 @@ from graphrec.formatting import utc
 from graphrec.models.event_features import paths
 from graphrec.models.ranking import Answer, Ranker, event_mass
 from graphrec.models.stgat import Attention, Stgat
-from graphrec.queries.query import Queries
+from graphrec.queries.query import Queries, check_place, check_time, end_of_log
 from graphrec.queries.sampling import Context
-from graphrec.recommendation import check_place, check_time, end_of_log
 from graphrec.runs.run import Run
 from graphrec.subgraph.ego import Node
 

@@ -8,10 +8,12 @@ import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from graphrec.errors import InputError
 from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
 
-QUERY_TIMES = ("last-event", "request")
+FIRST, LAST = -62_135_596_800, 253_402_300_799
+"""UTC seconds of the first and the last moment of the calendar, years 1 to 9999."""
 
 
 @dataclass(frozen=True)
@@ -71,3 +73,24 @@ def queries_of_events(
         time = torch.where(real[:, 0], mine.time[last[:, 0]] + 1, time) if len(mine) else time
     asked = Queries.ask(user, time)
     return Queries(asked.user, asked.time, asked.coordinates, log.session[rows].long(), frozen_at)
+
+
+def end_of_log(graph: TemporalGraph) -> int:
+    """One second after the last event that the graph shows, UTC seconds: as of then, all of it is known."""
+    times = graph.events.time
+    return int(times[-1]) + 1 if len(times) else 0
+
+
+def check_time(time: int) -> int:
+    """UTC seconds that a calendar reaches, or InputError."""
+    if not FIRST <= time <= LAST:
+        raise InputError(f"--at {time}: UTC seconds of the years 1 to 9999 expected (not milliseconds)")
+    return time
+
+
+def check_place(place: tuple[float, float]) -> tuple[float, float]:
+    """Latitude and longitude on the globe, or InputError."""
+    latitude, longitude = place
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise InputError(f"--near {latitude},{longitude}: latitude in -90..90 and longitude in -180..180 expected")
+    return place

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from graphrec.recommendation import end_of_log, recommend, sample_users
+from graphrec.queries.query import end_of_log
+from graphrec.recommendation import recommend, sample_users
 from graphrec.report.health import data_health
 from graphrec.report.page import run_content, write_report
 from graphrec.runs.run import Run, read_json
