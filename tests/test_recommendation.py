@@ -23,7 +23,7 @@ from graphrec.report.publishing import publish
 from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run
 from graphrec.training.trainer import train
-from tests.runs import BRACKETS, appended
+from tests.run_fixtures import BRACKETS, appended
 
 DAY = 86_400
 

@@ -14,7 +14,7 @@ import torch
 
 from graphrec.runs.config import RunConfig
 from tests.conftest import Ended
-from tests.runs import BRACKETS, appended
+from tests.run_fixtures import BRACKETS, appended
 
 Command = Callable[..., Ended]
 QUICK = ("--set", "dimension=8", "--set", "heads=2", "--set", "epochs=1", "--set", "batch_size=512")

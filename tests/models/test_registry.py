@@ -34,7 +34,7 @@ from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run
 from graphrec.runs.unlearning import _without as without
 from graphrec.training.trainer import Training, train
-from tests.runs import appended, history, weights
+from tests.run_fixtures import appended, history, weights
 from tests.test_planted import held_out, hits, planted, walks
 from tests.worlds import continued, cut, rewritten, town
 

@@ -22,7 +22,7 @@ from graphrec.errors import RunError
 from graphrec.runs.config import RunConfig
 from graphrec.training import checkpoint
 from graphrec.training.trainer import Training, train
-from tests.runs import changed, graph_of, history, planned, weights
+from tests.run_fixtures import changed, graph_of, history, planned, weights
 
 
 def begin(graph: Path, run: Path, config: RunConfig) -> subprocess.Popen[str]:

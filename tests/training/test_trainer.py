@@ -20,7 +20,7 @@ from graphrec.progress import Silent
 from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run
 from graphrec.training.trainer import Training, train
-from tests.runs import changed, graph_of, history, planned, weights
+from tests.run_fixtures import changed, graph_of, history, planned, weights
 
 # the same seed, the same run
 
