@@ -74,8 +74,9 @@ def evaluate(
     Example: graphrec evaluate city/run --split test --json result.json
     """
     from graphrec.evaluation.evaluation import evaluate as judge
+    from graphrec.files import write_json
     from graphrec.report.publishing import publish
-    from graphrec.runs.run import Run, write_json
+    from graphrec.runs.run import Run
 
     overrides = {"query_time": query_time, "history": history, "novel": novel or None}
     with RichProgress() as progress:

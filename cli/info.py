@@ -67,8 +67,8 @@ def _read_graph(path: Path) -> dict[str, Any]:
 
 
 def _read_run(path: Path) -> dict[str, Any]:
+    from graphrec.files import read_json
     from graphrec.runs.config import RunConfig
-    from graphrec.runs.run import read_json
 
     settings = RunConfig.load(path / "config.yaml").model_dump(mode="json")
     metrics = read_json(path / "metrics.json") if (path / "metrics.json").is_file() else {}  # written by evaluate

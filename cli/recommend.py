@@ -140,7 +140,7 @@ def _write(path: Path, answers: list[dict[str, Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from graphrec.runs.run import aside
+    from graphrec.files import aside
 
     rows = [
         {"user": one["user"], "asked_at": one["asked_at"], "rank": rank, **_row(item)}

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from graphrec.graph.events import Events
+from graphrec.graph.nodes import Edges, Nodes
 from graphrec.graph.relation import ALWAYS, NEVER
-from graphrec.graph.temporal_graph import Edges, Nodes, TemporalGraph
+from graphrec.graph.temporal_graph import TemporalGraph
 
 
 def events(

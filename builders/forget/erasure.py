@@ -27,11 +27,11 @@ from builders.mapping.id_columns import of_part, of_users
 from builders.mapping.pseudonyms import Key
 from builders.text.encode import _digest, cache_folder
 from graphrec.errors import GraphError, InputError
+from graphrec.files import read_json
 from graphrec.formatting import FORGOTTEN
 from graphrec.graph.manifest import read_manifest
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import ALWAYS
-from graphrec.runs.run import read_json
 from graphrec.runs.unlearning import unlearn
 
 

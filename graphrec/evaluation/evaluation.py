@@ -18,9 +18,9 @@ from graphrec.errors import GraphError, RunError
 from graphrec.evaluation.comparison import metric_names
 from graphrec.evaluation.h3_cells import map_questions
 from graphrec.evaluation.per_query import judge
-from graphrec.evaluation.validation import learned_from
 from graphrec.evidence.attention_profile import profile_attention
 from graphrec.evidence.faithfulness import Faithfulness, measure_faithfulness
+from graphrec.files import read_json, write_json
 from graphrec.metrics import interval, means, resampled_means, standard_error
 from graphrec.models.baselines import all_baselines
 from graphrec.models.ranking import Ranker
@@ -28,7 +28,8 @@ from graphrec.models.score_ranker import ScoreRanker
 from graphrec.progress import Progress, Silent
 from graphrec.queries.protocol import EvaluationProtocol, returning
 from graphrec.runs.manifest import peak_memory
-from graphrec.runs.run import Run, read_json, write_json
+from graphrec.runs.run import Run
+from graphrec.runs.training_split import learned_from
 
 EVIDENCE_QUESTIONS = 1_000
 """Questions at most whose evidence is taken out: each is answered twenty times more."""

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from graphrec.errors import RunError
 from graphrec.evidence.shares import SHARES
+from graphrec.files import aside
 from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -35,7 +36,7 @@ from graphrec.progress import Progress, Silent
 from graphrec.queries.protocol import EvaluationProtocol, returning
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, event_coordinates
-from graphrec.runs.run import Run, aside
+from graphrec.runs.run import Run
 
 QUESTIONS = 1_000
 """Questions at most, drawn by the run's seed."""

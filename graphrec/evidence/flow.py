@@ -27,13 +27,13 @@ from torch import Tensor, nn
 from graphrec.errors import InputError, RunError
 from graphrec.evidence.shares import semantic_share
 from graphrec.formatting import utc
+from graphrec.graph.conversion import Node
 from graphrec.models.event_features import paths
 from graphrec.models.ranking import Answer, Ranker, event_mass
 from graphrec.models.stgat import Attention, Stgat
 from graphrec.queries.query import Queries, check_place, check_time, end_of_log
 from graphrec.queries.sampling import Context
 from graphrec.runs.run import Run
-from graphrec.subgraph.ego import Node
 
 STRANGER = "(a stranger)"
 """A user that the graph does not know at the question's time."""

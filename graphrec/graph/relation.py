@@ -91,3 +91,10 @@ class Relation:
         """The same relation on another device."""
         columns = ("key", "target", "time", "event", "start")
         return replace(self, **{name: getattr(self, name).to(device) for name in columns})
+
+
+def expand(end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """The ``count`` edges before ``end`` of every question, flat: (row of the question, edge)."""
+    question = torch.arange(len(count), device=count.device).repeat_interleave(count)
+    place = torch.arange(len(question), device=count.device) - (count.cumsum(0) - count)[question]
+    return question, (end - count)[question] + place

@@ -18,7 +18,7 @@ from torch import Tensor
 from graphrec.errors import GraphError
 from graphrec.graph.events import Events
 from graphrec.graph.manifest import read_manifest
-from graphrec.graph.temporal_graph import Edges, Nodes
+from graphrec.graph.nodes import Edges, Nodes
 from graphrec.graph.time_bounds import ALWAYS
 
 __all__ = ["read_edges", "read_events", "read_manifest", "read_nodes"]

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 import torch
-from jaxtyping import Bool, Float32, Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
 from graphrec.graph.events import Events
+from graphrec.graph.nodes import Edges, Nodes
 from graphrec.graph.relation import NEVER, Relation
 
 if TYPE_CHECKING:
@@ -30,55 +29,6 @@ EVENT_RELATIONS = {
     "item->item": ("item", "item"),
 }
 """Relations that the events themselves make: name to (source type, target type)."""
-
-
-@dataclass(frozen=True)
-class Nodes:
-    """Nodes of one type; row v of every column describes node v."""
-
-    ids: pa.Array
-    """The user's own ids as they were written, [count] strings."""
-    labels: pa.Array
-    """A short name for people, [count] strings; null where there is none (then the id serves)."""
-    texts: pa.Array
-    """What the text encoder read, [count] strings; null for a node without text."""
-    vectors: Tensor | None
-    """Text vectors [count, d_text] float16, memory-mapped, zero for a node without text; None without a text model."""
-    coordinates: Float32[Tensor, "count 2"] | None
-    """Latitude and longitude in degrees, NaN where unknown; None if no node of the type has them."""
-    first_seen: Int64[Tensor, " count"]
-    """UTC seconds from which the node is known; ALWAYS for a node that a catalogue lists without a date."""
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    @cached_property
-    def _code_of_id(self) -> dict[str, int]:
-        return {identity: code for code, identity in enumerate(self.ids.to_pylist())}
-
-    def code(self, identity: str) -> int:
-        """Code of the node written as ``identity``, or -1 for one never seen."""
-        return self._code_of_id.get(identity, -1)
-
-    def label(self, code: int) -> str:
-        """A name for people: the label, or the id where there is none."""
-        return str(self.labels[code].as_py() or self.ids[code].as_py())
-
-
-@dataclass(frozen=True)
-class Edges:
-    """A static relation as it stands in the directory: timeless or valid from a time on."""
-
-    source_type: str
-    target_type: str
-    source: Int64[Tensor, " edges"]
-    """Code of the source node."""
-    target: Int64[Tensor, " edges"]
-    """Code of the target node."""
-    valid_from: Int64[Tensor, " edges"]
-    """UTC seconds from which the edge is known; ALWAYS for a timeless edge."""
-    metres: Float32[Tensor, " edges"] | None
-    """Length of the edge in metres; None for a relation that is not of distance."""
 
 
 @dataclass(frozen=True)
@@ -255,18 +205,18 @@ class TemporalGraph:
 
     def to_scipy(self, relation: str, time: int) -> scipy.sparse.csr_array:
         """Counts of a relation's edges before ``time``, [sources, targets]."""
-        from graphrec.subgraph.ego import adjacency
+        from graphrec.graph.conversion import adjacency
 
         return adjacency(self, relation, time)
 
     def to_hetero_data(self, time: int) -> HeteroData:
         """The graph as of ``time`` as PyG HeteroData: ``x`` from text, one edge type a relation, ``time`` an edge."""
-        from graphrec.subgraph.ego import to_hetero_data
+        from graphrec.graph.conversion import to_hetero_data
 
         return to_hetero_data(self.as_of(time))
 
     def to_networkx(self, time: int) -> networkx.MultiDiGraph[tuple[str, str]]:
         """The graph as of ``time`` as a networkx MultiDiGraph with nodes ``(type, id)``."""
-        from graphrec.subgraph.ego import to_networkx
+        from graphrec.graph.conversion import to_networkx
 
         return to_networkx(self.as_of(time))

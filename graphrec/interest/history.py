@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from graphrec.errors import InputError
 from graphrec.formatting import utc
+from graphrec.graph.conversion import known_user
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.subgraph.ego import known_user
 
 DAY = 86_400
 """Seconds."""

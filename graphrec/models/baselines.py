@@ -16,13 +16,14 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from graphrec.graph.geography import kilometres, known_places, unit_vectors
+from graphrec.graph.relation import expand
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.item_to_item import Ease, ItemKNN
 from graphrec.models.item_transition import RIDGE, WINDOW, Later, faded, ridge_for
 from graphrec.models.score_ranker import ItemScorer
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import event_coordinates, sample
-from graphrec.queries.user_history import Visits, expand, popularity, shared_cutoff, table
+from graphrec.queries.user_history import Visits, popularity, shared_cutoff, table
 
 DAY = 86_400
 EASE_ITEMS = 10_000

@@ -15,7 +15,8 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from graphrec.graph.events import TRAIN
-from graphrec.graph.temporal_graph import Edges, TemporalGraph
+from graphrec.graph.nodes import Edges
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import ALWAYS
 from graphrec.models.propagation import degree, matrix, product
 

@@ -25,8 +25,9 @@ from torch import Tensor, nn
 
 from graphrec.graph.events import TRAIN
 from graphrec.graph.geography import PLACE_FEATURES, distance_features, kilometres, place_features, unit_vectors
+from graphrec.graph.nodes import Nodes
 from graphrec.graph.relation import ALWAYS
-from graphrec.graph.temporal_graph import Nodes, TemporalGraph
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.cold_items import KEPT, Beside
 from graphrec.models.event_features import (
     CLOCK,

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
 from graphrec.formatting import utc
+from graphrec.graph.conversion import Node
 from graphrec.graph.relation import NEVER
 from graphrec.pictures.palette import FAINT, PAPER, SOFT, TYPES, WASH
 from graphrec.pictures.radial import Radial, radial
 from graphrec.pictures.style import figure_of, short, style, title
-from graphrec.subgraph.ego import Node
 
 LABELS = 12
 """Nodes named on each side of an ego graph."""

@@ -13,6 +13,7 @@ import torch
 
 from graphrec.errors import InputError, MissingPackage
 from graphrec.formatting import utc
+from graphrec.graph.conversion import Node, known_user
 from graphrec.graph.geography import known_places
 from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -20,7 +21,6 @@ from graphrec.pictures.palette import FAINT, INK, PAPER, SOFT, TYPES, WASH
 from graphrec.pictures.radial import Radial, radial
 from graphrec.queries.sampling import event_coordinates
 from graphrec.recommendation import history
-from graphrec.subgraph.ego import Node, known_user
 
 if TYPE_CHECKING:
     from folium import Map

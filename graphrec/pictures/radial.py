@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from graphrec.graph.conversion import Node
 from graphrec.graph.relation import NEVER
-from graphrec.subgraph.ego import Node
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 RINGS = {

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
+from graphrec.graph.relation import expand
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.query import Queries
 
@@ -86,13 +87,6 @@ def own_cutoff(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " batch"
 def shared_cutoff(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " batch"]:
     """Time before which everybody's events may be seen."""
     return queries.time.clamp(max=min(graph.horizon, queries.frozen_at))
-
-
-def expand(end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-    """The ``count`` edges before ``end`` of every question, flat: (row of the question, edge)."""
-    question = torch.arange(len(count), device=count.device).repeat_interleave(count)
-    place = torch.arange(len(question), device=count.device) - (count.cumsum(0) - count)[question]
-    return question, (end - count)[question] + place
 
 
 def table(

@@ -14,13 +14,13 @@ from graphrec import formatting as words
 from graphrec.evaluation.comparison import Evaluation, compare, compare_slices, metric_names, verdict
 from graphrec.evaluation.query_map import LEAST_USERS
 from graphrec.evidence.shares import SHARES as NAMES_OF_RELATIONS
+from graphrec.files import aside, read_json
 from graphrec.graph.storage import read_manifest
 from graphrec.pictures.palette import SHARES, SHARES_ON_DARK
 from graphrec.report.chart import Bar, interval_chart, line_chart, period_chart
 from graphrec.report.health import DataHealth
 from graphrec.report.map_chart import centre, question_maps
 from graphrec.runs.config import RunConfig
-from graphrec.runs.run import aside, read_json
 
 FILTERS = (
     words.count,

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from graphrec.files import read_json
 from graphrec.queries.query import end_of_log
 from graphrec.recommendation import recommend, sample_users
 from graphrec.report.health import data_health
 from graphrec.report.page import run_content, write_report
-from graphrec.runs.run import Run, read_json
+from graphrec.runs.run import Run
 
 USERS, ITEMS = 3, 5
 """How many users the report shows, and how many items each."""

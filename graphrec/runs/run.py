@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import re
 import textwrap
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
@@ -19,7 +16,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from graphrec.errors import InputError, RunError
+from graphrec.errors import RunError
+from graphrec.files import read_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.ranking import Ranker
 from graphrec.models.registry import Model, ranker_of, restored
@@ -134,42 +132,3 @@ def pick_device(name: str) -> torch.device:
     if name != "cpu" and int(name.partition(":")[2] or 0) >= torch.cuda.device_count():
         raise RunError(f"device {name}: there are {torch.cuda.device_count()} GPUs here, counted from 0")
     return torch.device(name)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a run directory; RunError where it is missing or broken."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise RunError(
-            f"{path.parent}: a finished run expected, but there is no {path.name}; "
-            "make one with 'graphrec train', or finish it with --resume"
-        ) from error
-    except ValueError as error:
-        raise RunError(f"{path}: not readable ({error}); train the run again") from error
-    if not isinstance(values, dict):
-        raise RunError(f"{path}: a JSON object expected, got {type(values).__name__}; train the run again")
-    return values
-
-
-@contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when all has gone well."""
-    if path.is_dir():
-        raise InputError(f"{path}: a file to write expected, but this is a folder; give a name in it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial-{os.getpid()}")
-    try:
-        temporary.touch()
-        mode = temporary.stat().st_mode
-        yield temporary
-        temporary.chmod(mode)  # safetensors makes its files readable by their owner alone
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON aside and rename it into place."""
-    with aside(path) as temporary:
-        temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from graphrec.errors import RunError
+from graphrec.files import aside, read_json, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.runs.run import aside, read_json, vocabulary, write_json
+from graphrec.runs.run import vocabulary
 
 LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
 """What of a run is not copied: states of the training, pages that show people, and what is written anew."""

@@ -11,8 +11,8 @@ import pyarrow as pa
 import scipy.sparse
 from numpy.typing import NDArray
 
+from graphrec.graph.conversion import adjacency, names
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.subgraph.ego import adjacency, names
 from graphrec.subgraph.pagerank import SETTLED, rows_to_one
 
 MOST = 500

@@ -15,8 +15,8 @@ from networkx.algorithms.community import louvain_communities, modularity
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
+from graphrec.graph.conversion import adjacency, names
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.subgraph.ego import adjacency, names
 
 MOST = 5_000
 """Nodes, the busiest, among which communities are looked for; the others then join them."""

@@ -10,10 +10,10 @@ import networkx as nx
 import torch
 
 from graphrec.errors import InputError
+from graphrec.files import aside
+from graphrec.graph.conversion import Node, empty_hetero_data
 from graphrec.graph.relation import ALWAYS
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
-from graphrec.runs.run import aside
-from graphrec.subgraph.ego import Node, empty_hetero_data
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from graphrec.errors import InputError
+from graphrec.graph.conversion import adjacency
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.subgraph.ego import adjacency
 
 DAY = 86_400
 

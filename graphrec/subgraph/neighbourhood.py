@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from graphrec.errors import InputError, RunError
+from graphrec.graph.conversion import Node, add_nodes, ids_of, known_user
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.ranking import Answer, Ranker, event_mass
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.queries.query import Queries
-from graphrec.subgraph.ego import Node, add_nodes, ids_of, known_user
 
 PLACE = "place"
 """Edge from the user to the location that the question is asked from; no event stands behind it."""

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
+from graphrec.graph.conversion import known_user
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.ranking import Ranker
 from graphrec.queries.query import Queries
-from graphrec.subgraph.ego import known_user
 
 TINY = 1e-300
 """Keeps nothing from being divided by nothing."""

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from graphrec.formatting import utc
+from graphrec.graph.conversion import Node, ends, known_node, relation_names
 from graphrec.graph.relation import ALWAYS
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
-from graphrec.subgraph.ego import Node, ends, known_node, relation_names
 
 CHUNK = 1 << 20
 """Edges that are looked at together: what a search needs of memory."""

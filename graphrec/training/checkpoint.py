@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from graphrec.errors import RunError
-from graphrec.runs.run import aside
+from graphrec.files import aside
 
 
 @dataclass

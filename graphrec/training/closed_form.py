@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from graphrec.evaluation.validation import learned_from, protocol_of, refuse_nothing_to_learn, validate
+from graphrec.evaluation.validation import validate
+from graphrec.files import aside, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.registry import at_once
 from graphrec.progress import Progress
 from graphrec.runs.config import RunConfig
 from graphrec.runs.manifest import peak_memory, run_facts
-from graphrec.runs.run import aside, pick_device, write_json
+from graphrec.runs.run import pick_device
+from graphrec.runs.training_split import learned_from, protocol_of, refuse_nothing_to_learn
 
 STEPS = ("weights", "validation")
 """What there is to do."""

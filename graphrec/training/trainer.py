@@ -18,13 +18,15 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from graphrec.errors import RunError
-from graphrec.evaluation.validation import learned_from, protocol_of, refuse_nothing_to_learn, validate
+from graphrec.evaluation.validation import validate
+from graphrec.files import aside, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.registry import NETWORKS, loss_of, new_network, units_of
 from graphrec.progress import Progress, Silent
 from graphrec.runs.config import RunConfig, TrainingConfig
 from graphrec.runs.manifest import peak_memory, run_facts
-from graphrec.runs.run import aside, pick_device, write_json
+from graphrec.runs.run import pick_device
+from graphrec.runs.training_split import learned_from, protocol_of, refuse_nothing_to_learn
 from graphrec.training import checkpoint
 from graphrec.training.checkpoint import TrainingState
 from graphrec.training.closed_form import fit_at_once

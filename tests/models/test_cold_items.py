@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.graph.events import TRAIN
-from graphrec.graph.temporal_graph import Edges, TemporalGraph
+from graphrec.graph.nodes import Edges
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import ALWAYS
 from graphrec.models.cold_items import NEAR, Beside
 from graphrec.models.ranking import Ranker

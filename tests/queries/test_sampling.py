@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.errors import GraphError
+from graphrec.graph.nodes import Edges
 from graphrec.graph.relation import ALWAYS, NEVER
-from graphrec.graph.temporal_graph import Edges, TemporalGraph
+from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.event_features import paths
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import NEAR_CELLS, Context, check_relations, event_coordinates, nearest_location, sample

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphrec.graph.conversion import adjacency
 from graphrec.graph.relation import NEVER
 from graphrec.subgraph import centrality
 from graphrec.subgraph.centrality import centralities
-from graphrec.subgraph.ego import adjacency
 from tests.worlds import continued, cut, events, graph, town
 
 

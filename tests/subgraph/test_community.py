@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.errors import InputError
+from graphrec.graph.conversion import adjacency
 from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.subgraph import community
 from graphrec.subgraph.community import communities
-from graphrec.subgraph.ego import adjacency
 from tests.worlds import continued, cut, events, graph, town
 
 CAMPS = 3

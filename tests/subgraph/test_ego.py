@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.errors import InputError
+from graphrec.graph.conversion import adjacency, to_hetero_data, to_networkx
 from graphrec.graph.relation import ALWAYS, NEVER
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
-from graphrec.subgraph.ego import adjacency, difference, ego, to_hetero_data, to_networkx
+from graphrec.subgraph.ego import difference, ego
 from tests import worlds
 
 DAY = 86_400

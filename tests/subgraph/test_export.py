@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from graphrec.errors import InputError
+from graphrec.graph.conversion import to_hetero_data, to_networkx
 from graphrec.graph.relation import ALWAYS
 from graphrec.models.ranking import Ranker
-from graphrec.subgraph.ego import ego, to_hetero_data, to_networkx
+from graphrec.subgraph.ego import ego
 from graphrec.subgraph.export import as_hetero_data, write_subgraph
 from graphrec.subgraph.neighbourhood import model_neighbourhood
 from tests.networks import untrained

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.errors import InputError
+from graphrec.graph.conversion import Node, to_networkx
 from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.subgraph import shortest_path as connection
-from graphrec.subgraph.ego import Node, to_networkx
 from graphrec.subgraph.shortest_path import path_between
 from tests.worlds import alone, continued, cut, events, graph, town
 

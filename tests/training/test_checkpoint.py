@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from graphrec.errors import RunError
-from graphrec.runs.run import aside, write_json
+from graphrec.files import aside, write_json
 from graphrec.training import checkpoint
 from graphrec.training.checkpoint import TrainingState
 

@@ -1,0 +1,214 @@
+"""The graph as of a time, converted for PyTorch Geometric, SciPy and networkx."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import networkx as nx
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse
+import torch
+from torch import Tensor
+
+from graphrec.errors import InputError
+from graphrec.formatting import utc
+from graphrec.graph.nodes import Nodes
+from graphrec.graph.relation import ALWAYS, expand
+from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
+
+if TYPE_CHECKING:
+    from torch_geometric.data import HeteroData
+
+
+Node = tuple[str, str]
+"""A node of a networkx graph: its type and the user's own id."""
+
+
+def to_hetero_data(graph: TemporalGraph) -> HeteroData:
+    """What the view can see, as PyG HeteroData.
+
+    Nodes the view cannot see are left out and the rest renumbered; ``code`` leads back. Per node type: ``x``
+    [n, d_text] (missing without text vectors), ``time`` [n] first seen, ``code`` [n]. Event relations are called
+    ``(source, "to", target)``, static ones by their name; each has ``edge_index`` [2, e], ``time`` [e] UTC seconds
+    (ALWAYS for a timeless edge), and ``event`` [e] (-1 for none).
+    """
+    data = empty_hetero_data()
+    place = {}
+    for kind, table in graph.nodes.items():
+        visible = graph.visible(kind)
+        codes = visible.nonzero()[:, 0]
+        place[kind] = torch.cumsum(visible, 0) - 1  # row of each visible node
+        data[kind].num_nodes, data[kind].code, data[kind].time = len(codes), codes, table.first_seen[codes]
+        if table.vectors is not None:
+            data[kind].x = table.vectors[codes]
+    for name in relation_names(graph):
+        source_type, target_type = ends(graph, name)
+        relation, (source, rows) = graph.relation(name), _visible_edges(graph, name)
+        edges = data[source_type, "to" if name in EVENT_RELATIONS else name, target_type]
+        edges.edge_index = torch.stack([place[source_type][source], place[target_type][relation.target[rows].long()]])
+        edges.time, edges.event = relation.time[rows], relation.event[rows]
+    return data
+
+
+def to_networkx(graph: TemporalGraph, relations: Sequence[str] | None = None) -> nx.MultiDiGraph[Node]:
+    """What the view can see, as a networkx graph: one Python object an edge, so take a short view of a large log.
+
+    Nodes are ``(type, id)`` with ``label``, ``first_seen``, ``lat``, ``lon``; edges have ``relation``, ``time``,
+    ``event``, ``weight``, and ``(relation, row)`` as their key.
+    An attribute that does not apply is absent: no ``time`` on a timeless edge. Without ``relations`` all are
+    taken but ``item->user``, which only mirrors ``user->item``.
+    """
+    network: nx.MultiDiGraph[Node] = nx.MultiDiGraph(time=graph.horizon)
+    for kind in graph.nodes:
+        add_nodes(network, graph, kind, graph.visible(kind).nonzero()[:, 0])
+    for name in relations or [name for name in relation_names(graph) if name != "item->user"]:
+        add_edges(network, graph, name, *_visible_edges(graph, name))
+    return network
+
+
+def adjacency(
+    graph: TemporalGraph, relation: str, time: int, values: Literal["counts", "weights"] = "counts"
+) -> scipy.sparse.csr_array:
+    """How often, or how strongly, a relation links each pair of nodes strictly before ``time``, [sources, targets].
+
+    ``weights`` adds up the weights of the events; an edge that no event made counts 1. Rows and columns are codes; a
+    node that is not known before ``time`` has none. Only the edges before ``time`` are touched.
+
+    Raises InputError for a relation that the graph does not have.
+    """
+    view = graph.as_of(time)
+    (source_type, target_type), edges = ends(view, relation), view.relation(relation)
+    every = torch.arange(edges.sources, device=edges.key.device)
+    when = torch.full_like(every, view.horizon)
+    count = edges.count_before(every, when) * view.visible(source_type)
+    _, rows = expand(edges.end(every, when), count)
+    target = edges.target[rows]
+    value = _weights(view, edges.event[rows]).double() if values == "weights" else torch.ones(len(rows)).double()
+    value = value * view.visible(target_type).to(value.device)[target]
+    start = torch.cat((count.new_zeros(1), count.cumsum(0)))
+    shape = (edges.sources, len(view.nodes[target_type]))
+    parts = (part.cpu().numpy() for part in (value, target, start))
+    data, indices, indptr = parts
+    matrix = scipy.sparse.csr_array((data, indices, indptr.astype(indices.dtype)), shape=shape)
+    matrix.sum_duplicates()
+    matrix.eliminate_zeros()
+    return matrix
+
+
+def known_user(graph: TemporalGraph, user: str) -> int:
+    """Code of a user that the view can see, or InputError."""
+    return known_node(graph, ("user", user))
+
+
+def known_node(graph: TemporalGraph, node: Node) -> int:
+    """Code of a node that the view can see, or InputError."""
+    kind, identity = node
+    if kind not in graph.nodes:
+        raise InputError(f"a node of a type among {', '.join(graph.nodes)} expected, got {node!r}")
+    table = graph.nodes[kind]
+    code = table.code(identity)
+    if code < 0:
+        example = f"; ids are written as in the log, such as {table.ids[0].as_py()!r}" if len(table) else ""
+        raise InputError(f"{kind} {identity!r} is not among the {len(table):,} {kind}s of this graph{example}")
+    if not graph.visible(kind)[code]:
+        seen = utc(int(table.first_seen[code]))
+        raise InputError(
+            f"{kind} {identity!r} is first seen at {seen}, so not before {utc(graph.horizon)}; ask a later time"
+        )
+    return code
+
+
+def relation_names(graph: TemporalGraph) -> list[str]:
+    """Every relation of the graph, those of the events first."""
+    return [*EVENT_RELATIONS, *graph.edges]
+
+
+def ends(graph: TemporalGraph, name: str) -> tuple[str, str]:
+    """Types of the nodes that a relation leads from and to."""
+    if name in EVENT_RELATIONS:
+        return EVENT_RELATIONS[name]
+    if name not in graph.edges:
+        raise InputError(f"relation {name!r} is not in this graph; it has {', '.join(relation_names(graph))}")
+    return graph.edges[name].source_type, graph.edges[name].target_type
+
+
+def names(table: Nodes, codes: pa.Array) -> pa.Array:
+    """What people call the nodes of these codes: the label, or the id where there is none."""
+    label, identity = pc.fill_null(table.labels.take(codes), ""), table.ids.take(codes)
+    return pc.if_else(pc.equal(label, ""), identity, label)
+
+
+def empty_hetero_data() -> HeteroData:
+    """PyG's own record without anything in it."""
+    with warnings.catch_warnings():  # importing PyG 2.8 takes seconds and calls what torch 2.13 deprecates
+        warnings.simplefilter("ignore", DeprecationWarning)
+        from torch_geometric.data import HeteroData
+
+        return HeteroData()
+
+
+def _visible_edges(graph: TemporalGraph, name: str) -> tuple[Tensor, Tensor]:
+    """Source codes and relation rows of the edges before the horizon between visible nodes."""
+    (source_type, target_type), relation = ends(graph, name), graph.relation(name)
+    source = torch.repeat_interleave(torch.arange(relation.sources, device=relation.key.device), relation.start.diff())
+    seen = relation.time < graph.horizon
+    seen &= graph.visible(source_type)[source] & graph.visible(target_type)[relation.target.long()]
+    rows = seen.nonzero()[:, 0]
+    return source[rows], rows
+
+
+def add_nodes(
+    network: nx.MultiDiGraph[Node], graph: TemporalGraph, kind: str, codes: Tensor, hop: int | None = None
+) -> None:
+    """Add the nodes of these codes to a network, but for those that it has."""
+    table = graph.nodes[kind]
+    for code, identity in zip(codes.tolist(), ids_of(graph, kind, codes), strict=True):
+        if (kind, identity) in network:
+            continue
+        attributes: dict[str, Any] = {"label": table.label(code)}
+        if int(table.first_seen[code]) != ALWAYS:
+            attributes["first_seen"] = int(table.first_seen[code])
+        if table.coordinates is not None and not bool(table.coordinates[code].isnan().any()):
+            attributes["lat"], attributes["lon"] = table.coordinates[code].tolist()
+        if hop is not None:
+            attributes["hop"] = hop
+        network.add_node((kind, identity), **attributes)
+
+
+def add_edges(network: nx.MultiDiGraph[Node], graph: TemporalGraph, name: str, source: Tensor, rows: Tensor) -> None:
+    """Add the edges of these rows of a relation to a network; ``source`` holds the code of each edge's source."""
+    (source_type, target_type), relation = ends(graph, name), graph.relation(name)
+    sources = ((source_type, identity) for identity in ids_of(graph, source_type, source))
+    targets = ((target_type, identity) for identity in ids_of(graph, target_type, relation.target[rows]))
+    keys = ((name, row) for row in rows.tolist())
+    edges: Iterable[Any] = zip(sources, targets, keys, _edge_attributes(graph, name, rows), strict=True)
+    network.add_edges_from(edges)
+
+
+def _edge_attributes(graph: TemporalGraph, name: str, rows: Tensor) -> Iterator[dict[str, Any]]:
+    relation = graph.relation(name)
+    time, event = relation.time[rows], relation.event[rows]
+    weight = _weights(graph, event)
+    for moment, row, strength in zip(time.tolist(), event.tolist(), weight.tolist(), strict=True):
+        attributes = {"relation": name, "weight": strength}
+        if moment != ALWAYS:
+            attributes["time"] = moment
+        if row >= 0:
+            attributes["event"] = row
+        yield attributes
+
+
+def _weights(graph: TemporalGraph, event: Tensor) -> Tensor:
+    """Weight of each event; 1 where there is none (row -1)."""
+    if not len(graph.log):
+        return torch.ones(len(event), device=event.device)
+    return torch.where(event >= 0, graph.log.weight[event.clamp(min=0)], 1.0)
+
+
+def ids_of(graph: TemporalGraph, kind: str, codes: Tensor) -> list[str]:
+    """The user's own ids of these codes."""
+    ids: list[str] = graph.nodes[kind].ids.take(pa.array(codes.cpu().numpy())).to_pylist()
+    return ids
