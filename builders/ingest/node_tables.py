@@ -17,14 +17,14 @@ from builders.ingest.parts import Part, located, read_parts
 from builders.ingest.quarantine import Sifted, quarantine, sift
 from builders.ingest.row_checks import Check, coordinate_checks, number, present
 from builders.mapping.column_mapping import ColumnMapping
-from builders.mapping.column_names import READABLE, SYNONYMS, find
+from builders.mapping.column_names import READABLE, SYNONYMS, check_column, match_role
 from builders.mapping.column_types import is_words
 from builders.mapping.table_mapping import TableMapping
 from builders.mapping.templates import check_fields, render
 from builders.mapping.timestamps import detect_format, to_seconds
 from builders.sources.source import Source, detect
 from graphrec.errors import MappingError
-from graphrec.suggestion import nearest, plain
+from graphrec.suggestion import normalize
 
 LISTED_TWICE = "id is listed twice"
 
@@ -62,18 +62,16 @@ def _complete(engine: Engine, kind: str, rows: Rows, given: TableMapping, mappin
     names, where = rows.source.columns, str(rows.source.path)
     guess = {
         "id": _id_column(kind, names, mapping),
-        "label": find("label", names) if kind != "user" or "name" in map(plain, names) else None,
-        "lat": find("lat", names),
-        "lon": find("lon", names),
+        "label": match_role("label", names) if kind != "user" or "name" in map(normalize, names) else None,
+        "lat": match_role("lat", names),
+        "lon": match_role("lon", names),
         "location": mapping.location if kind == "item" and mapping.location in names else None,
     }
     found = given.model_copy(update={key: value for key, value in guess.items() if getattr(given, key) is None})
     for key in ("id", "label", "lat", "lon", "location", "since"):
         column = getattr(found, key)
-        if column is not None and column not in names:
-            raise MappingError(
-                f"{kind}_{key}: {where} has no column {column!r}{nearest(column, names)}; it has {', '.join(names)}"
-            )
+        if column is not None:
+            check_column(column, names, f"{kind}_{key}", where)
     if found.text:
         check_fields(found.text, f"{kind}_text", names, where)
     if found.id is None:
@@ -90,15 +88,15 @@ def _id_column(kind: str, names: Sequence[str], mapping: ColumnMapping) -> str |
     role = getattr(mapping, kind)
     if role in names:
         return str(role)
-    by_name = {plain(name): name for name in reversed(names)}
-    wanted = [f"{kind}id", kind, "id", *(plain(name) for name in SYNONYMS[kind])]
+    by_name = {normalize(name): name for name in reversed(names)}
+    wanted = [f"{kind}id", kind, "id", *(normalize(name) for name in SYNONYMS[kind])]
     return next((by_name[name] for name in wanted if name in by_name), None)
 
 
 def default_template(sample: dict[str, list[str]], taken: str) -> str | None:
     """A template over the columns that hold words, in the order in which they read well; None without any."""
-    by_name = {plain(name): name for name in reversed(list(sample)) if name != taken}
-    readable = [by_name[plain(name)] for name in READABLE if plain(name) in by_name]
+    by_name = {normalize(name): name for name in reversed(list(sample)) if name != taken}
+    readable = [by_name[normalize(name)] for name in READABLE if normalize(name) in by_name]
     words = [name for name in readable if is_words(sample[name])]
     return ". ".join(f"{{{name}}}" for name in words) + "." if words else None
 

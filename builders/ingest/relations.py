@@ -16,12 +16,12 @@ from builders.engine.rows import Rows, scan
 from builders.ingest.parts import Part, located, read_parts
 from builders.ingest.quarantine import Sifted, sift
 from builders.ingest.row_checks import Check, present
-from builders.mapping.column_names import SYNONYMS
+from builders.mapping.column_names import SYNONYMS, check_column
 from builders.mapping.relation_mapping import RelationMapping
 from builders.mapping.timestamps import EARLIEST, LATEST, detect_format, to_seconds
 from builders.sources.source import Layout, Source, detect
 from graphrec.errors import InputError, MappingError
-from graphrec.suggestion import nearest, plain
+from graphrec.suggestion import normalize
 
 ROWS = pa.schema(
     [
@@ -44,7 +44,7 @@ ENDS = (
     "source", "target", "from", "to", "head", "tail", "head_id", "tail_id", "subject", "object", "follower", "followed",
     "friend", "friend_id", "entity", "entity_id",
 )  # fmt: skip
-USUAL_NAMES = {plain(name) for names in (*SYNONYMS.values(), PREDICATE, SINCE, ENDS) for name in names}
+USUAL_NAMES = {normalize(name) for names in (*SYNONYMS.values(), PREDICATE, SINCE, ENDS) for name in names}
 """Names of columns that are no ids."""
 NODE_TYPES = ("user", "item", "location")
 """The types of nodes that a log brings; links lead to items only from others."""
@@ -98,7 +98,7 @@ def read_links(
     names = rows.source.columns
     if len(names) < 2:
         raise MappingError(f"relations: {name}: {path}: two columns expected, an item's id and its id in {given.file}")
-    entity = next((column for column in names[:2] if plain(column).startswith("entity")), names[1])
+    entity = next((column for column in names[:2] if normalize(column).startswith("entity")), names[1])
     item = names[0] if entity == names[1] else names[1]
     with engine_errors(str(path)):
         table = rows.table.select(item=present(rows[item]), entity=present(rows[entity]), **_line(rows))
@@ -136,7 +136,7 @@ def _scan(engine: Engine, path: Path, layout: Layout, name: str, columns: Sequen
     names = rows.source.columns
     if rows.source.format != "csv" or _headless(layout) == layout or not rows.source.header:
         return rows
-    if {*columns} & {*names} or {*map(plain, names)} & USUAL_NAMES:
+    if {*columns} & {*names} or {*map(normalize, names)} & USUAL_NAMES:
         return rows
     if not any({*names} & {*values} for values in rows.sample(engine).values()):
         return rows
@@ -183,14 +183,10 @@ def _complete(engine: Engine, name: str, rows: Rows, given: RelationMapping) -> 
     names, where = rows.source.columns, str(rows.source.path)
     found = given.model_dump(include=set(COLUMNS), exclude_none=True)
     for key, column in found.items():
-        if column not in names:
-            raise MappingError(
-                f"relations: {name}: {key}: {where} has no column {column!r}{nearest(column, names)}; "
-                f"it has {', '.join(names)}"
-            )
+        check_column(column, names, f"relations: {name}: {key}", where)
     sample = rows.sample(engine)
-    for key, synonyms in (("relation", PREDICATE), ("valid_from", SINCE)):
-        free = (column for column in names if column not in found.values() and plain(column) in map(plain, synonyms))
+    for key, synonyms in (("relation", {*map(normalize, PREDICATE)}), ("valid_from", {*map(normalize, SINCE)})):
+        free = (column for column in names if column not in found.values() and normalize(column) in synonyms)
         column = next((column for column in free if key == "relation" or detect_format(engine, sample[column])), None)
         if column is not None:
             found.setdefault(key, column)

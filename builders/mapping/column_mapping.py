@@ -11,14 +11,14 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from builders.mapping.column_names import find
+from builders.mapping.column_names import check_column, match_role
 from builders.mapping.column_types import fits, guess_by_contents
 from builders.mapping.privacy import Privacy
 from builders.mapping.relation_mapping import RelationMapping, check_relation_name
 from builders.mapping.timestamps import EPOCHS
 from builders.sources.source import Layout
 from graphrec.errors import InputError, MappingError
-from graphrec.suggestion import nearest
+from graphrec.suggestion import did_you_mean
 
 ROLES = (
     "user", "item", "location", "time", "lat", "lon", "utc_offset", "kind", "weight", "session", "split", "text",
@@ -159,7 +159,7 @@ class ColumnMapping(Layout):
         """A mapping from keys and values; MappingError says which key is wrong and what was probably meant."""
         for key in values:
             if key not in ColumnMapping.model_fields:
-                hint = nearest(str(key), list(ColumnMapping.model_fields))
+                hint = did_you_mean(str(key), list(ColumnMapping.model_fields))
                 roles = ", ".join(ROLES)
                 raise MappingError(f"{where}: unknown key {key!r}{hint} (roles: {roles}; the rest: docs/mapping.md)")
         try:
@@ -218,10 +218,7 @@ class ColumnMapping(Layout):
     def check_columns(self, columns: Sequence[str], where: str) -> None:
         """Raise MappingError if a role's column is not there or a required role has none."""
         for role, column in self.roles().items():
-            if column not in columns:
-                raise MappingError(
-                    f"{role}: {where} has no column {column!r}{nearest(column, columns)}; it has {', '.join(columns)}"
-                )
+            check_column(column, columns, role, where)
         open_columns = [column for column in columns if column not in self.roles().values()]
         for role in self.required():
             if getattr(self, role) is None:
@@ -259,7 +256,7 @@ def guess_mapping(sample: Mapping[str, Sequence[str]], named: bool = True) -> Co
     columns = list(sample)
     roles: dict[str, str] = {}
     for role in ROLES if named else ():
-        column = find(role, columns, roles.values())
+        column = match_role(role, columns, roles.values())
         if column is not None and fits(role, sample[column]):
             roles[role] = column
     if ("lat" in roles) != ("lon" in roles):

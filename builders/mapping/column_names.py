@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from graphrec.suggestion import plain
+from graphrec.errors import MappingError
+from graphrec.suggestion import did_you_mean, normalize
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "user": (
@@ -54,7 +55,14 @@ READABLE = (
 """Columns of a table that say in words what a node is, in the order in which they read well."""
 
 
-def find(role: str, columns: Sequence[str], taken: Iterable[str] = ()) -> str | None:
-    """The column that a role probably means, by its name; None if no name says so."""
-    by_name = {plain(column): column for column in reversed(columns) if column not in set(taken)}
-    return next((by_name[plain(name)] for name in SYNONYMS[role] if plain(name) in by_name), None)
+def check_column(column: str, columns: Sequence[str], key: str, where: str) -> None:
+    """Raise MappingError, with the most similar name, if ``where`` lacks the column that ``key`` of a mapping names."""
+    if column not in columns:
+        hint = did_you_mean(column, columns)
+        raise MappingError(f"{key}: {where} has no column {column!r}{hint}; it has {', '.join(columns)}")
+
+
+def match_role(role: str, columns: Sequence[str], taken: Iterable[str] = ()) -> str | None:
+    """The column whose name is a synonym of a role, the likeliest synonym first; None without one."""
+    by_name = {normalize(column): column for column in reversed(columns) if column not in set(taken)}
+    return next((by_name[normalize(name)] for name in SYNONYMS[role] if normalize(name) in by_name), None)

@@ -17,7 +17,7 @@ from builders.sources.file_patterns import Match, best_match, matches
 from builders.sources.first_line import fields_of, first_line, has_word
 from builders.sources.source import expand
 from graphrec.errors import InputError
-from graphrec.suggestion import nearest
+from graphrec.suggestion import did_you_mean
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar", ".bz2", ".xz")
 """Endings of files that hold others or are not read; those of a preset may lie in them."""
@@ -110,7 +110,7 @@ def load_preset(name: str) -> Preset:
     """The preset of a name; InputError lists those there are."""
     known = presets()
     if name not in known:
-        raise InputError(f"preset {name!r} is unknown{nearest(name, list(known))}; there are {', '.join(known)}")
+        raise InputError(f"preset {name!r} is unknown{did_you_mean(name, list(known))}; there are {', '.join(known)}")
     return known[name]
 
 

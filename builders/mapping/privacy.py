@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from builders.mapping.pseudonyms import Key
 from graphrec.errors import ConfigError
 from graphrec.reidentification import Risk
-from graphrec.suggestion import nearest
+from graphrec.suggestion import did_you_mean
 
 UNITS = {"min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 """What times can be coarsened to, in seconds."""
@@ -105,7 +105,7 @@ def _options(text: str) -> dict[str, Any]:
         name, _, value = (part.strip() for part in option.partition("="))
         if name not in Privacy.model_fields:
             known = list(Privacy.model_fields)
-            raise ValueError(f"unknown option {name!r}{nearest(name, known)}; there are {', '.join(known)}")
+            raise ValueError(f"unknown option {name!r}{did_you_mean(name, known)}; there are {', '.join(known)}")
         if name in values:
             raise ValueError(f"{name}: once expected, got it twice")
         if (name == "pseudonyms") == bool(value):

@@ -12,8 +12,8 @@ from typing import Any
 import ibis
 from pydantic import BaseModel
 
+from builders.mapping.column_names import check_column
 from graphrec.errors import MappingError
-from graphrec.suggestion import nearest
 
 _FIELD = re.compile(r"\{([^{}]+)\}")
 
@@ -38,10 +38,7 @@ def check_fields(template: str, key: str, columns: Iterable[str], where: str) ->
             f"{key}: a template with a column in braces, such as '{{title}}', expected, got {template!r}"
         )
     for name in names:
-        if name not in there:
-            raise MappingError(
-                f"{key}: {where} has no column {name!r}{nearest(name, there)}; it has {', '.join(there)}"
-            )
+        check_column(name, there, key, where)
 
 
 def render(template: str, columns: Mapping[str, Any]) -> Any:

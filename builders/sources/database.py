@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from builders.sources.database_session import ERRORS, DatabaseSession, open_duckdb, open_postgres, open_sqlite
 from graphrec.errors import InputError
-from graphrec.suggestion import nearest
+from graphrec.suggestion import did_you_mean
 
 POSTGRES = ("postgresql://", "postgres://")
 FILES = {"sqlite://": "sqlite", "duckdb://": "duckdb"}
@@ -185,7 +185,7 @@ def _find_table(session: DatabaseSession, wanted: str | None, shown: str) -> tup
         raise InputError(f"{shown}: a database with a table expected, got none that can be read")
     found = tables if wanted is None else _called(tables, wanted.strip(), session.schema)
     if not found:
-        hint = nearest(str(wanted), [name for _, name in tables])
+        hint = did_you_mean(str(wanted), [name for _, name in tables])
         raise InputError(f"{shown}: there is no table {wanted!r}{hint}; name a table or give a SELECT statement")
     if len(found) > 1:
         names = [f"{schema}.{name}" if schema != session.schema else name for schema, name in found]

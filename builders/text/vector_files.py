@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from builders.mapping.column_names import SYNONYMS
 from graphrec.errors import InputError
-from graphrec.suggestion import plain
+from graphrec.suggestion import normalize
 
 Mode = Literal["beside", "instead"]
 BYTES_AT_ONCE = 1 << 26
@@ -182,8 +182,8 @@ def _vector_columns(option: VectorsOption, schema: pa.Schema) -> list[str]:
 def _id_column(option: VectorsOption, schema: pa.Schema, taken: Sequence[str]) -> str | None:
     """The column with the nodes' ids: the one that is called so, or the only one that is left."""
     free = [column.name for column in schema if column.name not in taken and not pa.types.is_nested(column.type)]
-    wanted = [f"{option.kind}id", option.kind, "id", *map(plain, SYNONYMS.get(option.kind, ()))]
-    by_name = {plain(name): name for name in reversed(free)}
+    wanted = [f"{option.kind}id", option.kind, "id", *map(normalize, SYNONYMS.get(option.kind, ()))]
+    by_name = {normalize(name): name for name in reversed(free)}
     named = next((by_name[name] for name in wanted if name in by_name), None)
     if named is None and len(free) > 1:
         raise InputError(f"{option.path}: a column of ids called '{option.kind}_id' expected, it has {', '.join(free)}")

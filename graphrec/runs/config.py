@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from graphrec.errors import ConfigError
 from graphrec.models.registry import CONFIGS, TRAINING, Settings
 from graphrec.models.stgat import ModelConfig
+from graphrec.suggestion import did_you_mean
 
 
 class TrainingConfig(BaseModel):
@@ -107,11 +107,11 @@ class RunConfig(BaseModel):
             if first["type"] == "union_tag_invalid":
                 name = str(first["ctx"]["tag"])
                 raise ConfigError(
-                    f"model {name!r}: one of {', '.join(CONFIGS)} expected{_meant(name, CONFIGS)}"
+                    f"model {name!r}: one of {', '.join(CONFIGS)} expected{did_you_mean(name, CONFIGS)}"
                 ) from error
             where = ".".join(str(part) for part in first["loc"] if part not in CONFIGS)
             if first["type"] == "extra_forbidden":
-                hint = _meant(str(first["loc"][-1]), [name for _, name in _names()])
+                hint = did_you_mean(str(first["loc"][-1]), [name for _, name in _names()])
                 raise ConfigError(
                     f"setting {where}: there is none of that name here, got {first['input']!r}{hint}"
                 ) from error
@@ -162,10 +162,5 @@ def _path(name: str) -> list[str]:
         return name.split(".")
     found = [[section, field] for section, field in _names() if field == name]
     if not found:
-        raise ConfigError(f"setting {name!r} is unknown{_meant(name, [field for _, field in _names()])}")
+        raise ConfigError(f"setting {name!r} is unknown{did_you_mean(name, [field for _, field in _names()])}")
     return found[0]
-
-
-def _meant(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]!r}?" if near and near[0] != name else ""

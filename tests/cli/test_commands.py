@@ -61,7 +61,7 @@ def test_train_reads_settings_and_prints_json(
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--set", "epoch=3"], "setting 'epoch' is unknown; did you mean 'epochs'?"),
+        (["--set", "epoch=3"], "setting 'epoch' is unknown, did you mean 'epochs'?"),
         (["--set", "epochs=none"], "setting training.epochs: Input should be a valid integer"),
         (["--set", "epochs"], "--set epochs: key=value expected"),
         (["--config", "bad.yaml"], "bad.yaml: a YAML file of settings expected (while parsing"),

@@ -8,7 +8,7 @@ import pytest
 
 from builders.mapping.column_mapping import ColumnMapping, guess_mapping
 from graphrec.errors import MappingError
-from graphrec.suggestion import nearest
+from graphrec.suggestion import did_you_mean
 
 IDS = ["4fc7f3df", "50c85b8d"]
 EPOCHS = ["1333909229", "1333988452"]
@@ -110,4 +110,4 @@ def test_who_maps_columns_means_those_columns() -> None:
 
 
 def test_nothing_is_near_a_foreign_name() -> None:
-    assert nearest("zzz", ["user_id", "item_id"]) == ""
+    assert did_you_mean("zzz", ["user_id", "item_id"]) == ""

@@ -220,7 +220,7 @@ def test_what_goes_together_is_found(name: str) -> None:
 
 
 def test_settings_that_a_model_does_not_have_are_one_line() -> None:
-    with pytest.raises(ConfigError, match=r"model 'sasrek': one of stgat, .* expected; did you mean 'sasrec'\?"):
+    with pytest.raises(ConfigError, match=r"model 'sasrek': one of stgat, .* expected, did you mean 'sasrec'\?"):
         RunConfig.check({"model": {"name": "sasrek"}})
     with pytest.raises(ConfigError, match=r"setting model\.heads: there is none of that name here, got 2$"):
         RunConfig.check({"model": {"name": "ease", "heads": 2}})
