@@ -32,10 +32,10 @@ def profile(
 
     Example: graphrec profile city/graph --user u0001 --at 2024-04-01
     """
-    from graphrec.graph.time_bounds import NEVER
+    from graphrec.graph.time_bounds import TIME_MAX
     from graphrec.interest.profile import user_profile
 
-    answer = user_profile(_graph(path), user, NEVER if at is None else read_time(at))
+    answer = user_profile(_graph(path), user, TIME_MAX if at is None else read_time(at))
     if as_json:
         print_json(_as_json(answer))
         return

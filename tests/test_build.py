@@ -23,8 +23,8 @@ from builders.assemble.split import split_events
 from builders.build import build_graph
 from builders.mapping.column_mapping import ColumnMapping
 from graphrec.errors import GraphrecError
-from graphrec.graph.relation import ALWAYS
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MIN
 
 LOG = """\
 user,item,time,latitude,longitude
@@ -110,13 +110,13 @@ def test_a_table_of_items_brings_text_labels_places_and_items_without_events(tmp
     assert nodes.ids.to_pylist() == ["bar", "tea", "zoo", "new"]
     assert nodes.labels.to_pylist() == [None, "Tea House", None, "New"]
     assert nodes.texts.to_pylist() == [None, "Tea House. Café.", None, "New. Inn, Pub."]
-    assert nodes.first_seen.tolist() == [FIRST, ALWAYS, FIRST + 4 * DAY, ALWAYS]
+    assert nodes.first_seen.tolist() == [FIRST, TIME_MIN, FIRST + 4 * DAY, TIME_MIN]
     assert nodes.coordinates is not None
     assert nodes.coordinates[1].tolist() == pytest.approx([40.70, -73.90])  # the table's, not the event's
     at = graph.edges["at"]
     assert (at.source.tolist(), at.target.tolist()) == ([0, 1, 3], [0, 0, 0])
-    assert at.valid_from.tolist() == [FIRST, ALWAYS, ALWAYS]
-    assert graph.nodes["location"].first_seen[0] == ALWAYS
+    assert at.valid_from.tolist() == [FIRST, TIME_MIN, TIME_MIN]
+    assert graph.nodes["location"].first_seen[0] == TIME_MIN
 
 
 def test_a_log_without_coordinates_takes_those_of_its_items(tmp_path: Path) -> None:

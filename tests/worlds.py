@@ -12,8 +12,8 @@ from torch import Tensor
 
 from graphrec.graph.events import Events
 from graphrec.graph.nodes import Edges, Nodes
-from graphrec.graph.relation import ALWAYS, NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 
 
 def events(
@@ -41,7 +41,7 @@ def events(
 
 def nodes(kind: str, count: int, log: Events, rng: np.random.Generator | None = None, vectors: int = 0) -> Nodes:
     """A node table: ids ``item-0``...; with a generator also coordinates around one city and text vectors."""
-    first_seen = torch.full((count,), ALWAYS)
+    first_seen = torch.full((count,), TIME_MIN)
     coordinates = None
     if rng is not None and kind != "user":
         coordinates = torch.tensor(rng.normal([40.75, -73.99], 0.03, (count, 2)), dtype=torch.float32)
@@ -75,7 +75,7 @@ def graph(
             "location",
             source,
             (source + 1) % locations,
-            torch.full((locations,), ALWAYS),
+            torch.full((locations,), TIME_MIN),
             torch.full((locations,), 500.0),
         )
     return TemporalGraph(tables, log, edges, {"format": 1, "hash": f"world-{seed}", "text": None, "kinds": ["event"]})
@@ -157,7 +157,7 @@ def _declared(ends: tuple[str, str], tables: Mapping[str, Nodes], rng: np.random
     source = torch.arange(len(tables[ends[0]])).repeat(2)
     target = torch.tensor(rng.integers(0, len(tables[ends[1]]), len(source)))
     since = torch.tensor(rng.integers(0, 20 * 96, len(source))) * 900 + 1_600_000_000
-    since[torch.tensor(rng.random(len(source)) < 0.5)] = ALWAYS
+    since[torch.tensor(rng.random(len(source)) < 0.5)] = TIME_MIN
     return Edges(*ends, source, target, since, None)
 
 
@@ -169,7 +169,7 @@ def _town_nodes(
     where = torch.tensor(rng.normal([40.75, -73.99], 0.02, (count, 2)), dtype=torch.float32)
     where[torch.tensor(rng.random(count) < 0.2)] = torch.nan
     first_seen = first_times(getattr(log, kind), log.time, count)
-    first_seen[torch.tensor(rng.random(count) < (0.5 if dated else 1.0))] = ALWAYS
+    first_seen[torch.tensor(rng.random(count) < (0.5 if dated else 1.0))] = TIME_MIN
     return replace(
         table,
         vectors=vectors if texts else None,
@@ -179,8 +179,8 @@ def _town_nodes(
 
 
 def first_times(codes: Tensor, time: Tensor, count: int) -> Tensor:
-    """Time of the first event of each node; NEVER for a node without one."""
-    first = torch.full((count,), NEVER)
+    """Time of the first event of each node; TIME_MAX for a node without one."""
+    first = torch.full((count,), TIME_MAX)
     known = codes >= 0
     return first.scatter_reduce(0, codes[known].long(), time[known], "amin")
 

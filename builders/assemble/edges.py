@@ -16,7 +16,7 @@ from builders.assemble.nodes import SCHEMA
 from builders.ingest.quarantine import QUARANTINE
 from builders.mapping.relation_mapping import RelationMapping
 from graphrec.errors import InputError
-from graphrec.graph.time_bounds import ALWAYS, NEVER
+from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 
 MOST_PREDICATES = 32
 """A file with more predicates than this becomes one relation."""
@@ -147,7 +147,7 @@ def _new_nodes(rows: pa.Table, nodes: Nodes, old: Mapping[str, pa.Array]) -> dic
         named = ids.filter(mine)
         had = old.get(kind, pa.array([], pa.string()))
         known = _column([had, pc.unique(named.filter(pc.invert(pc.is_in(named, had))))])
-        first_seen = np.full(len(known), NEVER)
+        first_seen = np.full(len(known), TIME_MAX)
         np.minimum.at(first_seen, pc.index_in(named, known).to_numpy(), earliest[mine.to_numpy(zero_copy_only=False)])
         columns = {"id": known, "first_seen": pa.array(first_seen)}
         empty = {column: pa.nulls(len(known), SCHEMA.field(column).type) for column in SCHEMA.names}
@@ -163,13 +163,13 @@ def _column(parts: list[pa.ChunkedArray | pa.Array]) -> pa.Array:
 
 def _own(rows: pa.Table) -> np.ndarray:
     """From when each row says that its edge is known, int64."""
-    own: np.ndarray = rows["valid_from"].fill_null(ALWAYS).to_numpy()
+    own: np.ndarray = rows["valid_from"].fill_null(TIME_MIN).to_numpy()
     return own
 
 
 def _known_since(rows: pa.Table, end: str, nodes: Nodes) -> np.ndarray:
-    """From when the node at one end of each row is known, int64; ALWAYS for one of a type that ``nodes`` lacks."""
-    since = np.full(len(rows), ALWAYS)
+    """From when the node at one end of each row is known, int64; TIME_MIN for one of a type that ``nodes`` lacks."""
+    since = np.full(len(rows), TIME_MIN)
     for kind, table in nodes.items():
         mine = pc.equal(rows[f"{end}_type"], kind).to_numpy()
         codes = _codes(rows, end, {kind: table})[mine]
@@ -204,7 +204,7 @@ def _relations(rows: pa.Table, nodes: Nodes) -> dict[str, pa.Table]:
 
 
 def _edge_table(source: np.ndarray, target: np.ndarray, valid: np.ndarray) -> pa.Table:
-    valid_from = pa.array(valid, pa.int64(), mask=valid == ALWAYS)
+    valid_from = pa.array(valid, pa.int64(), mask=valid == TIME_MIN)
     return pa.table(
         {"source": pa.array(source, pa.int32()), "target": pa.array(target, pa.int32()), "valid_from": valid_from}
     )

@@ -14,7 +14,7 @@ from builders.ingest.parts import MOST_ROWS
 from builders.mapping.timestamps import EARLIEST
 from graphrec.errors import InputError
 from graphrec.formatting import FORGOTTEN
-from graphrec.graph.time_bounds import ALWAYS, NEVER
+from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 
 SCHEMA = pa.schema(
     [
@@ -56,9 +56,9 @@ def node_table(engine: Engine, codes: Any, listed: Any | None, own: Any | None, 
         joined = nodes.left_join(right, nodes[at] == right.said_at)
         nodes = joined.mutate(**{old: ibis.coalesce(joined[new], joined[old]) for old, new in told.items()})
         nodes = nodes.drop("said_at", *told.values())
-    seen = (nodes["first"] // MOST_ROWS + EARLIEST).fill_null(NEVER)
+    seen = (nodes["first"] // MOST_ROWS + EARLIEST).fill_null(TIME_MAX)
     nodes = nodes.mutate(
-        first_seen=nodes.row.notnull().ifelse(ALWAYS, seen),
+        first_seen=nodes.row.notnull().ifelse(TIME_MIN, seen),
         label=nodes.id.isnull().ifelse(FORGOTTEN, nodes.label),
         id=nodes.id.fill_null(""),
     )
@@ -67,11 +67,11 @@ def node_table(engine: Engine, codes: Any, listed: Any | None, own: Any | None, 
 
 def seen_from(nodes: pa.Table, kind: str, events: pa.Table) -> pa.Table:
     """The nodes with ``first_seen`` at their first event of ``events``; those that a table lists are known always."""
-    listed = nodes["first_seen"].to_numpy() == ALWAYS
-    code, first = events[kind].to_numpy(), np.full(len(nodes), NEVER)
+    listed = nodes["first_seen"].to_numpy() == TIME_MIN
+    code, first = events[kind].to_numpy(), np.full(len(nodes), TIME_MAX)
     np.minimum.at(first, code[code >= 0], events["time"].to_numpy()[code >= 0])
     place = nodes.schema.get_field_index("first_seen")
-    return nodes.set_column(place, SCHEMA.field(place), pa.array(np.where(listed, ALWAYS, first)))
+    return nodes.set_column(place, SCHEMA.field(place), pa.array(np.where(listed, TIME_MIN, first)))
 
 
 def refuse_foreign(engine: Engine, kind: str, codes: Any, listed: Any, file: str, column: str | None) -> None:
@@ -115,6 +115,6 @@ def at_relation(events: pa.Table, items: pa.Table, locations: pa.Table, told: pa
         listed = listed.filter(pc.and_(pc.is_valid(listed["source"]), pc.is_valid(listed["target"])))
         rest = found.filter(pc.invert(pc.is_in(found["source"], listed["source"].combine_chunks())))
         found = pa.concat_tables([listed, rest])
-    since = pc.fill_null(found["valid_from"], ALWAYS)
+    since = pc.fill_null(found["valid_from"], TIME_MIN)
     order = [("source", "ascending"), ("since", "ascending"), ("target", "ascending")]
     return found.take(pc.sort_indices(found.append_column("since", since), order))

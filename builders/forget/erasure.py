@@ -31,7 +31,7 @@ from graphrec.files import read_json
 from graphrec.formatting import FORGOTTEN
 from graphrec.graph.manifest import read_manifest
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.graph.time_bounds import ALWAYS
+from graphrec.graph.time_bounds import TIME_MIN
 from graphrec.runs.unlearning import unlearn
 
 
@@ -187,7 +187,7 @@ def _cells_of(graph: TemporalGraph, user: int) -> list[int]:
     """Cells that only this user was in, and that no table of items lies in."""
     location, mine = graph.log.location, graph.log.user == user
     own = np.setdiff1d(location[mine].numpy(), location[~mine].numpy())
-    listed = graph.nodes["location"].first_seen.numpy() == ALWAYS
+    listed = graph.nodes["location"].first_seen.numpy() == TIME_MIN
     return [int(cell) for cell in own if cell >= 0 and not listed[cell]]
 
 

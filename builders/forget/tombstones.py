@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 from builders.assemble.directory import content_hash
 from graphrec.errors import GraphError
 from graphrec.formatting import FORGOTTEN
-from graphrec.graph.time_bounds import NEVER
+from graphrec.graph.time_bounds import TIME_MAX
 
 LEFT_OUT = ("log", "events.parquet", "relations")
 """What of a graph is made anew and not copied."""
@@ -67,7 +67,7 @@ def _blank(nodes: pa.Table, codes: Sequence[int]) -> pa.Table:
     """A node table in which some nodes say nothing."""
     mask = np.zeros(len(nodes), bool)
     mask[list(codes)] = True
-    instead = {"id": "", "label": FORGOTTEN, "first_seen": NEVER}
+    instead = {"id": "", "label": FORGOTTEN, "first_seen": TIME_MAX}
     columns = {
         name: pc.if_else(pa.array(mask), pa.scalar(instead.get(name), nodes[name].type), nodes[name])
         for name in nodes.column_names

@@ -16,8 +16,9 @@ from torch import Tensor
 from graphrec.errors import InputError
 from graphrec.formatting import utc
 from graphrec.graph.nodes import Nodes
-from graphrec.graph.relation import ALWAYS, expand
+from graphrec.graph.relation import expand
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
+from graphrec.graph.time_bounds import TIME_MIN
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -33,7 +34,7 @@ def to_hetero_data(graph: TemporalGraph) -> HeteroData:
     Nodes the view cannot see are left out and the rest renumbered; ``code`` leads back. Per node type: ``x``
     [n, d_text] (missing without text vectors), ``time`` [n] first seen, ``code`` [n]. Event relations are called
     ``(source, "to", target)``, static ones by their name; each has ``edge_index`` [2, e], ``time`` [e] UTC seconds
-    (ALWAYS for a timeless edge), and ``event`` [e] (-1 for none).
+    (TIME_MIN for a timeless edge), and ``event`` [e] (-1 for none).
     """
     data = empty_hetero_data()
     place = {}
@@ -169,7 +170,7 @@ def add_nodes(
         if (kind, identity) in network:
             continue
         attributes: dict[str, Any] = {"label": table.label(code)}
-        if int(table.first_seen[code]) != ALWAYS:
+        if int(table.first_seen[code]) != TIME_MIN:
             attributes["first_seen"] = int(table.first_seen[code])
         if table.coordinates is not None and not bool(table.coordinates[code].isnan().any()):
             attributes["lat"], attributes["lon"] = table.coordinates[code].tolist()
@@ -194,7 +195,7 @@ def _edge_attributes(graph: TemporalGraph, name: str, rows: Tensor) -> Iterator[
     weight = _weights(graph, event)
     for moment, row, strength in zip(time.tolist(), event.tolist(), weight.tolist(), strict=True):
         attributes = {"relation": name, "weight": strength}
-        if moment != ALWAYS:
+        if moment != TIME_MIN:
             attributes["time"] = moment
         if row >= 0:
             attributes["event"] = row

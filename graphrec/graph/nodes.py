@@ -25,7 +25,7 @@ class Nodes:
     coordinates: Float32[Tensor, "count 2"] | None
     """Latitude and longitude in degrees, NaN where unknown; None if no node of the type has them."""
     first_seen: Int64[Tensor, " count"]
-    """UTC seconds from which the node is known; ALWAYS for a node that a catalogue lists without a date."""
+    """UTC seconds from which the node is known; TIME_MIN for a node that a catalogue lists without a date."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -54,6 +54,6 @@ class Edges:
     target: Int64[Tensor, " edges"]
     """Code of the target node."""
     valid_from: Int64[Tensor, " edges"]
-    """UTC seconds from which the edge is known; ALWAYS for a timeless edge."""
+    """UTC seconds from which the edge is known; TIME_MIN for a timeless edge."""
     metres: Float32[Tensor, " edges"] | None
     """Length of the edge in metres; None for a relation that is not of distance."""

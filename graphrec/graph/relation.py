@@ -9,9 +9,7 @@ from jaxtyping import Bool, Int32, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
-from graphrec.graph.time_bounds import ALWAYS, NEVER
-
-__all__ = ["ALWAYS", "NEVER", "Relation"]
+from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 
 
 @dataclass(frozen=True)
@@ -27,7 +25,7 @@ class Relation:
     target: Int32[Tensor, " edges"]
     """Code of the node that the edge leads to."""
     time: Int64[Tensor, " edges"]
-    """When the edge came to be, UTC seconds; ALWAYS for a timeless edge."""
+    """When the edge came to be, UTC seconds; TIME_MIN for a timeless edge."""
     event: Int32[Tensor, " edges"]
     """Row of the event that made the edge; -1 for an edge that no event made."""
     start: Int64[Tensor, " sources_plus_one"]
@@ -43,7 +41,7 @@ class Relation:
 
         Parameters are columns of one length; ``sources`` is the number of source nodes.
         """
-        dated = time[(time != ALWAYS) & (time != NEVER)]
+        dated = time[(time != TIME_MIN) & (time != TIME_MAX)]
         origin = int(dated.min()) if len(dated) else 0
         span = (int(dated.max()) - origin if len(dated) else 0) + 4
         if sources * span >= 2**63:
@@ -63,7 +61,7 @@ class Relation:
 
     def end(self, source: Int64[Tensor, "*batch"], time: Int64[Tensor, "*batch"]) -> Int64[Tensor, "*batch"]:
         """One past the last edge of each source strictly before its time; of use only for a source in the table."""
-        step = (time - self.origin + 1).clamp(1, self.span - 1) * (time > ALWAYS)  # timeless edges are at step 0
+        step = (time - self.origin + 1).clamp(1, self.span - 1) * (time > TIME_MIN)  # timeless edges are at step 0
         return torch.searchsorted(self.key, source.clamp(0, max(self.sources - 1, 0)) * self.span + step)
 
     def before(

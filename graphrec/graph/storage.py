@@ -19,7 +19,7 @@ from graphrec.errors import GraphError
 from graphrec.graph.events import Events
 from graphrec.graph.manifest import read_manifest
 from graphrec.graph.nodes import Edges, Nodes
-from graphrec.graph.time_bounds import ALWAYS
+from graphrec.graph.time_bounds import TIME_MIN
 
 __all__ = ["read_edges", "read_events", "read_manifest", "read_nodes"]
 
@@ -91,6 +91,6 @@ def read_edges(root: Path, name: str, ends: list[str]) -> Edges:
         target_type=ends[1],
         source=_column(table, "source", np.int64),
         target=_column(table, "target", np.int64),
-        valid_from=torch.from_numpy(pc.fill_null(table["valid_from"], ALWAYS).to_numpy().astype(np.int64)),
+        valid_from=torch.from_numpy(pc.fill_null(table["valid_from"], TIME_MIN).to_numpy().astype(np.int64)),
         metres=_column(table, "metres", np.float32) if "metres" in table.column_names else None,
     )

@@ -14,7 +14,8 @@ from torch import Tensor
 from graphrec.errors import GraphError
 from graphrec.graph.events import Events
 from graphrec.graph.nodes import Edges, Nodes
-from graphrec.graph.relation import NEVER, Relation
+from graphrec.graph.relation import Relation
+from graphrec.graph.time_bounds import TIME_MAX
 
 if TYPE_CHECKING:
     import networkx
@@ -46,7 +47,7 @@ class TemporalGraph:
     """Static relations by name: ``at`` (item -> location), ``near`` (location -> location) and declared ones."""
     manifest: Mapping[str, Any]
     """The directory's manifest.json: counts, mapping, split, text model, hashes, versions."""
-    horizon: int = NEVER
+    horizon: int = TIME_MAX
     """UTC seconds at and after which nothing is visible."""
     follow_gap: int = 86_400
     """Longest time in seconds between two events of a user for the second to count as following the first."""

@@ -1,8 +1,8 @@
-"""Moments before and after every other, in UTC seconds."""
+"""Times before and after every query, in UTC seconds."""
 
 from __future__ import annotations
 
-ALWAYS = -(2**62)
-"""A time before every query: an edge or node that was always there."""
-NEVER = 2**62
-"""A time after every query."""
+TIME_MIN = -(2**62)
+"""Before every query: the first-seen time of a node, or the validity start of an edge, without a date."""
+TIME_MAX = 2**62
+"""After every query: the horizon of a graph that shows all events."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from graphrec.graph.events import TRAIN
 from graphrec.graph.nodes import Edges
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.graph.time_bounds import ALWAYS
+from graphrec.graph.time_bounds import TIME_MIN
 from graphrec.models.propagation import degree, matrix, product
 
 NEAR = 0.5
@@ -77,7 +77,7 @@ def _groups(
     each of these members counts. A group is a node that items are linked to, of whatever type.
     """
     times = graph.log.time[graph.log.split == TRAIN]
-    end = int(times.max()) if len(times) else ALWAYS
+    end = int(times.max()) if len(times) else TIME_MIN
     tables = [_belonging(graph, name, end) for name, edges in graph.edges.items() if edges.source_type == "item"]
     if not tables:
         nothing = torch.zeros(2, 0, dtype=torch.int64, device=visited.device)

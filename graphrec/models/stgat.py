@@ -26,8 +26,8 @@ from torch import Tensor, nn
 from graphrec.graph.events import TRAIN
 from graphrec.graph.geography import PLACE_FEATURES, distance_features, kilometres, place_features, unit_vectors
 from graphrec.graph.nodes import Nodes
-from graphrec.graph.relation import ALWAYS
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MIN
 from graphrec.models.cold_items import KEPT, Beside
 from graphrec.models.event_features import (
     CLOCK,
@@ -415,7 +415,7 @@ class Stgat(nn.Module):
         place = None if coordinates is None or not self.config.geography else unit_vectors(coordinates)
         self.register_buffer("place", place, persistent=False)
         self.register_buffer("first_seen", graph.nodes["item"].first_seen, persistent=False)
-        self.dated = bool((self.first_seen != ALWAYS).any())
+        self.dated = bool((self.first_seen != TIME_MIN).any())
 
     def encoder(self, kind: str) -> NodeEncoder:
         """The encoder of a node type."""

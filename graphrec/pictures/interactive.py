@@ -15,8 +15,8 @@ from graphrec.errors import InputError, MissingPackage
 from graphrec.formatting import utc
 from graphrec.graph.conversion import Node, known_user
 from graphrec.graph.geography import known_places
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.pictures.palette import FAINT, INK, PAPER, SOFT, TYPES, WASH
 from graphrec.pictures.radial import Radial, radial
 from graphrec.queries.sampling import event_coordinates
@@ -85,7 +85,7 @@ def interactive_ego(subgraph: nx.MultiDiGraph[Node]) -> Figure:
     """
     plotly = _package("plotly.graph_objects")
     plane = radial(subgraph)
-    asked = "" if subgraph.graph["time"] >= NEVER else f" as of {utc(subgraph.graph['time'])}"
+    asked = "" if subgraph.graph["time"] >= TIME_MAX else f" as of {utc(subgraph.graph['time'])}"
     figure = plotly.Figure(layout={**LAYOUT, "title": {"text": f"The world of {escape(plane.centre[1])}{asked}"}})
     _add_rings(figure, plane)
     pairs = sorted({(s, t) for s, t in subgraph.edges() if s in plane.place and t in plane.place and s != t})

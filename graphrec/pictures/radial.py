@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import networkx as nx
 
 from graphrec.graph.conversion import Node
-from graphrec.graph.relation import NEVER
+from graphrec.graph.time_bounds import TIME_MAX
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 RINGS = {
@@ -69,7 +69,7 @@ def _ages(subgraph: nx.MultiDiGraph[Node], shown: list[Node], centre: Node) -> d
         if "time" in data:
             last[target] = max(data["time"], last.get(target, data["time"]))
     asked = int(subgraph.graph["time"])
-    now = asked if asked < NEVER else max(last.values(), default=0) + HOUR
+    now = asked if asked < TIME_MAX else max(last.values(), default=0) + HOUR
     return {node: max(now - last[node], 10 * MINUTE) for node in shown if node in last and node != centre}
 
 

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from graphrec.graph.events import SPLITS, TEST, TRAIN, VAL
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.queries.query import Queries, queries_of_events
 
 
@@ -89,11 +89,11 @@ class EvaluationProtocol(BaseModel):
 
     def queries(self, graph: TemporalGraph, rows: Int64[Tensor, " rows"]) -> Queries:
         """The questions behind these events, under this protocol's query time and history."""
-        frozen_at = NEVER
+        frozen_at = TIME_MAX
         if self.history == "frozen" and len(rows):
             asked = graph.log.split[rows].min().clamp(min=VAL)  # train events have nothing but train before them
             held_out = graph.log.time[graph.log.split >= asked]
-            frozen_at = int(held_out.min()) if len(held_out) else NEVER
+            frozen_at = int(held_out.min()) if len(held_out) else TIME_MAX
         queries = queries_of_events(graph, rows, self.query_time, frozen_at)
         if graph.timeless and len(rows) and int(graph.log.split[rows].max()) == TRAIN:
             return replace(queries, time=queries.time + 1, hidden=rows)  # all of train but the event itself

@@ -9,8 +9,8 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from graphrec.errors import InputError
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 
 FIRST, LAST = -62_135_596_800, 253_402_300_799
 """UTC seconds of the first and the last moment of the calendar, years 1 to 9999."""
@@ -28,7 +28,7 @@ class Queries:
     """Where the user is, degrees; NaN: at the place of the last visible event."""
     session: Int64[Tensor, " batch"]
     """Session that the question belongs to, -1 for none; matters only to a frozen history."""
-    frozen_at: int = NEVER
+    frozen_at: int = TIME_MAX
     """Frozen history: events at or after this time are visible only inside the question's own session."""
     hidden: Int64[Tensor, " batch"] | None = None
     """Row of an event of the user's own that the question does not see; for a log without times."""
@@ -57,7 +57,7 @@ class Queries:
 
 
 def queries_of_events(
-    graph: TemporalGraph, rows: Int64[Tensor, " batch"], query_time: str = "last-event", frozen_at: int = NEVER
+    graph: TemporalGraph, rows: Int64[Tensor, " batch"], query_time: str = "last-event", frozen_at: int = TIME_MAX
 ) -> Queries:
     """The question that each event answered, without anything of the event itself but, on ``request``, its time.
 

@@ -11,8 +11,8 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.queries.query import Queries
 
 RELATIONS = ("mine", "then", "here")
@@ -217,7 +217,7 @@ def preceding(graph: TemporalGraph, queries: Queries, event: Int64[Tensor, "batc
     previous = graph.previous[event]
     if queries.hidden is not None:
         previous = torch.where(previous == queries.hidden[:, None], -1, previous)
-    if queries.frozen_at == NEVER:
+    if queries.frozen_at == TIME_MAX:
         return previous
     session = graph.log.session[previous]
     own = (session == queries.session[:, None]) & (session >= 0)
@@ -245,7 +245,7 @@ def _mine(graph: TemporalGraph, queries: Queries, k: int) -> Neighbourhood:
     time = queries.time
     if queries.hidden is not None:
         return _without(_edges(graph, "user->item", queries.user, time, k + 1), queries.hidden, k)
-    if queries.frozen_at == NEVER or not len(graph.log):
+    if queries.frozen_at == TIME_MAX or not len(graph.log):
         return _edges(graph, "user->item", queries.user, time, k)
     lately = _edges(graph, "session->item", queries.session, time, k)
     own = graph.log.user[lately.event] == queries.user[:, None]

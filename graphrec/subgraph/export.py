@@ -12,8 +12,8 @@ import torch
 from graphrec.errors import InputError
 from graphrec.files import aside
 from graphrec.graph.conversion import Node, empty_hetero_data
-from graphrec.graph.relation import ALWAYS
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
+from graphrec.graph.time_bounds import TIME_MIN
 
 if TYPE_CHECKING:
     from torch_geometric.data import HeteroData
@@ -39,7 +39,7 @@ def write_subgraph(network: nx.MultiDiGraph[Node], path: str | Path) -> Path:
     return target
 
 
-EDGE_FACTS: dict[str, Any] = {"time": ALWAYS, "event": -1, "weight": 1.0, "mass": 0.0}
+EDGE_FACTS: dict[str, Any] = {"time": TIME_MIN, "event": -1, "weight": 1.0, "mass": 0.0}
 """What an edge may say, and what stands for one that does not."""
 
 
@@ -48,8 +48,8 @@ def as_hetero_data(network: nx.MultiDiGraph[Node], graph: TemporalGraph) -> Hete
 
     Per node type: ``x`` [n, d_text] (missing without text vectors), ``code`` [n], which leads back, and ``hop`` [n]
     where the subgraph has it. Edges are called ``(source, "to", target)`` for the relations of the events, by name
-    otherwise; each has ``edge_index`` [2, e], ``time`` [e] UTC seconds (ALWAYS for a timeless edge), ``event`` [e] (-1
-    for none), ``weight`` [e] and, where the subgraph has it, ``mass`` [e].
+    otherwise; each has ``edge_index`` [2, e], ``time`` [e] UTC seconds (TIME_MIN for a timeless edge), ``event`` [e]
+    (-1 for none), ``weight`` [e] and, where the subgraph has it, ``mass`` [e].
     """
     data = empty_hetero_data()
     place: dict[Node, int] = {}

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from graphrec.formatting import utc
 from graphrec.graph.conversion import Node, ends, known_node, relation_names
-from graphrec.graph.relation import ALWAYS
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
+from graphrec.graph.time_bounds import TIME_MIN
 
 CHUNK = 1 << 20
 """Edges that are looked at together: what a search needs of memory."""
@@ -160,8 +160,8 @@ def _described(graph: TemporalGraph, name: str, source: Place, target: Place, al
     times = sum(int(((start == one[1]) & (end == other[1])).sum()) for start, end, _ in _edges(graph, name))
     labels = {"source": _label(graph, one), "target": _label(graph, other)}
     words = WORDS.get(name, f"{{source}} is linked by {name} to {{target}}").format(**labels)
-    when = None if time == ALWAYS or graph.timeless else time
-    if time != ALWAYS and times > 1:
+    when = None if time == TIME_MIN or graph.timeless else time
+    if time != TIME_MIN and times > 1:
         words += f" {times} times" if when is None else f" {times} times, last"
     words += "" if when is None else f" on {utc(when)}"
     return Step(_node(graph, source), _node(graph, target), name, times, when, words)

@@ -14,8 +14,8 @@ import torch
 from graphrec.errors import GraphError, RunError
 from graphrec.evaluation.evaluation import evaluate, headline
 from graphrec.graph.events import SPLITS, TEST, TRAIN, VAL
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.ranking import Ranker
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
@@ -172,7 +172,7 @@ class Slow:
         names = ("user", "item", "time", "split", "session")
         self.events = list(zip(*(getattr(log, name).tolist() for name in names), strict=True))
         held_out = [time for _, _, time, split, _ in self.events if split == TEST]  # what all here are asked of
-        self.frozen_at = min(held_out) if self.protocol.history == "frozen" else NEVER
+        self.frozen_at = min(held_out) if self.protocol.history == "frozen" else TIME_MAX
         self.samples = [row for row in range(len(self.events)) if self.is_sample(row)]
 
     def is_sample(self, row: int) -> bool:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from graphrec.evidence import shares
 from graphrec.evidence.shares import SHARES, Recommendation, ago, explain, habit
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.ranking import Ranker
 from graphrec.queries.query import Queries
 from graphrec.recommendation import explained, history, history_in_words, plain
@@ -29,7 +29,7 @@ def test_shares_and_evidence_add_up_to_the_score(seed: int, frozen: bool, bare: 
     world = town(seed, **bare)
     log, model = world.log, untrained(world, seed, spread=0.1)
     user = torch.arange(-1, 8)
-    frozen_at = int(log.time[60]) if frozen else NEVER
+    frozen_at = int(log.time[60]) if frozen else TIME_MAX
     asked = replace(
         Queries.ask(user, log.time[10:100:10] + 1), frozen_at=frozen_at, session=log.session[9:99:10].long()
     )

@@ -26,7 +26,7 @@ from builders.text.encode import VectorCache
 from graphrec.errors import ConfigError, GraphError, InputError, RunError
 from graphrec.formatting import FORGOTTEN
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.graph.time_bounds import NEVER
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.registry import CONFIGS
 from graphrec.recommendation import recommend
 from graphrec.runs.config import RunConfig
@@ -155,7 +155,7 @@ def test_the_others_keep_their_codes_and_the_forgotten_say_nothing(graph: Path) 
         dead = [code for code, name in enumerate(new["id"].to_pylist()) if not name]
         assert len(dead) == 1
         assert all(new["id"][code] == old["id"][code] for code in range(len(old)) if code not in dead)
-        empty = {"id": "", "label": FORGOTTEN, "text": None, "lat": None, "lon": None, "first_seen": NEVER}
+        empty = {"id": "", "label": FORGOTTEN, "text": None, "lat": None, "lon": None, "first_seen": TIME_MAX}
         assert new.take(dead).to_pylist() == [empty]
     opened = TemporalGraph.open(graph)
     clinic = before["item"]["id"].to_pylist().index("clinic_x")

@@ -7,7 +7,7 @@ import torch
 
 from graphrec.errors import GraphError
 from graphrec.graph.events import Events
-from graphrec.graph.relation import ALWAYS, NEVER
+from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 from tests.worlds import events
 
 
@@ -33,11 +33,11 @@ def test_ties_are_in_order() -> None:
 
 def test_no_event_is_a_log_too() -> None:
     empty = events([], [], [])
-    assert (len(empty), empty.count_before(NEVER)) == (0, 0)
+    assert (len(empty), empty.count_before(TIME_MAX)) == (0, 0)
     assert len(empty.rows(slice(0, 10))) == 0
 
 
-@pytest.mark.parametrize(("time", "count"), [(ALWAYS, 0), (10, 0), (11, 1), (20, 1), (21, 3), (30, 3), (NEVER, 4)])
+@pytest.mark.parametrize(("time", "count"), [(TIME_MIN, 0), (10, 0), (11, 1), (20, 1), (21, 3), (30, 3), (TIME_MAX, 4)])
 def test_count_before_is_strict(time: int, count: int) -> None:
     assert log().count_before(time) == count
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.errors import GraphError
-from graphrec.graph.relation import ALWAYS, NEVER, Relation
+from graphrec.graph.relation import Relation
+from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 
 SOURCES = 4
 
@@ -61,19 +62,19 @@ def test_rows_are_sorted_by_source_and_time_and_ties_keep_their_order() -> None:
 
 def test_far_times_do_not_spill_into_other_sources() -> None:
     relation = build([0, 1, 2], [10, 10, 10])
-    assert looked_up(relation, [0, 1, 2], [NEVER] * 3, 5) == [[0], [1], [2]]
-    assert looked_up(relation, [0, 1, 2], [ALWAYS] * 3, 5) == [[], [], []]
+    assert looked_up(relation, [0, 1, 2], [TIME_MAX] * 3, 5) == [[0], [1], [2]]
+    assert looked_up(relation, [0, 1, 2], [TIME_MIN] * 3, 5) == [[], [], []]
     assert looked_up(relation, [1, 1, 1], [-(10**12), 10**12, 10], 5) == [[], [1], []]
 
 
 def test_timeless_edges_are_before_everything_but_always() -> None:
-    relation = build([0, 0, 1], [ALWAYS, 50, ALWAYS])
-    assert looked_up(relation, [0, 0, 1, 1], [0, 51, -(10**15), ALWAYS], 5) == [[0], [1, 0], [2], []]
+    relation = build([0, 0, 1], [TIME_MIN, 50, TIME_MIN])
+    assert looked_up(relation, [0, 0, 1, 1], [0, 51, -(10**15), TIME_MIN], 5) == [[0], [1, 0], [2], []]
 
 
 def test_an_edge_that_never_comes_is_never_seen() -> None:
-    relation = build([0, 0], [NEVER, 50])
-    assert looked_up(relation, [0, 0], [10**15, NEVER], 5) == [[1], [1]]
+    relation = build([0, 0], [TIME_MAX, 50])
+    assert looked_up(relation, [0, 0], [10**15, TIME_MAX], 5) == [[1], [1]]
 
 
 def test_a_batch_may_have_any_shape() -> None:
@@ -87,7 +88,7 @@ def test_a_batch_may_have_any_shape() -> None:
 @pytest.mark.parametrize("sources", [0, 3])
 def test_an_empty_relation_has_no_neighbours(sources: int) -> None:
     relation = build([], [], sources)
-    asked, when = torch.tensor([-1, 0, 2, 7]), torch.tensor([0, NEVER, ALWAYS, 5])
+    asked, when = torch.tensor([-1, 0, 2, 7]), torch.tensor([0, TIME_MAX, TIME_MIN, 5])
     rows, real = relation.before(asked, when, 2)
     assert not real.any()
     assert not rows.any()

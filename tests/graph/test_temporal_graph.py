@@ -17,8 +17,9 @@ from safetensors.torch import save_file
 from graphrec.errors import GraphError
 from graphrec.graph.events import Events
 from graphrec.graph.manifest import FORMAT
-from graphrec.graph.relation import ALWAYS, NEVER, Relation
+from graphrec.graph.relation import Relation
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 from tests.worlds import events, graph, random_world
 
 SEEDS = st.integers(0, 10_000)
@@ -115,7 +116,7 @@ def test_events_of_the_same_second_do_not_follow_each_other() -> None:
 
 
 def test_static_relations_are_timeless_and_of_no_event() -> None:
-    assert edges_of(small_world().relation("near")) == [(0, 1, ALWAYS, -1), (1, 0, ALWAYS, -1)]
+    assert edges_of(small_world().relation("near")) == [(0, 1, TIME_MIN, -1), (1, 0, TIME_MIN, -1)]
 
 
 @settings(deadline=None, max_examples=15)
@@ -144,7 +145,7 @@ def test_counts_as_a_matrix_equal_a_slow_reference(seed: int, row: int, name: st
         if log.time[event] < time and (name != "item->item" or follows[event]):
             expected[source[event], target[event]] += 1
     assert np.array_equal(world.to_scipy(name, time).toarray(), expected)
-    assert np.array_equal(world.as_of(time).to_scipy(name, NEVER).toarray(), expected)
+    assert np.array_equal(world.as_of(time).to_scipy(name, TIME_MAX).toarray(), expected)
 
 
 # --- as of a time -------------------------------------------------------------------------------------------------
@@ -161,14 +162,14 @@ def test_a_view_shows_what_was_strictly_before() -> None:
 
 def test_a_view_of_a_view_sees_no_further() -> None:
     view = small_world().as_of(100)
-    assert view.as_of(NEVER).horizon == 100
+    assert view.as_of(TIME_MAX).horizon == 100
     assert view.as_of(50).horizon == 50
-    assert len(view.as_of(ALWAYS).events) == 0
+    assert len(view.as_of(TIME_MIN).events) == 0
 
 
 def test_nodes_are_visible_from_their_first_second_on() -> None:
     world = small_world()
-    first_seen = torch.tensor([ALWAYS, 10, 20])
+    first_seen = torch.tensor([TIME_MIN, 10, 20])
     world = replace(world, nodes={**world.nodes, "item": replace(world.nodes["item"], first_seen=first_seen)})
     assert world.as_of(20).visible("item").tolist() == [True, True, False]
     assert world.visible("item").tolist() == [True, True, True]
@@ -179,7 +180,7 @@ def test_an_empty_graph_answers() -> None:
     assert (len(world.events), len(world.previous)) == (0, 0)
     for name in ("user->item", "item->item", "location->item"):
         assert len(world.relation(name)) == 0
-    assert world.to_scipy("user->item", NEVER).shape == (0, 0)
+    assert world.to_scipy("user->item", TIME_MAX).shape == (0, 0)
 
 
 def test_names_of_nodes() -> None:
@@ -214,7 +215,7 @@ def write(world: TemporalGraph, root: Path) -> Path:
             save_file({"vectors": table.vectors}, root / "vectors" / f"{kind}.safetensors")
     for name, edges in world.edges.items():
         ends = {"source": edges.source.int().numpy(), "target": edges.target.int().numpy()}
-        valid_from = pa.array([None if time == ALWAYS else time for time in edges.valid_from.tolist()], pa.int64())
+        valid_from = pa.array([None if time == TIME_MIN else time for time in edges.valid_from.tolist()], pa.int64())
         columns = {**ends, "valid_from": valid_from, "metres": edges.metres.numpy()}
         pq.write_table(pa.table(columns), root / "relations" / f"{name}.parquet")
     relations = {name: [edges.source_type, edges.target_type] for name, edges in world.edges.items()}
@@ -256,12 +257,12 @@ def test_an_empty_world_survives_the_disk(tmp_path: Path) -> None:
 def test_labels_texts_and_dated_edges_survive_the_disk(tmp_path: Path) -> None:
     world = small_world()
     items = replace(world.nodes["item"], labels=pa.array(["Café", None, "c"]), texts=pa.array([None, "a bar", None]))
-    near = replace(world.edges["near"], valid_from=torch.tensor([ALWAYS, 77]))
+    near = replace(world.edges["near"], valid_from=torch.tensor([TIME_MIN, 77]))
     world = replace(world, nodes={**world.nodes, "item": items}, edges={"near": near}, _cache={})
     opened = TemporalGraph.open(write(world, tmp_path / "graph"))
     assert [opened.nodes["item"].label(code) for code in range(3)] == ["Café", "item-1", "c"]
     assert opened.nodes["item"].texts.to_pylist() == [None, "a bar", None]
-    assert opened.edges["near"].valid_from.tolist() == [ALWAYS, 77]
+    assert opened.edges["near"].valid_from.tolist() == [TIME_MIN, 77]
 
 
 def truncate(path: Path) -> None:

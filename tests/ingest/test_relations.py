@@ -21,8 +21,8 @@ from builders.ingest.parts import Part
 from builders.ingest.relations import ROWS, read_links, read_relation, relation_rows
 from builders.mapping.relation_mapping import RelationMapping, check_relation_name
 from graphrec.errors import InputError, MappingError
-from graphrec.graph.relation import ALWAYS, NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 
 FRIENDS = "0\t1\n1\t0\n1\t2\n2\t1\n0\t9\n"
 """As Gowalla's: no header, both directions, and a user (9) who never checked in."""
@@ -45,11 +45,11 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def nodes(**ids: dict[str, int] | list[str]) -> dict[str, pa.Table]:
-    """Node tables from ids, with ``first_seen`` by id or ALWAYS."""
+    """Node tables from ids, with ``first_seen`` by id or TIME_MIN."""
     tables = {}
     for kind in ("user", "item", "location"):
         known = ids.get(kind, [])
-        since = known if isinstance(known, dict) else dict.fromkeys(known, ALWAYS)
+        since = known if isinstance(known, dict) else dict.fromkeys(known, TIME_MIN)
         columns = {"id": list(since), "first_seen": list(since.values())}
         empty = {name: [None] * len(since) for name in SCHEMA.names}
         tables[kind] = pa.table({**empty, **columns}, schema=SCHEMA)
@@ -269,7 +269,7 @@ def test_an_edge_that_is_told_twice_holds_from_its_earliest_time() -> None:
 
 def test_an_edge_is_not_known_before_its_ends() -> None:
     table = rows(("user", "a", "user", "b"), ("user", "b", "user", "a", 170))
-    tables = nodes(user={"a": ALWAYS, "b": 100})
+    tables = nodes(user={"a": TIME_MIN, "b": 100})
     table = pa.concat_tables([table, rows(("user", "b", "user", "b"))])
     assert by_ids(edges({"t": table}, {"t": TIES}, tables, {}), tables) == {
         "t": [("a", "b", 100), ("b", "b", 100), ("b", "a", 170)]
@@ -281,11 +281,11 @@ def test_a_declared_node_is_known_from_its_first_edge_whose_other_end_is_known()
         ("item", "i", "brand", "early", 10), ("item", "i", "brand", "early", 30), ("item", "late", "brand", "later"),
         ("item", "i", "brand", "always"),
     )  # fmt: skip
-    tables = nodes(item={"i": ALWAYS, "late": 500})
+    tables = nodes(item={"i": TIME_MIN, "late": 500})
     brands = edges({"b": table}, {"b": BRANDS}, tables, {}).nodes["brand"]
     assert brands.schema == SCHEMA
     assert dict(zip(brands["id"].to_pylist(), brands["first_seen"].to_pylist(), strict=True)) == {
-        "early": 10, "later": 500, "always": ALWAYS
+        "early": 10, "later": 500, "always": TIME_MIN
     }  # fmt: skip
 
 
@@ -329,7 +329,7 @@ def test_old_codes_stay_and_a_node_without_a_row_is_never_known() -> None:
     old = {"brand": pa.array(["", "gone", "", "old"])}  # '' is what forgotten nodes are called
     added = edges({"b": table}, {"b": BRANDS}, nodes(item=["i"]), old)
     assert added.nodes["brand"]["id"].to_pylist() == ["", "gone", "", "old", "new"]
-    assert added.nodes["brand"]["first_seen"].to_pylist() == [NEVER, NEVER, NEVER, ALWAYS, ALWAYS]
+    assert added.nodes["brand"]["first_seen"].to_pylist() == [TIME_MAX, TIME_MAX, TIME_MAX, TIME_MIN, TIME_MIN]
     assert by_ids(added, nodes(item=["i"])) == {"b": [("i", "old", None), ("i", "new", None)]}
 
 
@@ -338,7 +338,7 @@ TIMES = st.one_of(st.none(), st.integers(0, 9))
 TRIPLES = st.lists(
     st.tuples(TYPES, st.sampled_from("abcd"), TYPES, st.sampled_from("abcd"), TIMES, st.sampled_from("pq")), max_size=25
 )
-SINCE = st.dictionaries(st.sampled_from("abc"), st.one_of(st.just(ALWAYS), st.integers(0, 9)), min_size=1)
+SINCE = st.dictionaries(st.sampled_from("abc"), st.one_of(st.just(TIME_MIN), st.integers(0, 9)), min_size=1)
 TRIPLE = RelationMapping(file="ties.csv", links="ties.link")
 
 
@@ -349,17 +349,17 @@ def slowly(triples: list[tuple[Any, ...]], users: dict[str, int], items: dict[st
     kept = [row for row in triples if all(end[0] == "brand" or end in first for end in (row[:2], row[2:4]))]
     brands: dict[str, int] = {}
     for row in kept:
-        valid = ALWAYS if row[4] is None else row[4]
+        valid = TIME_MIN if row[4] is None else row[4]
         for end, other in ((row[:2], row[2:4]), (row[2:4], row[:2])):
             if end[0] == "brand":
-                known = max(valid, first.get(other, ALWAYS))
-                brands[end[1]] = min(brands.get(end[1], NEVER), known)
+                known = max(valid, first.get(other, TIME_MIN))
+                brands[end[1]] = min(brands.get(end[1], TIME_MAX), known)
     first |= {("brand", key): time for key, time in brands.items()}
     best: dict[tuple[str, str, str], int] = {}
     for row in kept + [(*row[2:4], *row[:2], *row[4:]) for row in kept if both_ways]:
         key = (f"t:{row[5]}:{row[0]}->{row[2]}", row[1], row[3])
         best[key] = min(
-            best.get(key, NEVER), max(ALWAYS if row[4] is None else row[4], first[row[:2]], first[row[2:4]])
+            best.get(key, TIME_MAX), max(TIME_MIN if row[4] is None else row[4], first[row[:2]], first[row[2:4]])
         )
     return best, brands, len(triples) - len(kept)
 
@@ -377,12 +377,12 @@ def test_edges_equal_a_slow_reference(
         return
     added = edges({"t": rows(*triples)}, {"t": mapping}, tables, {})
     ways = by_ids(added, tables)
-    assert {(name, a, b): ALWAYS if t is None else t for name, ties in ways.items() for a, b, t in ties} == best
+    assert {(name, a, b): TIME_MIN if t is None else t for name, ties in ways.items() for a, b, t in ties} == best
     assert sum(map(len, ways.values())) == len(best)
     assert len(added.unknown) == unknown
     for table in added.relations.values():
         order = [
-            (row["source"], ALWAYS if row["valid_from"] is None else row["valid_from"]) for row in table.to_pylist()
+            (row["source"], TIME_MIN if row["valid_from"] is None else row["valid_from"]) for row in table.to_pylist()
         ]
         assert order == sorted(order)
     known = added.nodes.get("brand", SCHEMA.empty_table())
@@ -461,7 +461,7 @@ def test_an_edge_shows_from_its_second_on_and_not_before(world: TemporalGraph) -
     assert world.to_scipy("friends", 50).toarray().tolist() == [[0, 0], [0, 0]]
     assert world.to_scipy("friends", 51).toarray().tolist() == [[0, 1], [1, 0]]
     assert world.to_scipy("brand", 70).toarray().tolist() == [[1, 0], [0, 0]]
-    assert world.to_scipy("brand", NEVER).toarray().tolist() == [[1, 0], [0, 1]]
+    assert world.to_scipy("brand", TIME_MAX).toarray().tolist() == [[1, 0], [0, 1]]
     import torch
 
     sources, times = torch.tensor([0, 1]), torch.tensor([70, 71])
@@ -470,11 +470,11 @@ def test_an_edge_shows_from_its_second_on_and_not_before(world: TemporalGraph) -
 
 
 def test_heterogeneous_data_and_networkx_have_them(world: TemporalGraph) -> None:
-    early, late = world.to_hetero_data(60), world.to_hetero_data(NEVER)
+    early, late = world.to_hetero_data(60), world.to_hetero_data(TIME_MAX)
     assert early["user", "friends", "user"].edge_index.tolist() == [[0, 1], [1, 0]]
     assert early["item", "brand", "brand"].edge_index.tolist() == [[0], [0]]
     assert (early["brand"].num_nodes, late["brand"].num_nodes) == (1, 2)
-    assert late["item", "brand", "brand"].time.tolist() == [ALWAYS, 70]
+    assert late["item", "brand", "brand"].time.tolist() == [TIME_MIN, 70]
     network = world.to_networkx(60)
     assert ("brand", "x") in network
     assert ("brand", "y") not in network

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from graphrec.errors import InputError
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.cohorts import _names, cohorts_by_interest, cohorts_by_start
 from tests import worlds
 
@@ -76,7 +76,7 @@ def test_planted_groups_and_those_who_change_are_found() -> None:
             art = user < 10 and not (user == 0 and day >= 40)
             other = rng.random() < 0.2
             visits.append((day, user, int(rng.integers(2)) + 2 * int(art == other)))
-    groups = cohorts_by_interest(world(visits), NEVER, groups=2, step_days=20)
+    groups = cohorts_by_interest(world(visits), TIME_MAX, groups=2, step_days=20)
     art = groups.names.index("art")
     assert groups.size[:, art].tolist() == [10, 10, 9, 9]
     assert groups.moves[art, 1 - art] == 1
@@ -96,12 +96,12 @@ def test_what_comes_later_changes_nothing() -> None:
 
 def test_counts_add_up() -> None:
     graph = worlds.random_world(5)
-    cohorts = cohorts_by_start(graph, NEVER, 4)
+    cohorts = cohorts_by_start(graph, TIME_MAX, 4)
     assert cohorts.events.sum() == len(graph.log)
     assert cohorts.size.sum() == len(torch.unique(graph.log.user))
     np.testing.assert_array_equal(cohorts.active[:, 0], cohorts.size)
     np.testing.assert_allclose(cohorts.share.sum(axis=2), cohorts.events > 0)
-    groups = cohorts_by_interest(graph, NEVER, step_days=4)
+    groups = cohorts_by_interest(graph, TIME_MAX, step_days=4)
     back = (int(graph.log.time[-1]) - graph.log.time) // (4 * DAY)
     seen = torch.unique(torch.stack((graph.log.user.long(), back)), dim=1)
     assert groups.size.sum() == seen.shape[1]
@@ -109,7 +109,7 @@ def test_counts_add_up() -> None:
 
 
 def test_one_person_is_one_group() -> None:
-    groups = cohorts_by_interest(world([(0, 3, 0)]), NEVER)
+    groups = cohorts_by_interest(world([(0, 3, 0)]), TIME_MAX)
     assert groups.size.tolist() == [[1]]
     assert groups.moves.tolist() == [[0]]
 
@@ -124,9 +124,9 @@ def test_one_person_is_one_group() -> None:
 )
 def test_odd_requests_get_one_clear_line(options: dict[str, int], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        cohorts_by_interest(three(), **{"until": NEVER, **options})
+        cohorts_by_interest(three(), **{"until": TIME_MAX, **options})
 
 
 def test_too_many_steps_are_refused() -> None:
     with pytest.raises(InputError, match="100 steps of 1 days; at most 60 expected"):
-        cohorts_by_start(world([(0, 0, 0), (99, 0, 0)]), NEVER, step_days=1)
+        cohorts_by_start(world([(0, 0, 0), (99, 0, 0)]), TIME_MAX, step_days=1)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from graphrec.errors import InputError
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.forecast import Rates, forecast_interest, learn_rates
 from graphrec.interest.history import DAY
 from tests import worlds
@@ -51,7 +51,7 @@ def test_shares_of_themes_by_hand() -> None:
     """An event of 45 days ago counts half, one of just now whole, and another is spread over both themes."""
     last = START + 45 * DAY - 1
     graph = worlds.graph(worlds.events([0, 0], [0, 1], [START, last]), 1, 2)
-    coming = forecast_interest(graph, "user-0", NEVER)
+    coming = forecast_interest(graph, "user-0", TIME_MAX)
     assert coming.themes == ("item-0", "item-1")
     np.testing.assert_allclose(coming.share, [[1 / 2.5, 1.5 / 2.5]] * 4, atol=1e-6)
 
@@ -86,7 +86,7 @@ def test_intervals_hold_as_often_as_they_say() -> None:
 
 def test_themes_go_on_as_they_were_and_their_intervals_lie_around() -> None:
     graph = crowd(np.full((3, 20), 12.0))
-    coming = forecast_interest(graph, "user-1", NEVER, steps=2)
+    coming = forecast_interest(graph, "user-1", TIME_MAX, steps=2)
     assert set(coming.themes) == {f"item-{code}" for code in range(4)}
     np.testing.assert_allclose(coming.share.sum(axis=1), 1)
     np.testing.assert_allclose(coming.share, 0.25, atol=0.08)
@@ -97,7 +97,7 @@ def test_themes_go_on_as_they_were_and_their_intervals_lie_around() -> None:
 
 def test_wider_levels_make_wider_intervals_and_seeds_repeat() -> None:
     graph = crowd(np.full((3, 12), 5.0))
-    narrow, wide, again = (forecast_interest(graph, "user-0", NEVER, level=level) for level in (0.5, 0.95, 0.95))
+    narrow, wide, again = (forecast_interest(graph, "user-0", TIME_MAX, level=level) for level in (0.5, 0.95, 0.95))
     assert (np.ptp(narrow.events_interval, axis=1) < np.ptp(wide.events_interval, axis=1)).all()
     np.testing.assert_array_equal(wide.theme_interval, again.theme_interval)
 
@@ -114,7 +114,7 @@ def test_what_comes_later_changes_nothing() -> None:
 
 def test_one_event_is_enough_to_be_like_people_in_general() -> None:
     graph = worlds.graph(worlds.events([0], [0], [START]), 1, 1)
-    coming = forecast_interest(graph, "user-0", NEVER)
+    coming = forecast_interest(graph, "user-0", TIME_MAX)
     assert np.isfinite(coming.events).all()
     np.testing.assert_allclose(coming.share, 1)
 
@@ -132,4 +132,4 @@ def test_one_event_is_enough_to_be_like_people_in_general() -> None:
 def test_odd_requests_get_one_clear_line(options: dict[str, object], words: str) -> None:
     graph = worlds.graph(worlds.events([0], [0], [START]), 6, 1)
     with pytest.raises(InputError, match=words):
-        forecast_interest(graph, **{"user": "user-0", "until": NEVER, **options})
+        forecast_interest(graph, **{"user": "user-0", "until": TIME_MAX, **options})

@@ -14,8 +14,8 @@ import pytest
 import torch
 
 from graphrec.errors import InputError
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.habitual_places import _gravity, at_home, at_work, places_of
 from graphrec.interest.history import DAY, History
 from tests import worlds
@@ -54,7 +54,7 @@ def test_hours_are_the_users_own() -> None:
 
 
 def test_home_work_and_habits_with_their_numbers() -> None:
-    places = places_of(town(routine()), "user-0", NEVER)
+    places = places_of(town(routine()), "user-0", TIME_MAX)
     assert places.home is not None
     assert places.work is not None
     home, work = places.home, places.work
@@ -79,17 +79,17 @@ def test_gravity_by_hand() -> None:
 
 
 def test_what_the_data_do_not_say_is_unknown() -> None:
-    few = places_of(town([(0, EVENING, HOME), (1, EVENING, HOME)]), "user-0", NEVER)
+    few = places_of(town([(0, EVENING, HOME), (1, EVENING, HOME)]), "user-0", TIME_MAX)
     assert (few.home, few.work, few.habits) == (None, None, ())
     torn = [(day, EVENING, day % 3) for day in range(6)]
-    assert places_of(town(torn), "user-0", NEVER).home is None
+    assert places_of(town(torn), "user-0", TIME_MAX).home is None
     nowhere = worlds.random_world(0, locations=0)
-    assert places_of(nowhere, "user-0", NEVER).home is None
+    assert places_of(nowhere, "user-0", TIME_MAX).home is None
 
 
 def test_who_works_at_home_has_no_work_apart_from_it() -> None:
     visits = [(day, second, HOME) for day in range(12) for second in (NOON, EVENING)]
-    places = places_of(town(visits), "user-0", NEVER)
+    places = places_of(town(visits), "user-0", TIME_MAX)
     assert places.home is not None
     assert places.work is None
 
@@ -97,7 +97,7 @@ def test_who_works_at_home_has_no_work_apart_from_it() -> None:
 def test_without_coordinates_the_most_days_decide() -> None:
     graph = town(routine())
     bare = {kind: replace(graph.nodes[kind], coordinates=None) for kind in ("item", "location")}
-    places = places_of(replace(graph, nodes={**graph.nodes, **bare}), "user-0", NEVER)
+    places = places_of(replace(graph, nodes={**graph.nodes, **bare}), "user-0", TIME_MAX)
     assert places.home is not None
     assert (places.home.id, places.home.coordinates) == ("location-0", None)
 
@@ -125,13 +125,13 @@ def test_what_comes_later_changes_nothing() -> None:
 def test_a_habit_of_long_ago_is_none() -> None:
     old = [(7 * week, NOON, GYM) for week in range(10)]
     lately = [(7 * week, NOON, WORK) for week in range(30, 45)]
-    habits = places_of(town(old + lately), "user-0", NEVER).habits
+    habits = places_of(town(old + lately), "user-0", TIME_MAX).habits
     assert [place.id for place in habits] == ["item-1"]
 
 
 def test_an_unknown_user_is_refused() -> None:
     with pytest.raises(InputError, match="user 'nobody' is not among"):
-        places_of(town(routine()), "nobody", NEVER)
+        places_of(town(routine()), "nobody", TIME_MAX)
 
 
 def kilometres(one: tuple[float, float], other: tuple[float, float]) -> float:
@@ -157,10 +157,10 @@ def test_planted_homes_are_found_better_than_by_counting_days(long_city: Path) -
     where = dict(zip(table.labels.to_pylist(), map(tuple, table.coordinates.tolist()), strict=True))
     away, counted = [], []
     for user, life in people.items():
-        home = places_of(graph, user, NEVER).home
+        home = places_of(graph, user, TIME_MAX).home
         if home is not None and home.coordinates is not None:
             planted = where[(life["changes"] or life)["home"]]
-            most = table.coordinates[most_days(History.before(graph, user, NEVER))].tolist()
+            most = table.coordinates[most_days(History.before(graph, user, TIME_MAX))].tolist()
             away.append(kilometres(home.coordinates, planted))
             counted.append(kilometres((most[0], most[1]), planted))
     assert len(away) >= 0.5 * len(people)
@@ -171,6 +171,6 @@ def test_planted_homes_are_found_better_than_by_counting_days(long_city: Path) -
 def test_labels_are_those_of_the_graph() -> None:
     graph = town(routine())
     named = replace(graph.nodes["location"], labels=pa.array(["Hillside", "Harbour", "Park"]))
-    places = places_of(replace(graph, nodes={**graph.nodes, "location": named}), "user-0", NEVER)
+    places = places_of(replace(graph, nodes={**graph.nodes, "location": named}), "user-0", TIME_MAX)
     assert places.home is not None
     assert places.home.label == "Hillside"

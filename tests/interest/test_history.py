@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from graphrec.errors import InputError
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.history import DAY, History
 from tests import worlds
 
@@ -30,19 +30,19 @@ def test_a_history_is_one_users_and_ends_before_its_time() -> None:
 
 
 def test_a_history_goes_on_while_others_are_seen() -> None:
-    assert History.before(days([0, 1], [0, 9]), "user-0", NEVER).until == MONDAY + 9 * DAY + 1
+    assert History.before(days([0, 1], [0, 9]), "user-0", TIME_MAX).until == MONDAY + 9 * DAY + 1
     assert History.before(days([0, 1], [0, 9]), "user-0", MONDAY + 9 * DAY).until == MONDAY + 1
 
 
 def test_whole_steps_are_counted_back_and_leave_the_first_out() -> None:
     """Events on days 0, 3, 8, 8 and another user's on day 20: weeks back from day 20 begin on days 14, 7, 0 and -7."""
-    history = History.before(days([0, 0, 0, 0, 1], [0, 3, 8, 8, 20]), "user-0", NEVER)
+    history = History.before(days([0, 0, 0, 0, 1], [0, 3, 8, 8, 20]), "user-0", TIME_MAX)
     assert history.whole_steps().tolist() == [2, 0]
     assert history.whole_steps(30).tolist() == []
 
 
 def test_no_events_are_no_steps() -> None:
-    history = History.before(days([1], [0]), "user-0", NEVER)
+    history = History.before(days([1], [0]), "user-0", TIME_MAX)
     assert len(history) == 0
     assert history.whole_steps().tolist() == []
     with pytest.raises(InputError, match="user 'user-0' has no event before"):
@@ -52,7 +52,7 @@ def test_no_events_are_no_steps() -> None:
 def test_time_is_on_the_users_own_clock() -> None:
     graph = days([0, 0], [0, 1])
     graph = replace(graph, log=replace(graph.log, utc_offset=torch.tensor([60, -120], dtype=torch.int16)))
-    history = History.before(graph, "user-0", NEVER)
+    history = History.before(graph, "user-0", TIME_MAX)
     assert (history.local_time - history.time).tolist() == [3600, -7200]
     assert history.local_until == history.until - 7200
     step, start = history.steps(1)
@@ -63,11 +63,11 @@ def test_time_is_on_the_users_own_clock() -> None:
 @pytest.mark.parametrize("ask", ["steps", "whole_steps"])
 def test_a_step_has_at_least_a_day(ask: str) -> None:
     with pytest.raises(InputError, match="step of at least 1 day expected, got 0"):
-        getattr(History.before(days([0], [0]), "user-0", NEVER), ask)(0)
+        getattr(History.before(days([0], [0]), "user-0", TIME_MAX), ask)(0)
 
 
 def test_a_log_without_times_has_no_steps_to_count() -> None:
     graph = days([0, 0], [0, 9])
     timeless = replace(graph, manifest={**graph.manifest, "mapping": {"timeless": True}}, _cache={})
     with pytest.raises(InputError, match="a log with times expected"):
-        History.before(timeless, "user-0", NEVER).whole_steps()
+        History.before(timeless, "user-0", TIME_MAX).whole_steps()

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.graph.events import TEST, TRAIN, Events
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.baselines import (
     Counter,
     DecayedCounter,
@@ -49,7 +49,7 @@ def questions(world: TemporalGraph, seed: int, frozen: bool) -> Queries:
     time = world.log.time[rng.integers(0, len(world.log), len(user))] + torch.tensor(rng.integers(-1, 2, len(user)))
     session = torch.where(user % 3 == 0, -1, 3 * user + torch.tensor(rng.integers(0, 3, len(user))))
     asked = Queries.ask(user, time)
-    return replace(asked, session=session, frozen_at=int(world.log.time[60]) if frozen else NEVER)
+    return replace(asked, session=session, frozen_at=int(world.log.time[60]) if frozen else TIME_MAX)
 
 
 # --- by hand ------------------------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def test_no_future_event_moves_a_score(seed: int, row: int, later: int, frozen: 
     time = int(world.log.time[row]) + later
     user = torch.arange(-1, 8)
     asked = Queries.ask(user, torch.full_like(user, time))
-    asked = replace(asked, session=3 * user.clamp(min=0), frozen_at=int(world.log.time[60]) if frozen else NEVER)
+    asked = replace(asked, session=3 * user.clamp(min=0), frozen_at=int(world.log.time[60]) if frozen else TIME_MAX)
     other = by_name(poisoned(world, time, seed))
     for name, baseline in by_name(world).items():
         if name in FITTED and time < first_held_out:
@@ -315,7 +315,7 @@ def test_a_frozen_history_sees_its_own_session_only() -> None:
 def test_the_horizon_of_a_view_holds() -> None:
     world = random_world(3)
     time = int(world.log.time[250])
-    asked, late = (Queries.ask(torch.arange(12), torch.full((12,), when)) for when in (time, NEVER))
+    asked, late = (Queries.ask(torch.arange(12), torch.full((12,), when)) for when in (time, TIME_MAX))
     seen_late = by_name(world.as_of(time))
     for name, baseline in by_name(world).items():
         if name not in FITTED and "decayed" not in name and name != "counter":  # these weigh by age as well

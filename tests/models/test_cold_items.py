@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from graphrec.graph.events import TRAIN
 from graphrec.graph.nodes import Edges
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.graph.time_bounds import ALWAYS
+from graphrec.graph.time_bounds import TIME_MIN
 from graphrec.models.cold_items import NEAR, Beside
 from graphrec.models.ranking import Ranker
 from tests.networks import again, scores, untrained
@@ -26,7 +26,7 @@ def placed(seed: int) -> TemporalGraph:
     world = town(seed, count=25, declared=True)
     draw = torch.Generator().manual_seed(seed)
     item = torch.arange(15)
-    since = torch.where(torch.rand(15, generator=draw) < 0.7, ALWAYS, int(world.log.time[12]) + 600 * item)
+    since = torch.where(torch.rand(15, generator=draw) < 0.7, TIME_MIN, int(world.log.time[12]) + 600 * item)
     at = Edges("item", "location", item, torch.randint(0, 9, (15,), generator=draw), since, None)
     return alone(replace(world, edges={**world.edges, "at": at}))
 
@@ -100,7 +100,7 @@ def test_a_place_nobody_visited_is_reached_as_its_neighbours_are() -> None:
     log = replace(world.log, **{name: column[kept] for name, column in vars(world.log).items()})
     item = torch.arange(15)
     side = torch.where(item < 13, item % 2, item - 13)
-    world = replace(world, edges={"at": Edges("item", "location", item, side, torch.full((15,), ALWAYS), None)})
+    world = replace(world, edges={"at": Edges("item", "location", item, side, torch.full((15,), TIME_MIN), None)})
     world = alone(world, log)
     asked = questions(world, 5)
     kin = Ranker(world, untrained(world, 5, spread=0.1, beside=True)).answer(asked).state.kin

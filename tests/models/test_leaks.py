@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.build import build_graph
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.event_features import paths
 from graphrec.models.ranking import Ranker
 from graphrec.models.stgat import Stgat
@@ -52,7 +52,7 @@ def network(world: TemporalGraph, seed: int) -> Stgat:
     return untrained(world, seed, fan_out=fan_out, second_hop=second_hop, **more)
 
 
-def everybody(world: TemporalGraph, time: int, frozen_at: int = NEVER) -> Queries:
+def everybody(world: TemporalGraph, time: int, frozen_at: int = TIME_MAX) -> Queries:
     """Every user and a stranger at one time; each user in the session of one of their events, if any has one."""
     user = torch.arange(-1, len(world.nodes["user"]))
     session = torch.full_like(user, -1)
@@ -91,16 +91,16 @@ def assert_answers_same(one: TemporalGraph, other: TemporalGraph, model: Stgat, 
 def test_no_future_moves_a_score(seed: int, row: int, later: int, future: str, bare: str, frozen: bool) -> None:
     world = town(seed, **BARE[bare])
     time = int(world.log.time[row]) + later
-    asked = everybody(world, time, int(world.log.time[row // 2]) if frozen else NEVER)
+    asked = everybody(world, time, int(world.log.time[row // 2]) if frozen else TIME_MAX)
     assert_answers_same(world, FUTURES[future](world, time, seed), network(world, seed), asked)
 
 
 @settings(deadline=None, max_examples=25)
-@given(SEEDS, ROWS, st.sampled_from(sorted(FUTURES)), st.sampled_from([0, 1, 864_000, NEVER]))
+@given(SEEDS, ROWS, st.sampled_from(sorted(FUTURES)), st.sampled_from([0, 1, 864_000, TIME_MAX]))
 def test_a_view_asked_later_is_asked_as_of_its_horizon(seed: int, row: int, future: str, later: int) -> None:
     world = town(seed)
     time, model = int(world.log.time[row]), network(world, seed)
-    at_once, late = everybody(world, time), everybody(world, min(time + later, NEVER))
+    at_once, late = everybody(world, time), everybody(world, min(time + later, TIME_MAX))
     other = FUTURES[future](world, time, seed).as_of(time)
     assert_answers_same(world.as_of(time), other, model, late)
     found = scores(world.as_of(time), model, late)

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.metrics import expected_rank
 from graphrec.models import ranking
 from graphrec.models.ranking import Ranker
@@ -28,7 +28,7 @@ def questions(world: TemporalGraph, seed: int, frozen: bool = False) -> Queries:
     draw = torch.Generator().manual_seed(seed)
     event = torch.randint(0, len(world.log), (len(user),), generator=draw)
     place = torch.where(torch.rand(len(user), 1, generator=draw) < 0.5, torch.tensor([[40.75, -73.99]]), torch.nan)
-    frozen_at = int(world.log.time[70]) if frozen else NEVER
+    frozen_at = int(world.log.time[70]) if frozen else TIME_MAX
     return Queries(user, world.log.time[event] + 1, place, world.log.session[event].long(), frozen_at)
 
 
@@ -130,7 +130,7 @@ def test_a_view_ranks_only_what_it_knows() -> None:
     world = town(31)
     time = int(world.log.time[40])
     best = Ranker(world.as_of(time), untrained(world, 31)).top(
-        Queries.ask(torch.tensor([0]), torch.tensor([NEVER])), 15
+        Queries.ask(torch.tensor([0]), torch.tensor([TIME_MAX])), 15
     )
     known = (world.nodes["item"].first_seen < time).nonzero()[:, 0].tolist()
     assert sorted(code for code in best.items[0].tolist() if code >= 0) == known

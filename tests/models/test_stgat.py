@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from graphrec.errors import GraphError
-from graphrec.graph.relation import ALWAYS, NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 from graphrec.models.stgat import ModelConfig, Stgat
 from graphrec.queries.query import Queries
 from tests.networks import SECOND_HOP, again, scores, settings, untrained
@@ -118,7 +118,7 @@ def test_scores_are_a_distribution_whatever_there_is(bare: dict[str, Any], confi
 
 @pytest.mark.parametrize("count", [0, 1])
 @pytest.mark.parametrize("bare", [{}, {"locations": 0}, {"places": False}])
-@pytest.mark.parametrize("frozen_at", [NEVER, 5])
+@pytest.mark.parametrize("frozen_at", [TIME_MAX, 5])
 def test_no_event_and_one_event(count: int, bare: dict[str, Any], frozen_at: int) -> None:
     world = town(12, dated=False, **bare)
     world = alone(world, world.log.rows(slice(60, 60 + count)))
@@ -130,7 +130,7 @@ def test_no_event_and_one_event(count: int, bare: dict[str, Any], frozen_at: int
 def test_before_everything_there_is_only_the_catalogue() -> None:
     world = town(13)
     found = scores(world, untrained(world, 13), everybody(world, 0))
-    listed = world.nodes["item"].first_seen == ALWAYS
+    listed = world.nodes["item"].first_seen == TIME_MIN
     assert ((found > -torch.inf) == listed).all()
     assert found[:, listed].sum(1).tolist() == pytest.approx([1.0] * 9, abs=1e-5)
 
@@ -255,5 +255,5 @@ def test_the_defaults_are_valid() -> None:
 
 def test_dates_of_nodes_are_those_of_first_events() -> None:
     log = events([0, 1, 1], [2, 2, 0], [10, 20, 30])
-    assert first_times(log.item, log.time, 4).tolist() == [30, NEVER, 10, NEVER]
+    assert first_times(log.item, log.time, 4).tolist() == [30, TIME_MAX, 10, TIME_MAX]
     assert len(nodes("item", 4, log)) == 4

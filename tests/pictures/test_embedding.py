@@ -15,7 +15,7 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_rgba
 
 from graphrec.errors import InputError, MissingPackage, RunError
-from graphrec.graph.relation import NEVER
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.baselines import Nearest
 from graphrec.models.ranking import Ranker
 from graphrec.models.score_ranker import ScoreRanker
@@ -64,7 +64,7 @@ def test_groups_lie_apart_in_their_colours() -> None:
 
 def test_no_names_run_into_each_other() -> None:
     """Sixty items in two crowds, as often visited, so that the names of the first eighteen would."""
-    figure = draw_embedding(two_kinds(60), NEVER)
+    figure = draw_embedding(two_kinds(60), TIME_MAX)
     figure.canvas.draw()
     names = [text for text in figure.axes[0].texts if text.get_text().startswith("number ")]
     boxes = [name.get_window_extent() for name in names]
@@ -88,9 +88,9 @@ def test_what_cannot_be_drawn_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(InputError, match="3 visited items expected before 1970-01-01 00:00:03 UTC, got 2"):
         draw_embedding(ranker, 3)
     with pytest.raises(InputError, match="a method of pca or umap expected, got 'tsne'"):
-        draw_embedding(ranker, NEVER, "tsne")
+        draw_embedding(ranker, TIME_MAX, "tsne")
     with pytest.raises(RunError, match="a model with item vectors"):
-        draw_embedding(ScoreRanker(ranker.graph, Nearest(town(1))), NEVER)
+        draw_embedding(ScoreRanker(ranker.graph, Nearest(town(1))), TIME_MAX)
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(MissingPackage, match=r"pip install 'graphrec\[umap\]'"):
-        draw_embedding(ranker, NEVER, "umap")
+        draw_embedding(ranker, TIME_MAX, "umap")

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 from graphrec.errors import InputError, MissingPackage
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.pictures import interactive
 from graphrec.pictures.interactive import interactive_ego, interactive_map
 from graphrec.subgraph.ego import ego
@@ -79,14 +79,14 @@ def test_a_user_without_places_has_no_map() -> None:
     pytest.importorskip("folium")
     world = graph(events([0], [0], [1]), 1, 1)
     with pytest.raises(InputError, match="no place of 'user-0' is known"):
-        interactive_map(world, "user-0", NEVER)
+        interactive_map(world, "user-0", TIME_MAX)
 
 
 @pytest.mark.parametrize(
     ("package", "draw"),
     [
-        ("folium", lambda: interactive_map(named(), "user-0", NEVER)),
-        ("plotly", lambda: interactive_ego(ego(named(), "user-0", NEVER))),
+        ("folium", lambda: interactive_map(named(), "user-0", TIME_MAX)),
+        ("plotly", lambda: interactive_ego(ego(named(), "user-0", TIME_MAX))),
     ],
 )
 def test_what_is_missing_is_named(package: str, draw: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from matplotlib.text import Text
 
 from graphrec.errors import InputError
 from graphrec.formatting import day
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.change_points import Change
 from graphrec.interest.cohorts import cohorts_by_interest, cohorts_by_start
 from graphrec.interest.forecast import forecast_interest
@@ -47,7 +47,7 @@ def commuter() -> TemporalGraph:
 
 
 def test_cells_hold_the_events_and_home_and_work_are_marked() -> None:
-    figure = draw_places(commuter(), "user-0", NEVER)
+    figure = draw_places(commuter(), "user-0", TIME_MAX)
     figure.canvas.draw()
     (cells,) = [drawn for drawn in figure.axes[0].collections if isinstance(drawn, PolyCollection)]
     assert sorted(np.asarray(cells.get_array()).tolist()) == [10, 12]
@@ -58,9 +58,9 @@ def test_cells_hold_the_events_and_home_and_work_are_marked() -> None:
 
 def test_a_map_without_names_or_coarse_gives_no_home_away() -> None:
     assert "home" not in {
-        text.get_text() for text in draw_places(commuter(), "user-0", NEVER, named=False).axes[0].texts
+        text.get_text() for text in draw_places(commuter(), "user-0", TIME_MAX, named=False).axes[0].texts
     }
-    coarse = draw_places(commuter(), "user-0", NEVER, resolution=3).axes[0]
+    coarse = draw_places(commuter(), "user-0", TIME_MAX, resolution=3).axes[0]
     (cells,) = [drawn for drawn in coarse.collections if isinstance(drawn, PolyCollection)]
     assert np.asarray(cells.get_array()).tolist() == [22]
 
@@ -72,7 +72,7 @@ def test_no_cell_is_cut_and_what_lies_far_off_is_counted() -> None:
     graph = worlds.graph(log, 1, 4, 4, seed=0)
     where = torch.tensor([(60.1, 24.9), (60.0, 24.9), (60.11, 24.9), (52.0, 5.0)])
     tables = {kind: replace(graph.nodes[kind], coordinates=where) for kind in ("item", "location")}
-    ax = draw_places(replace(graph, nodes={**graph.nodes, **tables}), "user-0", NEVER).axes[0]
+    ax = draw_places(replace(graph, nodes={**graph.nodes, **tables}), "user-0", TIME_MAX).axes[0]
     (cells,) = [drawn for drawn in ax.collections if isinstance(drawn, PolyCollection)]
     assert sorted(np.asarray(cells.get_array()).tolist()) == [10, 100, 100]
     corners = np.concatenate([path.vertices for path in cells.get_paths()])
@@ -95,12 +95,12 @@ def test_a_degree_of_longitude_is_half_as_long_at_60_north() -> None:
 )
 def test_a_map_of_nothing_is_refused(options: dict[str, int], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        draw_places(commuter(), "user-0", **{"time": NEVER, **options})
+        draw_places(commuter(), "user-0", **{"time": TIME_MAX, **options})
 
 
 def test_the_fan_lies_where_the_forecast_says_and_changes_are_named() -> None:
     graph = worlds.random_world(2, users=2, items=5)
-    interest, coming = interest_over_time(graph, "user-0", NEVER), forecast_interest(graph, "user-0", NEVER)
+    interest, coming = interest_over_time(graph, "user-0", TIME_MAX), forecast_interest(graph, "user-0", TIME_MAX)
     before, after = np.array([0.9, 0.1]), np.array([0.3, 0.9])
     change = Change(int(interest.start[2]), 0.001, 9.0, ("art", "food"), before, after)
     figure = draw_outlook(interest, coming, [change])
@@ -113,7 +113,7 @@ def test_the_fan_lies_where_the_forecast_says_and_changes_are_named() -> None:
 
 def test_many_changes_are_numbered_and_told_one_below_the_other() -> None:
     graph = worlds.random_world(2, users=2, items=5)
-    interest, coming = interest_over_time(graph, "user-0", NEVER), forecast_interest(graph, "user-0", NEVER)
+    interest, coming = interest_over_time(graph, "user-0", TIME_MAX), forecast_interest(graph, "user-0", TIME_MAX)
     before, after = np.array([0.9, 0.1]), np.array([0.3, 0.9])
     names = ("a theme of a very long name", "another theme of a very long name")
     first, last = int(interest.start[0]), int(interest.start[-1])
@@ -132,11 +132,11 @@ def test_many_changes_are_numbered_and_told_one_below_the_other() -> None:
 
 def test_cohorts_draw_their_figures() -> None:
     graph = worlds.random_world(3)
-    cohorts = cohorts_by_start(graph, NEVER, 10)
+    cohorts = cohorts_by_start(graph, TIME_MAX, 10)
     figure = draw_retention(cohorts)
     figure.canvas.draw()
     shown = [text.get_text() for text in figure.axes[0].texts if text.get_text().endswith("%")]
     assert len(shown) == int((~np.isnan(cohorts.retention)).sum())
-    groups = cohorts_by_interest(graph, NEVER, 3, 10)
+    groups = cohorts_by_interest(graph, TIME_MAX, 3, 10)
     heights = np.array([[bar.get_height() for bar in part] for part in draw_groups(groups).axes[0].containers])
     np.testing.assert_allclose(heights.sum(axis=0), 1)

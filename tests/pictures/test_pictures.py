@@ -14,7 +14,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from graphrec.graph.relation import NEVER
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.over_time import interest_over_time
 from graphrec.pictures.ego import draw_ego
 from graphrec.pictures.palette import SHARES, THEMES
@@ -74,7 +74,7 @@ def test_ego_names_its_nodes_and_saves(tmp_path: Path) -> None:
 def test_ego_draws_random_worlds(hops: int) -> None:
     graph = worlds.random_world(3)
     figure, ax = plt.subplots()
-    assert draw_ego(ego(graph, "user-1", NEVER, hops=hops, fan_out=4), ax) is figure
+    assert draw_ego(ego(graph, "user-1", TIME_MAX, hops=hops, fan_out=4), ax) is figure
 
 
 def test_ego_draws_a_user_without_events() -> None:
@@ -84,7 +84,7 @@ def test_ego_draws_a_user_without_events() -> None:
 
 def test_the_stream_is_as_wide_as_the_events_and_other_is_grey() -> None:
     graph = worlds.graph(worlds.random_world(1, items=40, count=400).log, users=12, items=40, locations=5)
-    interest = interest_over_time(graph, "user-0", NEVER)
+    interest = interest_over_time(graph, "user-0", TIME_MAX)
     figure = draw_interest(interest)
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == list(interest.themes[::-1])
     outline = np.concatenate([path.vertices for area in figure.axes[0].collections for path in area.get_paths()])
@@ -97,7 +97,7 @@ def test_the_stream_is_as_wide_as_the_events_and_other_is_grey() -> None:
 @pytest.mark.parametrize("weeks", [1, 2, 3])
 def test_the_stream_draws_short_histories(weeks: int) -> None:
     log = worlds.events([0] * weeks, [0] * weeks, [MONDAY + 7 * DAY * week for week in range(weeks)])
-    figure = draw_interest(interest_over_time(worlds.graph(log, 1, 1), "user-0", NEVER))
+    figure = draw_interest(interest_over_time(worlds.graph(log, 1, 1), "user-0", TIME_MAX))
     figure.canvas.draw()
 
 
@@ -105,7 +105,7 @@ def test_the_week_is_the_users_own() -> None:
     """Sunday 23:30 UTC is Monday 01:30 two hours further east."""
     log = worlds.events([0, 0], [0, 0], [MONDAY - 1800, MONDAY + 5 * 3600])
     log = replace(log, utc_offset=torch.tensor([120, 0], dtype=torch.int16))
-    figure = hour_of_week(worlds.graph(log, 1, 1), "user-0", NEVER)
+    figure = hour_of_week(worlds.graph(log, 1, 1), "user-0", TIME_MAX)
     counts = np.asarray(figure.axes[0].collections[0].get_array()).reshape(7, 24)
     assert np.argwhere(counts).tolist() == [[0, 1], [0, 5]]
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from graphrec.graph.events import SPLITS, TEST, TRAIN
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.queries.protocol import EvaluationProtocol, returning
 from tests.worlds import events, graph, random_world
 
@@ -93,11 +93,11 @@ def test_queries_follow_the_protocol() -> None:
     world, rows = small_world(), torch.tensor([6, 7])
     last, frozen = EvaluationProtocol(query_time="last-event"), EvaluationProtocol(history="frozen")
     assert last.queries(world, rows).time.tolist() == [51, 61]
-    assert last.queries(world, rows).frozen_at == NEVER
+    assert last.queries(world, rows).frozen_at == TIME_MAX
     assert frozen.queries(world, rows).time.tolist() == [70, 80]
     assert frozen.queries(world, rows).frozen_at == 70
     all_train = replace(world, log=replace(world.log, split=torch.zeros_like(world.log.split)), _cache={})
-    assert frozen.queries(all_train, rows).frozen_at == NEVER
+    assert frozen.queries(all_train, rows).frozen_at == TIME_MAX
 
 
 def test_unknown_settings_are_refused() -> None:

@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.queries.query import Queries, queries_of_events
 from tests.worlds import events, graph, random_world
 
@@ -63,7 +63,7 @@ def test_asking_without_coordinates_or_session() -> None:
     asked = Queries.ask(torch.tensor([3, -1], dtype=torch.int32), torch.tensor([5, 6], dtype=torch.int32))
     assert (len(asked), asked.user.dtype, asked.time.dtype) == (2, torch.int64, torch.int64)
     assert torch.isnan(asked.coordinates).all()
-    assert (asked.session.tolist(), asked.frozen_at) == ([-1, -1], NEVER)
+    assert (asked.session.tolist(), asked.frozen_at) == ([-1, -1], TIME_MAX)
 
 
 def test_rows_and_device_keep_every_column() -> None:

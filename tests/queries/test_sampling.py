@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from graphrec.errors import GraphError
 from graphrec.graph.nodes import Edges
-from graphrec.graph.relation import ALWAYS, NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 from graphrec.models.event_features import paths
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import NEAR_CELLS, Context, check_relations, event_coordinates, nearest_location, sample
@@ -34,7 +34,7 @@ def questions(world: TemporalGraph, seed: int, frozen: bool) -> Queries:
     place = torch.tensor(rng.normal([40.75, -73.99], 0.02, (20, 2)), dtype=torch.float32)
     place[torch.tensor(rng.random(20) < 0.6)] = torch.nan
     time = world.log.time[event] + torch.tensor(rng.integers(0, 2, 20))
-    frozen_at = int(world.log.time[rng.integers(0, len(world.log))]) if frozen else NEVER
+    frozen_at = int(world.log.time[rng.integers(0, len(world.log))]) if frozen else TIME_MAX
     return Queries(user, time, place, world.log.session[event].long(), frozen_at)
 
 
@@ -252,12 +252,12 @@ def street() -> TemporalGraph:
     row = torch.tensor([[40.0, -74.0], [40.0, -73.99], [40.0, -73.98]])
     table = replace(world.nodes["location"], coordinates=row)
     ends = torch.tensor([0, 1, 1, 2]), torch.tensor([1, 0, 2, 1])
-    edges = Edges("location", "location", *ends, torch.full((4,), ALWAYS), torch.full((4,), 850.0))
+    edges = Edges("location", "location", *ends, torch.full((4,), TIME_MIN), torch.full((4,), 850.0))
     return replace(alone(world, location=table), edges={"near": edges})
 
 
 def ask(
-    user: int, time: int, place: tuple[float, float] = NOWHERE, session: int = -1, frozen_at: int = NEVER
+    user: int, time: int, place: tuple[float, float] = NOWHERE, session: int = -1, frozen_at: int = TIME_MAX
 ) -> Queries:
     return Queries(
         torch.tensor([user]), torch.tensor([time]), torch.tensor([place]), torch.tensor([session]), frozen_at
@@ -309,13 +309,13 @@ def test_a_frozen_history_sees_only_its_own_session_later() -> None:
     assert found(without, "here", 0) == [0]
 
 
-@pytest.mark.parametrize("first_seen", [ALWAYS, 30, 31, NEVER])
+@pytest.mark.parametrize("first_seen", [TIME_MIN, 30, 31, TIME_MAX])
 def test_the_nearest_location_is_one_that_is_known(first_seen: int) -> None:
     world = street()
-    dated = replace(world.nodes["location"], first_seen=torch.tensor([first_seen, ALWAYS, ALWAYS]))
+    dated = replace(world.nodes["location"], first_seen=torch.tensor([first_seen, TIME_MIN, TIME_MIN]))
     asked = ask(-1, 31, (40.0, -74.0))
     assert nearest_location(alone(world, location=dated), asked).tolist() == [0 if first_seen < 31 else 1]
-    assert nearest_location(alone(world, location=dated).as_of(30), asked).tolist() == [int(first_seen != ALWAYS)]
+    assert nearest_location(alone(world, location=dated).as_of(30), asked).tolist() == [int(first_seen != TIME_MIN)]
 
 
 def test_no_location_is_nearest_without_coordinates() -> None:

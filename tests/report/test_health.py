@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from graphrec.graph.relation import NEVER
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.report.health import MOST_BARS, Coverage, DataHealth, Unseen, data_health
 from tests.worlds import alone, events, graph, rewritten, town
 
@@ -24,7 +24,7 @@ def test_a_small_log_by_hand() -> None:
     world = graph(events([0, 1, 0, 0, 2], [0, 1, 1, 1, 2], time, split=[0, 0, 0, 2, 2]), 3, 4)
     texts = replace(world.nodes["item"], texts=pa.array(["bar", None, "gym", None], pa.string()))
     places = replace(texts, coordinates=torch.tensor([[1.0, 2.0], [float("nan")] * 2, [3.0, 4.0], [5.0, 6.0]]))
-    found = data_health(alone(world, item=places), NEVER)
+    found = data_health(alone(world, item=places), TIME_MAX)
     assert found.period == "day"
     assert found.starts == tuple(MONDAY + day * DAY for day in range(4))
     assert found.events == {"train": (3, 0, 0, 0), "val": (0, 0, 0, 0), "test": (0, 0, 0, 2)}
@@ -46,7 +46,7 @@ def test_a_small_log_by_hand() -> None:
 )
 def test_the_period_grows_with_the_log(days: int, period: str, first: str) -> None:
     wednesday = MONDAY + 2 * DAY + 3600
-    found = data_health(graph(events([0, 0], [0, 0], [wednesday, wednesday + days * DAY]), 1, 1), NEVER)
+    found = data_health(graph(events([0, 0], [0, 0], [wednesday, wednesday + days * DAY]), 1, 1), TIME_MAX)
     assert found.period == period
     starts = np.array(found.starts).astype("datetime64[s]")
     assert str(starts[0])[:10] == first
@@ -55,7 +55,7 @@ def test_the_period_grows_with_the_log(days: int, period: str, first: str) -> No
 
 
 def test_a_log_of_many_centuries_still_fits() -> None:
-    found = data_health(graph(events([0, 0], [0, 0], [-50_000_000_000, 50_000_000_000]), 1, 1), NEVER)
+    found = data_health(graph(events([0, 0], [0, 0], [-50_000_000_000, 50_000_000_000]), 1, 1), TIME_MAX)
     assert len(found.starts) <= MOST_BARS
     assert sum(found.events["train"]) == 2
 
@@ -65,18 +65,18 @@ def test_what_comes_later_moves_nothing(seed: int) -> None:
     world = town(seed)
     time = int(world.log.time[80])
     assert data_health(rewritten(world, time, seed), time) == data_health(world, time)
-    assert data_health(world, time) != data_health(world, NEVER)
+    assert data_health(world, time) != data_health(world, TIME_MAX)
 
 
 def test_nothing_is_healthy() -> None:
     empty = graph(events([], [], []), 0, 0)
-    assert data_health(empty, NEVER) == DataHealth(events={})
+    assert data_health(empty, TIME_MAX) == DataHealth(events={})
     assert data_health(town(0), 0).starts == ()
 
 
 def test_a_log_without_times_has_no_periods() -> None:
     world = graph(events([0, 1], [0, 1], [0, 1], split=[0, 2]), 2, 2)
     timeless = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
-    found = data_health(timeless, NEVER)
+    found = data_health(timeless, TIME_MAX)
     assert (found.period, found.starts, found.events) == ("", (), {})
     assert found.unseen[0].new_items == 1

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.graph.conversion import adjacency
-from graphrec.graph.relation import NEVER
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.subgraph import centrality
 from graphrec.subgraph.centrality import centralities
 from tests.worlds import continued, cut, events, graph, town
@@ -42,11 +42,13 @@ def test_a_bridge_lies_between(monkeypatch: pytest.MonkeyPatch) -> None:
     """Items 0, 1 and 3, 4 follow each other; item 2 alone leads from the ones to the others. Item 5 comes once."""
     items = [0, 1, 0, 2, 3, 4, 3, 4, 3] * 4 + [5]
     world = graph(events([0] * len(items), items, [60 * (n + 1) for n in range(len(items))]), 1, 6)
-    found = {one["item"]: one for one in centralities(world, NEVER).to_pylist()}
+    found = {one["item"]: one for one in centralities(world, TIME_MAX).to_pylist()}
     assert max(found, key=lambda item: found[item]["betweenness"]) in {"item-0", "item-2", "item-3"}
     assert found["item-2"]["betweenness"] > found["item-1"]["betweenness"] == 0
     monkeypatch.setattr(centrality, "MOST", 5)
-    assert {one["item"] for one in centralities(world, NEVER).to_pylist() if one["betweenness"] is None} == {"item-5"}
+    assert {one["item"] for one in centralities(world, TIME_MAX).to_pylist() if one["betweenness"] is None} == {
+        "item-5"
+    }
 
 
 def test_paths_take_the_most_frequent_steps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,4 +58,4 @@ def test_paths_take_the_most_frequent_steps(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_an_empty_log_has_none() -> None:
-    assert centralities(graph(events([], [], []), 1, 2), NEVER).num_rows == 0
+    assert centralities(graph(events([], [], []), 1, 2), TIME_MAX).num_rows == 0

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from graphrec.errors import InputError
 from graphrec.graph.conversion import adjacency
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.subgraph import community
 from graphrec.subgraph.community import communities
 from tests.worlds import continued, cut, events, graph, town
@@ -37,32 +37,32 @@ def parts(found: community.Communities) -> set[frozenset[int]]:
 
 @pytest.mark.parametrize(("kind", "count"), [("item", 60), ("user", 45)])
 def test_planted_camps_are_found(kind: str, count: int) -> None:
-    found = communities(camps(0.9), NEVER, kind)
+    found = communities(camps(0.9), TIME_MAX, kind)
     assert parts(found) == {frozenset(range(camp, count, CAMPS)) for camp in range(CAMPS)}
     assert found.modularity > 0.5
 
 
 def test_noise_has_weaker_communities_than_camps() -> None:
-    assert communities(camps(0.0), NEVER).modularity < 0.3
+    assert communities(camps(0.0), TIME_MAX).modularity < 0.3
 
 
 def test_the_others_join_the_camp_that_they_share_visitors_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(community, "MOST", 24)
-    assert parts(communities(camps(0.95), NEVER)) == {frozenset(range(camp, 60, CAMPS)) for camp in range(CAMPS)}
+    assert parts(communities(camps(0.95), TIME_MAX)) == {frozenset(range(camp, 60, CAMPS)) for camp in range(CAMPS)}
 
 
 def test_blocks_and_a_sample_of_the_visitors_find_the_same_camps(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = communities(camps(0.9), NEVER)
+    whole = communities(camps(0.9), TIME_MAX)
     monkeypatch.setattr(community, "BLOCK", 7)
-    assert communities(camps(0.9), NEVER) == whole
+    assert communities(camps(0.9), TIME_MAX) == whole
     monkeypatch.setattr(community, "PAIRS", 10_000)  # every third visitor or so
-    assert parts(communities(camps(0.9), NEVER)) == parts(whole)
+    assert parts(communities(camps(0.9), TIME_MAX)) == parts(whole)
 
 
 def test_ties_are_the_cosines_of_the_most_alike() -> None:
     """Items 0 and 1 share users 0 and 1, item 2 shares one of them with each: too few to be tied."""
     world = graph(events([0, 1, 0, 1, 2, 0, 0], [0, 0, 1, 1, 1, 2, 0], list(range(7))), 3, 3)
-    visits = adjacency(world, "user->item", NEVER)
+    visits = adjacency(world, "user->item", TIME_MAX)
     visits.data[:] = 1
     tied = 2 / 6**0.5
     np.testing.assert_allclose(community._ties(visits).toarray(), [[0, tied, 0], [tied, 0, 0], [0, 0, 0]])
@@ -88,7 +88,7 @@ def test_every_visited_item_has_a_community_and_the_future_moves_none(seed: int,
 
 
 def test_an_empty_log_has_none_and_an_odd_kind_is_refused() -> None:
-    empty = communities(graph(events([], [], []), 1, 2), NEVER)
+    empty = communities(graph(events([], [], []), 1, 2), TIME_MAX)
     assert (empty.table.num_rows, empty.modularity) == (0, 0)
     with pytest.raises(InputError, match="a kind of item or user expected, got 'shop'"):
-        communities(town(1), NEVER, "shop")
+        communities(town(1), TIME_MAX, "shop")

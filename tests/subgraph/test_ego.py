@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from graphrec.errors import InputError
 from graphrec.graph.conversion import adjacency, to_hetero_data, to_networkx
-from graphrec.graph.relation import ALWAYS, NEVER
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 from graphrec.subgraph.ego import difference, ego
 from tests import worlds
 
@@ -86,7 +86,7 @@ def test_hetero_data_counts_what_the_view_sees() -> None:
     assert data["user", "to", "item"].edge_index.tolist() == [[0, 0], [0, 1]]
     assert data["item", "to", "item"].edge_index.tolist() == [[0], [1]]
     assert data["item", "to", "item"].time.tolist() == [START + DAY]
-    assert data["location", "near", "location"].time.tolist() == [ALWAYS, ALWAYS]
+    assert data["location", "near", "location"].time.tolist() == [TIME_MIN, TIME_MIN]
     assert data["item"].x.shape == (3, 4)
     assert "x" not in data["user"]
     assert data["user"].num_nodes == 2
@@ -185,7 +185,7 @@ def test_difference_refuses_times_out_of_order() -> None:
 
 def test_an_unknown_user_gets_one_clear_line() -> None:
     with pytest.raises(InputError, match=r"user 'carla' is not among the 2 users .* such as 'user-0'"):
-        ego(street(), "carla", NEVER)
+        ego(street(), "carla", TIME_MAX)
 
 
 def test_a_user_of_the_future_gets_one_clear_line() -> None:
@@ -199,7 +199,7 @@ def test_a_user_of_the_future_gets_one_clear_line() -> None:
 )
 def test_odd_requests_get_one_clear_line(arguments: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        ego(street(), "user-0", NEVER, **arguments)
+        ego(street(), "user-0", TIME_MAX, **arguments)
 
 
 def test_views_export_to_graphml(tmp_path) -> None:
@@ -236,11 +236,11 @@ def test_adjacency_counts_and_weighs_what_networkx_shows(seed: int, row: int) ->
 def test_adjacency_leaves_out_a_node_that_is_not_known_yet() -> None:
     graph = hide(street(), "item", 0, START + 4 * DAY)
     assert adjacency(graph, "user->item", START + 3 * DAY).toarray().tolist() == [[0, 1, 0], [0, 1, 1]]
-    assert adjacency(graph, "user->item", NEVER).toarray().tolist() == [[2, 1, 0], [0, 1, 1]]
+    assert adjacency(graph, "user->item", TIME_MAX).toarray().tolist() == [[2, 1, 0], [0, 1, 1]]
 
 
 def test_adjacency_of_an_empty_log_is_empty_and_of_no_relation_is_refused() -> None:
     empty = worlds.graph(worlds.events([], [], []), users=2, items=3)
-    assert adjacency(empty, "user->item", NEVER).toarray().tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert adjacency(empty, "user->item", TIME_MAX).toarray().tolist() == [[0, 0, 0], [0, 0, 0]]
     with pytest.raises(InputError, match="relation 'likes' is not in this graph"):
-        adjacency(empty, "likes", NEVER)
+        adjacency(empty, "likes", TIME_MAX)

@@ -10,7 +10,7 @@ import torch
 
 from graphrec.errors import InputError
 from graphrec.graph.conversion import to_hetero_data, to_networkx
-from graphrec.graph.relation import ALWAYS
+from graphrec.graph.time_bounds import TIME_MIN
 from graphrec.models.ranking import Ranker
 from graphrec.subgraph.ego import ego
 from graphrec.subgraph.export import as_hetero_data, write_subgraph
@@ -73,5 +73,5 @@ def test_what_the_model_read_keeps_its_mass_and_hops() -> None:
     events = {facts["event"]: facts["mass"] for *_, facts in network.edges(data=True) if facts["relation"] == "mine"}
     assert dict(zip(mine.event.tolist(), mine.mass.tolist(), strict=True)) == pytest.approx(events)
     assert torch.equal(world.log.item[mine.event].long(), data["item"].code[mine.edge_index[1]])
-    assert data["user", "place", "location"].time.tolist() == [ALWAYS]
+    assert data["user", "place", "location"].time.tolist() == [TIME_MIN]
     assert "mass" not in data["user", "place", "location"]

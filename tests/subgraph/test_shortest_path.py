@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from graphrec.errors import InputError
 from graphrec.graph.conversion import Node, to_networkx
-from graphrec.graph.relation import NEVER
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.subgraph import shortest_path as connection
 from graphrec.subgraph.shortest_path import path_between
 from tests.worlds import alone, continued, cut, events, graph, town
@@ -36,7 +36,7 @@ def chain() -> TemporalGraph:
     return graph(log, 4, 4)
 
 
-def ana_to(user: int, time: int = NEVER) -> connection.Connection | None:
+def ana_to(user: int, time: int = TIME_MAX) -> connection.Connection | None:
     return path_between(chain(), ("user", "user-0"), ("user", f"user-{user}"), time, ["user->item"])
 
 
@@ -63,7 +63,7 @@ def test_a_log_without_times_says_no_day() -> None:
     world = chain()
     world = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
     world = alone(world, replace(world.log, time=world.log.time * 0))
-    found = path_between(world, ("item", "item-0"), ("item", "item-2"), NEVER, ["user->item"])
+    found = path_between(world, ("item", "item-0"), ("item", "item-2"), TIME_MAX, ["user->item"])
     assert found is not None
     assert found.words.splitlines() == ["user-1 visited item-0 2 times", "user-1 visited item-2"]
     assert [step.time for step in found.steps] == [None, None]
@@ -117,7 +117,7 @@ def test_it_is_as_short_as_networkx_finds_it(seed: int, row: int, chunk: int) ->
 
 def test_a_hidden_node_is_no_way_through() -> None:
     world = chain()
-    late = replace(world.nodes["item"], first_seen=torch.tensor([NEVER, NEVER, 0, 0]))
+    late = replace(world.nodes["item"], first_seen=torch.tensor([TIME_MAX, TIME_MAX, 0, 0]))
     assert (
         path_between(alone(world, item=late), ("user", "user-0"), ("user", "user-1"), 9 * HOUR, ["user->item"]) is None
     )
@@ -132,6 +132,6 @@ def test_a_hidden_node_is_no_way_through() -> None:
 )
 def test_what_is_not_there_is_refused(target: Node, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        path_between(chain(), ("user", "user-0"), target, NEVER)
+        path_between(chain(), ("user", "user-0"), target, TIME_MAX)
     with pytest.raises(InputError, match="relation 'likes' is not in this graph"):
-        path_between(chain(), ("user", "user-0"), ("user", "user-1"), NEVER, ["likes"])
+        path_between(chain(), ("user", "user-0"), ("user", "user-1"), TIME_MAX, ["likes"])
