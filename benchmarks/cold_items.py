@@ -32,7 +32,7 @@ from graphrec.models.baselines import Nearest
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
-from graphrec.queries.user_history import Visits
+from graphrec.queries.user_history import UserHistory
 
 SETTINGS = ['fan_out={"mine": 64, "then": 48, "here": 48}', "epochs=2", "beside=true"]
 PAGE = Path(__file__).with_suffix(".md")
@@ -52,7 +52,7 @@ class TextNeighbours:
 
     def scores(self, queries: Queries) -> Tensor:
         """Cosines; 0 for a user without a history."""
-        visits = Visits.before(self.graph, queries)
+        visits = UserHistory.before(self.graph, queries)
         mean = torch.zeros(len(queries), self.unit.shape[1]).index_add(0, visits.question, self.unit[visits.item])
         return (torch.nn.functional.normalize(mean, dim=1) @ self.unit.T).double()
 
@@ -128,7 +128,7 @@ def _asked(whole: TemporalGraph, graph: TemporalGraph, held: set[str], split: st
     users = [graph.nodes["user"].code(whole.nodes["user"].ids[code].as_py()) for code in asked.user.tolist()]
     items = [graph.nodes["item"].code(whole.nodes["item"].ids[code].as_py()) for code in whole.log.item[rows].tolist()]
     candidates = torch.tensor([identity in held for identity in graph.nodes["item"].ids.to_pylist()])
-    return Queries.ask(torch.tensor(users), asked.time), torch.tensor(items), candidates
+    return Queries.from_users(torch.tensor(users), asked.time), torch.tensor(items), candidates
 
 
 if __name__ == "__main__":

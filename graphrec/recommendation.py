@@ -21,7 +21,7 @@ from graphrec.models.propagation import SMALLEST
 from graphrec.models.ranking import BATCH, Ranker, Ranking
 from graphrec.progress import Progress, Silent
 from graphrec.queries.query import Queries, check_place, check_time, end_of_log
-from graphrec.queries.user_history import Visits
+from graphrec.queries.user_history import UserHistory
 from graphrec.runs.run import Run
 
 
@@ -79,7 +79,7 @@ def recommend(
     for start in range(0, len(users), BATCH):
         batch = users[start : start + BATCH]
         codes = torch.tensor([graph.nodes["user"].code(user) for user in batch], device=graph.log.time.device)
-        queries = Queries.ask(
+        queries = Queries.from_users(
             codes,
             torch.full_like(codes, time),
             torch.tensor([place] * len(batch), dtype=torch.float32, device=codes.device),
@@ -116,7 +116,7 @@ def _add_what_if(
         asked, ranked = queries.rows(slice(row, row + 1)), candidates
         if novel:
             ranked = candidates.clone()
-            ranked[Visits.before(ranker.graph, asked).item] = False
+            ranked[UserHistory.before(ranker.graph, asked).item] = False
         for item, found in zip(listed, counterfactuals(ranker, asked, codes[row, : len(listed)], ranked), strict=True):
             item["what_if"] = found and {
                 "without": found.without,

@@ -61,4 +61,4 @@ def test_the_rows_of_getnext_in_blocks_of_time(data_folder: Path, tmp_path: Path
     protocol = EvaluationProtocol(**graph.manifest["protocol"])
     assert len(protocol.target_rows(graph, "test")) == 5550
     frozen = protocol.model_copy(update={"history": "frozen"}).queries(graph, protocol.target_rows(graph, "test"))
-    assert frozen.frozen_at == int(graph.log.time[graph.log.split == TEST].min())
+    assert frozen.history_cutoff == int(graph.log.time[graph.log.split == TEST].min())

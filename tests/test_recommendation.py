@@ -92,7 +92,7 @@ def test_reasons_change_no_score(run: Run) -> None:
 
 def test_an_answer_is_what_the_ranker_ranks(run: Run) -> None:
     (answer,) = recommend(run, ["u0003"], k=7, reasons=False)
-    ranking = run.ranker.top(Queries.ask(torch.tensor([run.graph.nodes["user"].code("u0003")]), last(run)), 7)
+    ranking = run.ranker.top(Queries.from_users(torch.tensor([run.graph.nodes["user"].code("u0003")]), last(run)), 7)
     assert [run.graph.nodes["item"].code(item["item"]) for item in answer["items"]] == ranking.items[0].tolist()
     assert [item["score"] for item in answer["items"]] == pytest.approx(ranking.scores[0].tolist())
 

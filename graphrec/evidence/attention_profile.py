@@ -218,10 +218,10 @@ def _aspects(ranker: Ranker) -> dict[str, list[str]]:
 
 def _look(ranker: Ranker, answer: Answer, aspects: Mapping[str, Sequence[str]]) -> _Looked:
     context, graph = answer.context, ranker.graph
-    around = [context.around[name] for name in answer.state.attention]
+    around = [context.neighbourhoods[name] for name in answer.state.attention]
     nothing = answer.pointed[:, :0]
     event = torch.cat((nothing, *(near.event for near in around)), 1)
-    real = torch.cat((nothing.bool(), *(near.real for near in around)), 1).double()
+    real = torch.cat((nothing.bool(), *(near.mask for near in around)), 1).double()
     relation = [torch.full_like(near.event, place) for place, near in enumerate(around)]
     value = {"relation": torch.cat((nothing, *relation), 1), **_values(graph, context, event)}
     mass = answer.mass.double() * real

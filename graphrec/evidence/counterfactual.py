@@ -69,7 +69,7 @@ def counterfactuals(
     """
     if len(query) != 1:
         raise InputError(f"counterfactuals: one question expected, got {len(query)}")
-    context = ranker.around(query)
+    context = ranker.context(query)
     groups = [group for group in _groups(ranker.graph, context) if group.visits]
     nothing = torch.zeros_like(_own(ranker.graph, context))
     left_out = torch.stack([nothing, *(group.events for group in groups)])
@@ -125,7 +125,10 @@ class Group:
 
 def _own(graph: TemporalGraph, context: Context) -> Bool[Tensor, " events"]:
     """Which events of all neighbourhoods, side by side, are the asking user's own."""
-    parts = [near.real[0] & (graph.log.user[near.event[0]] == context.queries.user) for near in context.around.values()]
+    parts = [
+        near.mask[0] & (graph.log.user[near.event[0]] == context.queries.user)
+        for near in context.neighbourhoods.values()
+    ]
     return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.bool)
 
 
@@ -134,12 +137,12 @@ def _groups(graph: TemporalGraph, context: Context) -> Iterator[Group]:
     own = _own(graph, context)
     if not len(own):
         return
-    event = torch.cat([near.event[0] for near in context.around.values()])
-    mine = context.around.get("mine")
+    event = torch.cat([near.event[0] for near in context.neighbourhoods.values()])
+    mine = context.neighbourhoods.get("mine")
     if not graph.timeless:
         yield from _times(graph, own, event)
     if mine is not None:
-        codes, count = torch.unique(graph.log.item[mine.event[0][mine.real[0]]].long(), return_counts=True)
+        codes, count = torch.unique(graph.log.item[mine.event[0][mine.mask[0]]].long(), return_counts=True)
         for code in codes[count.argsort(descending=True, stable=True)][:MOST_ITEMS].tolist():
             yield Group.of(graph, own & (graph.log.item[event] == code), event, item=code)
 
@@ -166,8 +169,8 @@ def _ranks(
 ) -> Float64[Tensor, "groups k"]:
     """Rank of each item without each group of events."""
     many = context.rows(torch.zeros(len(left_out), dtype=torch.int64, device=left_out.device))
-    sizes = [near.event.shape[1] for near in context.around.values()]
+    sizes = [near.event.shape[1] for near in context.neighbourhoods.values()]
     parts = torch.split(left_out, sizes, dim=1)
-    answer = ranker.answer_within(many.without(dict(zip(context.around, parts, strict=True))))
+    answer = ranker.answer_within(many.drop_events(dict(zip(context.neighbourhoods, parts, strict=True))))
     score = ranker.scores(answer, slice(0, len(ranker.graph.nodes["item"])), candidates)
     return torch.stack([expected_rank(score, code.expand(len(score))) for code in item], 1)

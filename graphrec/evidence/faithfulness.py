@@ -102,7 +102,7 @@ def _curves(
         taken = (share * count).ceil()[:, None]
         for place, chosen in enumerate((shown < taken, drawn < taken)):
             for kind, left_out in ((place, chosen), (2 + place, ~chosen)):
-                context = answer.context.without(_by_relation(answer, left_out))
+                context = answer.context.drop_events(_by_relation(answer, left_out))
                 score = ranker.scores_of(ranker.answer_within(context), item)
                 curve[kind, :, step] = (score / whole).double().cpu()
     some = (count > 0).cpu()
@@ -114,9 +114,9 @@ def _evidence(
 ) -> tuple[Tensor, Bool[Tensor, "batch events"]]:
     """What each event of all neighbourhoods gives the item, [batch, events], and which are events."""
     mass = event_mass(answer.state)
-    around = [answer.context.around[name] for name in mass]
+    around = [answer.context.neighbourhoods[name] for name in mass]
     speaks = torch.cat([ranker.graph.log.item[near.event].long() == item[:, None] for near in around], 1)
-    real = torch.cat([near.real for near in around], 1)
+    real = torch.cat([near.mask for near in around], 1)
     return torch.cat(list(mass.values()), 1) * (speaks & real), real
 
 
@@ -128,5 +128,5 @@ def _order(weight: Tensor) -> Int64[Tensor, "batch events"]:
 def _by_relation(answer: Answer, flat: Bool[Tensor, "batch events"]) -> dict[str, Tensor]:
     """The columns of `_evidence` given back to the neighbourhoods that they came from."""
     names = list(answer.state.attention)
-    parts = torch.split(flat, [answer.context.around[name].event.shape[1] for name in names], dim=1)
+    parts = torch.split(flat, [answer.context.neighbourhoods[name].event.shape[1] for name in names], dim=1)
     return dict(zip(names, parts, strict=True))

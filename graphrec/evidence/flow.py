@@ -199,7 +199,7 @@ def attention_flow(
     place = torch.tensor([check_place(near) if near else (float("nan"),) * 2], device=device)
     code = torch.tensor([graph.nodes["user"].code(user)], device=device)
     time = torch.full_like(code, end_of_log(graph) if at is None else check_time(at))
-    asked = Queries.ask(code, time, place)
+    asked = Queries.from_users(code, time, place)
     if item is None:
         wanted = int(ranker.top(asked, 1, run.protocol.candidate_mask(graph), run.protocol.novel).items)
         if wanted < 0:
@@ -277,8 +277,8 @@ def _events(
     ranker: Ranker, context: Context, name: str, mass: Float[Tensor, " k"], weights: dict[str, Tensor]
 ) -> Iterator[ReadEvent]:
     """The events of one neighbourhood of the only question."""
-    graph, around = ranker.graph, context.around[name]
-    log, real = graph.log, around.real[0]
+    graph, around = ranker.graph, context.neighbourhoods[name]
+    log, real = graph.log, around.mask[0]
     event = around.event[0][real]
     path = paths(graph, context, around.event, ranker.model.config.path)[0][real]
     read = weights[f"read {name}"][0].mean(-1)[real]
@@ -300,11 +300,11 @@ def _events(
 
 def _behind(ranker: Ranker, context: Context, name: str, weights: dict[str, Tensor]) -> list[tuple[Behind, ...]]:
     """What a second hop brings behind each event of one neighbourhood of the only question."""
-    log, table, around = ranker.graph.log, ranker.graph.nodes["item"], context.around[name]
-    found: list[list[Behind]] = [[] for _ in range(int(around.real.sum()))]
-    place = around.real[0].cumsum(0) - 1
+    log, table, around = ranker.graph.log, ranker.graph.nodes["item"], context.neighbourhoods[name]
+    found: list[list[Behind]] = [[] for _ in range(int(around.mask.sum()))]
+    place = around.mask[0].cumsum(0) - 1
     for inner, near in around.beyond.items():
-        real = near.real[0]
+        real = near.mask[0]
         weight = weights[f"behind {name} {inner}"][0].mean(-1)[real].tolist()
         which = place[:, None].expand(real.shape)[real].tolist()
         for at, row, share in zip(which, near.event[0][real].tolist(), weight, strict=True):

@@ -81,7 +81,7 @@ def _explain_one(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> 
     for place, code in enumerate(codes):
         evidence = []
         for relation, mass in masses.items():
-            event = answer.context.around[relation].event[row]
+            event = answer.context.neighbourhoods[relation].event[row]
             carrying = (ranker.graph.log.item[event] == code) & (mass > 0)
             if bool(carrying.any()):
                 evidence.append(_of_relation(ranker.graph, answer, row, relation, event[carrying], mass[carrying]))
@@ -141,9 +141,9 @@ def _of_semantics(ranker: Ranker, answer: Answer, row: int, code: int, share: fl
     """Name what the item follows or is close to among the user's own items, and how far away it lies."""
     words = "fits your state"
     graph = ranker.graph
-    around = answer.context.around.get("mine")
-    if around is not None and bool(around.real[row].any()):
-        mine = torch.unique(graph.log.item[around.event[row][around.real[row]]].long())
+    around = answer.context.neighbourhoods.get("mine")
+    if around is not None and bool(around.mask[row].any()):
+        mine = torch.unique(graph.log.item[around.event[row][around.mask[row]]].long())
         mine = mine[mine != code]
         if len(mine):
             alike = torch.cosine_similarity(ranker.table.vector[mine], ranker.table.vector[code][None])
@@ -165,9 +165,9 @@ def _followed(ranker: Ranker, answer: Answer, row: int, code: int) -> list[int]:
     later = ranker.model.kin.later if ranker.model.kin is not None else None
     if later is None:
         return []
-    near = answer.context.around["mine"].rows(slice(row, row + 1))
+    near = answer.context.neighbourhoods["mine"].rows(slice(row, row + 1))
     items = len(ranker.graph.nodes["item"])
-    parts = SOON * later.parts(faded(ranker.graph.log.item[near.event].long(), near.real, items)[0], code)
+    parts = SOON * later.parts(faded(ranker.graph.log.item[near.event].long(), near.mask, items)[0], code)
     if float(parts.sum()) < LITTLE:
         return []
     added, best = parts.topk(min(2, items))

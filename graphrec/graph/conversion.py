@@ -16,7 +16,7 @@ from torch import Tensor
 from graphrec.errors import InputError
 from graphrec.formatting import utc
 from graphrec.graph.nodes import Nodes
-from graphrec.graph.relation import expand
+from graphrec.graph.relation import flatten_edges
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
 
@@ -85,7 +85,7 @@ def adjacency(
     every = torch.arange(edges.sources, device=edges.key.device)
     when = torch.full_like(every, view.horizon)
     count = edges.count_before(every, when) * view.visible(source_type)
-    _, rows = expand(edges.end(every, when), count)
+    _, rows = flatten_edges(edges.end(every, when), count)
     target = edges.target[rows]
     value = _weights(view, edges.event[rows]).double() if values == "weights" else torch.ones(len(rows)).double()
     value = value * view.visible(target_type).to(value.device)[target]

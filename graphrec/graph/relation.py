@@ -91,8 +91,10 @@ class Relation:
         return replace(self, **{name: getattr(self, name).to(device) for name in columns})
 
 
-def expand(end: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
-    """The ``count`` edges before ``end`` of every question, flat: (row of the question, edge)."""
-    question = torch.arange(len(count), device=count.device).repeat_interleave(count)
-    place = torch.arange(len(question), device=count.device) - (count.cumsum(0) - count)[question]
-    return question, (end - count)[question] + place
+def flatten_edges(
+    end: Int64[Tensor, " batch"], count: Int64[Tensor, " batch"]
+) -> tuple[Int64[Tensor, " edges"], Int64[Tensor, " edges"]]:
+    """The ``count`` edges before ``end`` of every query, flat: (row of the query, row of the edge)."""
+    query = torch.arange(len(count), device=count.device).repeat_interleave(count)
+    offset = torch.arange(len(query), device=count.device) - (count.cumsum(0) - count)[query]
+    return query, (end - count)[query] + offset

@@ -16,14 +16,14 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from graphrec.graph.geography import kilometres, known_places, unit_vectors
-from graphrec.graph.relation import expand
+from graphrec.graph.relation import flatten_edges
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.item_to_item import Ease, ItemKNN
 from graphrec.models.item_transition import RIDGE, WINDOW, Later, faded, ridge_for
 from graphrec.models.score_ranker import ItemScorer
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import event_coordinates, sample
-from graphrec.queries.user_history import Visits, popularity, shared_cutoff, table
+from graphrec.queries.user_history import UserHistory, popularity, shared_cutoff, to_matrix
 
 DAY = 86_400
 EASE_ITEMS = 10_000
@@ -67,9 +67,9 @@ class Follows:
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """What is expected after the user's last events; nothing of these themselves."""
-        mine = sample(self.graph, queries, {"mine": WINDOW}).around["mine"]
+        mine = sample(self.graph, queries, {"mine": WINDOW}).neighbourhoods["mine"]
         item = self.graph.log.item[mine.event].long()
-        expected: Tensor = self.later(faded(item, mine.real, len(self.graph.nodes["item"])))
+        expected: Tensor = self.later(faded(item, mine.mask, len(self.graph.nodes["item"])))
         return expected.double()
 
 
@@ -112,9 +112,9 @@ class Counter:
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """Visits, plus a recency between 0 and 1."""
-        visits = Visits.before(self.graph, queries)
+        visits = UserHistory.before(self.graph, queries)
         recency = DAY / (DAY + visits.age.double())
-        return visits.table(torch.ones_like(recency)) + visits.table(recency, "amax")
+        return visits.to_matrix(torch.ones_like(recency)) + visits.to_matrix(recency, "amax")
 
 
 class DecayedCounter:
@@ -128,9 +128,9 @@ class DecayedCounter:
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """Sum of the visits' weights."""
-        visits = Visits.before(self.graph, queries)
+        visits = UserHistory.before(self.graph, queries)
         rate = math.log(2) / self.half_life  # torch.exp2 and ** differ in the last bit with an element's place
-        return visits.table(torch.exp(-rate * visits.age.double()))
+        return visits.to_matrix(torch.exp(-rate * visits.age.double()))
 
 
 class Markov:
@@ -149,15 +149,15 @@ class Markov:
         """Steps from the last item to each item, plus popularity squeezed below one step."""
         graph, cutoff = self.graph, shared_cutoff(self.graph, queries)
         ties = _below_one(popularity(graph, cutoff))
-        last = Visits.before(graph, queries).last()
+        last = UserHistory.before(graph, queries).last()
         if not len(graph.log):
             return ties
         item = torch.where(last >= 0, graph.log.item[last.clamp(min=0)].long(), -1)
         steps = graph.relation("item->item")
-        question, edge = expand(steps.end(item, cutoff), steps.count_before(item, cutoff).clamp(max=self.most))
+        question, edge = flatten_edges(steps.end(item, cutoff), steps.count_before(item, cutoff).clamp(max=self.most))
         own = graph.log.user[steps.event[edge].long()] == queries.user[question]
         worth = 1 + (self.personal - 1) * own.double()
-        return table(question, steps.target[edge].long(), worth, (len(queries), ties.shape[1])) + ties
+        return to_matrix(question, steps.target[edge].long(), worth, (len(queries), ties.shape[1])) + ties
 
 
 class Nearest:
@@ -183,7 +183,7 @@ class Nearest:
 
     def _place(self, queries: Queries) -> Tensor:
         """Where each question is asked from: its own coordinates, else those of the user's last event."""
-        last = Visits.before(self.graph, queries).last()
+        last = UserHistory.before(self.graph, queries).last()
         given = known_places(queries.coordinates)[:, None]
         return torch.where(given, queries.coordinates, event_coordinates(self.graph, last))
 

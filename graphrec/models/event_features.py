@@ -12,7 +12,7 @@ from torch import Tensor
 
 from graphrec.graph.geography import distance_features, kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.queries.sampling import Context, Neighbourhood, event_coordinates, preceding
+from graphrec.queries.sampling import Context, Neighbourhood, event_coordinates, previous_event
 
 DAY, WEEK = 86_400, 604_800
 GAP_BUCKETS = 48
@@ -31,7 +31,7 @@ class Behind:
     """Code of the item of each event."""
     gap: Int64[Tensor, "batch k k2"]
     """Bucket of the time between it and the neighbour."""
-    real: Bool[Tensor, "batch k k2"]
+    mask: Bool[Tensor, "batch k k2"]
     """Which entries are events and not padding."""
 
 
@@ -51,7 +51,7 @@ class Neighbours:
     """Bucket of the time between event and question."""
     again: Int64[Tensor, "batch k"]
     """Bucket of the time since the asking user last had the event's item; ``GAP_BUCKETS`` for never."""
-    real: Bool[Tensor, "batch k"]
+    mask: Bool[Tensor, "batch k"]
     """Which entries are events and not padding."""
     beyond: Mapping[str, Behind]
     """Second hop, by relation."""
@@ -66,7 +66,7 @@ def neighbours(
     that item; how much of the path the user has gone lately; its weight; how often the user has had its item; and
     four of distance. Without ``geography`` or ``time`` distances and times are unknown.
     """
-    log, around = graph.log, context.around[name]
+    log, around = graph.log, context.neighbourhoods[name]
     event = around.event
     item = log.item[event].long()
     way = paths(graph, context, event, path)
@@ -96,20 +96,20 @@ def neighbours(
         again = torch.where(again < GAP_BUCKETS, 0, again)
     signals = torch.stack((*temporal, *scalars, *distance), 1).mT  # written row by row, read by column
     beyond = {name: _behind(graph, event, near, time) for name, near in around.beyond.items()}
-    return Neighbours(item, before, signals, when, gap, again, around.real, beyond)
+    return Neighbours(item, before, signals, when, gap, again, around.mask, beyond)
 
 
 def _behind(graph: TemporalGraph, event: Int64[Tensor, "batch k"], near: Neighbourhood, time: bool) -> Behind:
     gap = gap_bucket(graph.log.time[event][..., None] - graph.log.time[near.event])
-    return Behind(graph.log.item[near.event].long(), gap if time else torch.zeros_like(gap), near.real)
+    return Behind(graph.log.item[near.event].long(), gap if time else torch.zeros_like(gap), near.mask)
 
 
 def paths(graph: TemporalGraph, context: Context, event: Tensor, length: int) -> Int64[Tensor, "batch k path"]:
     """Rows of the same user's events before each, the latest first; -1 where there is none that may be seen."""
-    steps = [preceding(graph, context.queries, event)]
+    steps = [previous_event(graph, context.queries, event)]
     while len(steps) < length:
         last = steps[-1]
-        steps.append(torch.where(last >= 0, preceding(graph, context.queries, last.clamp(min=0)), -1))
+        steps.append(torch.where(last >= 0, previous_event(graph, context.queries, last.clamp(min=0)), -1))
     return torch.stack(steps, -1)
 
 
@@ -162,10 +162,10 @@ def _octaves(seconds: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
 
 def _own_visits(graph: TemporalGraph, context: Context, item: Int64[Tensor, "batch k"]) -> tuple[Tensor, Tensor]:
     """How often each item is among the user's own last events, and the bucket of the gap since it last was."""
-    if "mine" not in context.around or not item.numel():
+    if "mine" not in context.neighbourhoods or not item.numel():
         return torch.zeros_like(item), torch.full_like(item, GAP_BUCKETS)
-    mine = context.around["mine"]
-    own = torch.where(mine.real, graph.log.item[mine.event].long(), -1)
+    mine = context.neighbourhoods["mine"]
+    own = torch.where(mine.mask, graph.log.item[mine.event].long(), -1)
     ranked, place = own.sort(dim=1, stable=True)  # the visits of an item side by side, the latest first
     first, end = (torch.searchsorted(ranked, item, right=right) for right in (False, True))
     gap = gap_bucket(context.queries.time[:, None] - graph.log.time[mine.event])

@@ -23,7 +23,7 @@ from graphrec.errors import GraphError
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.query import Queries
-from graphrec.queries.user_history import Visits
+from graphrec.queries.user_history import UserHistory
 
 BYTES_A_PAIR = 12
 """Memory of EASE for each pair of items, while it is fitted."""
@@ -155,7 +155,7 @@ def train_counts(graph: TemporalGraph) -> scipy.sparse.csr_array:
 
 def visit_counts(graph: TemporalGraph, queries: Queries) -> scipy.sparse.csr_array:
     """Visits of each item that each question may see, [batch, items]."""
-    visits = Visits.before(graph, queries)
+    visits = UserHistory.before(graph, queries)
     return _counts(visits.question, visits.item, visits.shape)
 
 

@@ -14,7 +14,7 @@ from graphrec.models.sasrec import Sasrec
 from graphrec.models.stgat import State, Stgat
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, sample
-from graphrec.queries.user_history import Visits
+from graphrec.queries.user_history import UserHistory
 
 SMALLEST = 1e-9
 """Pointer mass of an item that has none, so that its logarithm is finite."""
@@ -116,7 +116,7 @@ class NextEvent(nn.Module):
 
     def _new(self, queries: Queries) -> Bool[Tensor, "batch items"]:
         """Items that the user had not visited."""
-        seen = Visits.before(self.graph, queries)
+        seen = UserHistory.before(self.graph, queries)
         new = torch.ones(seen.shape, dtype=torch.bool, device=seen.item.device)
         new[seen.question, seen.item] = False
         return new
@@ -125,7 +125,7 @@ class NextEvent(nn.Module):
         """Codes of all items that a batch touches."""
         log = self.graph.log
         touched: list[Tensor] = [target, drawn, context.last_item]
-        for around in context.around.values():
+        for around in context.neighbourhoods.values():
             before = paths(self.graph, context, around.event, self.model.config.path)
             touched += [log.item[around.event].flatten(), log.item[before.clamp(min=0)].flatten()]
             touched += [log.item[near.event].flatten() for near in around.beyond.values()]

@@ -14,7 +14,7 @@ from graphrec.metrics import RankCounts
 from graphrec.models.stgat import ItemTable, State, Stgat
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, sample
-from graphrec.queries.user_history import Visits
+from graphrec.queries.user_history import UserHistory
 
 BATCH, TILE = 256, 32_768
 
@@ -60,9 +60,9 @@ class Ranker:
     @torch.inference_mode()
     def answer(self, queries: Queries) -> Answer:
         """Ask one batch."""
-        return self.answer_within(self.around(queries))
+        return self.answer_within(self.context(queries))
 
-    def around(self, queries: Queries) -> Context:
+    def context(self, queries: Queries) -> Context:
         """All that the model looks at to answer a batch."""
         config = self.model.config
         return sample(self.graph, queries, config.fan_out, config.second_hop)
@@ -75,7 +75,7 @@ class Ranker:
         log_partition = torch.stack(partition, 1).logsumexp(1) if partition else state.z.new_zeros(len(state.z))
         mass = event_mass(state)
         nothing = state.z.new_zeros(len(state.z), 0)
-        pointed = [self.graph.log.item[context.around[name].event].long() for name in mass]
+        pointed = [self.graph.log.item[context.neighbourhoods[name].event].long() for name in mass]
         return Answer(
             context,
             state,
@@ -98,7 +98,7 @@ class Ranker:
 
     @torch.inference_mode()
     def scores(
-        self, answer: Answer, tile: slice, candidates: Tensor | None = None, seen: Visits | None = None
+        self, answer: Answer, tile: slice, candidates: Tensor | None = None, seen: UserHistory | None = None
     ) -> Float[Tensor, "batch tile"]:
         """Probabilities of the items of one tile; -inf for those that are no candidates.
 
@@ -129,7 +129,7 @@ class Ranker:
         for start in range(0, len(queries), BATCH):
             batch = queries.rows(slice(start, start + BATCH))
             answer = self.answer(batch)
-            seen = Visits.before(self.graph, batch) if novel else None
+            seen = UserHistory.before(self.graph, batch) if novel else None
             mass = torch.zeros(len(batch), device=batch.time.device)
             best = torch.full((len(batch), k), -torch.inf, device=batch.time.device)
             code = torch.full((len(batch), k), -1, device=batch.time.device)
@@ -156,7 +156,7 @@ class Ranker:
         for start in range(0, len(queries), BATCH):
             batch, wanted = queries.rows(slice(start, start + BATCH)), target[start : start + BATCH]
             answer = self.answer(batch)
-            seen = Visits.before(self.graph, batch) if novel else None
+            seen = UserHistory.before(self.graph, batch) if novel else None
             tiles = list(self._tiles())
             kept = self.scores(answer, tiles[0], candidates, seen) if len(tiles) == 1 else None
             level = torch.full((len(batch),), torch.nan, device=batch.time.device)
@@ -185,7 +185,7 @@ def mask(
     score: Float[Tensor, "batch tile"],
     tile: slice,
     candidates: Bool[Tensor, " items"] | None,
-    seen: Visits | None,
+    seen: UserHistory | None,
 ) -> Float[Tensor, "batch tile"]:
     """Set to -inf what may not be ranked: items that are no candidates, and those a question's user has seen."""
     if candidates is not None:

@@ -83,13 +83,13 @@ class Sasrec(nn.Module):
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """Products of the state after the last event with the items' vectors; 0 for items newer than the training."""
-        around = sample(self.graph, queries, {"mine": self.config.window}).around["mine"]
+        around = sample(self.graph, queries, {"mine": self.config.window}).neighbourhoods["mine"]
         scores = torch.zeros(
             len(queries), len(self.graph.nodes["item"]), dtype=torch.float64, device=queries.time.device
         )
         if not around.event.shape[1]:
             return scores
-        code = torch.where(around.real, self.graph.log.item[around.event].long(), -1)
+        code = torch.where(around.mask, self.graph.log.item[around.event].long(), -1)
         state = self.states(torch.where(code < len(self.item.weight), code, -1).flip(1))[:, -1]
         scores[:, : len(self.item.weight)] = (state @ self.item.weight.T).double()
         return scores

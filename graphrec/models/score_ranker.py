@@ -13,7 +13,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import expected_rank
 from graphrec.models.ranking import Ranking, mask
 from graphrec.queries.query import Queries
-from graphrec.queries.user_history import Visits
+from graphrec.queries.user_history import UserHistory
 
 CELLS = 4_000_000
 """Scores held at once: a batch of questions times the catalogue."""
@@ -71,5 +71,5 @@ class ScoreRanker:
             batch = queries.rows(rows)
             known = first_seen < batch.time.clamp(max=self.graph.horizon)[:, None]
             scores = self.scorer.scores(batch).masked_fill(~known, -torch.inf)
-            seen = Visits.before(self.graph, batch) if novel else None
+            seen = UserHistory.before(self.graph, batch) if novel else None
             yield rows, mask(scores, slice(0, items), candidates, seen)

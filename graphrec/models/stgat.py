@@ -201,14 +201,14 @@ class Scorer(nn.Module):
         self, query: Float[Tensor, "batch d"], key: Float[Tensor, "batch k d"], near: Neighbours
     ) -> Float[Tensor, "batch k heads"]:
         """Softmax over the events of each question; all zero where there is none."""
-        batch, k = near.real.shape
+        batch, k = near.mask.shape
         q = self.query(query).view(batch, self.heads, -1)
         logits = key @ _by_head(q).mT / math.sqrt(q.shape[-1])  # [batch, k, heads]
         weight = self.signal_weight(query).view(batch, SIGNALS, self.heads)
         logits = logits + near.signals @ weight + self.rank.weight[:k]
         logits = logits + gather(self.gap.weight, near.gap) + gather(self.again.weight, near.again)
-        logits = logits.masked_fill(~near.real[..., None], -1e9).float()
-        attention: Tensor = logits.softmax(1) * near.real[..., None]
+        logits = logits.masked_fill(~near.mask[..., None], -1e9).float()
+        attention: Tensor = logits.softmax(1) * near.mask[..., None]
         return attention
 
 
@@ -233,8 +233,8 @@ class Beyond(nn.Module):
         q = self._heads_of(self.query(asking))[:, :, None]
         key, value = (self._heads_of(gather(layer(table.vector), row)) for layer in (self.key, self.value))
         logits = (key * q).sum(-1) / math.sqrt(q.shape[-1]) + gather(self.gap.weight, behind.gap)
-        logits = logits.masked_fill(~behind.real[..., None], -1e9).float()
-        attention = (logits.softmax(2) * behind.real[..., None]).to(value.dtype)
+        logits = logits.masked_fill(~behind.mask[..., None], -1e9).float()
+        attention = (logits.softmax(2) * behind.mask[..., None]).to(value.dtype)
         return self.out((attention[..., None] * value).sum(2).flatten(-2)), attention
 
     def _heads_of(self, vector: Float[Tensor, "*batch d"]) -> Float[Tensor, "*batch heads d_head"]:
@@ -286,7 +286,7 @@ class Attention(nn.Module):
         )  # [batch, heads, heads, d_head]
         gathered = mixed.diagonal(dim1=1, dim2=2).mT.flatten(1)  # each head of its own part
         summary: Tensor = self.out(self.drop(gathered))
-        return summary * near.real.any(1, keepdim=True)
+        return summary * near.mask.any(1, keepdim=True)
 
 
 def _by_head(q: Float[Tensor, "batch heads d_head"]) -> Float[Tensor, "batch heads d"]:
@@ -361,7 +361,7 @@ class Kin(nn.Module):
             reached = reached + self.beside(reached)
         logits: Tensor = reached * (self.loud(z).float() * shown)
         if self.later is not None and not self.training:  # the network learns as if there were none
-            logits = logits + SOON * self.later(faded(near.item, near.real, logits.shape[1]))
+            logits = logits + SOON * self.later(faded(near.item, near.mask, logits.shape[1]))
         return logits
 
 
@@ -443,7 +443,7 @@ class Stgat(nn.Module):
             key, value = attend.keys(near, table)
             read[name] = near, key
             summaries.append(attend.summary(query, near, key, value))
-            amount = near.real.sum(1, keepdim=True).float()
+            amount = near.mask.sum(1, keepdim=True).float()
             amounts += [amount.log1p() / 4, (amount > 0).float()]
         z = self.norm(query + self.fuse(torch.cat(summaries, -1)))
         attention = {name: relations[name].point(z, key, near) for name, (near, key) in read.items()}
@@ -497,7 +497,7 @@ class Stgat(nn.Module):
         """What each relation's heads give the events whose items, [batch, k], are ``wanted``, without a scatter."""
         mass = []
         for name, attention in state.attention.items():
-            hit = wanted(graph.log.item[context.around[name].event])[..., None]
+            hit = wanted(graph.log.item[context.neighbourhoods[name].event])[..., None]
             mass.append((attention * hit).sum(1))
         return torch.cat(mass, 1) if mass else state.z.new_zeros(len(state.z), 0)
 

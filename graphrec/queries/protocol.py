@@ -13,7 +13,7 @@ from torch import Tensor
 from graphrec.graph.events import SPLITS, TEST, TRAIN, VAL
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
-from graphrec.queries.query import Queries, queries_of_events
+from graphrec.queries.query import Queries, queries_for_events
 
 
 class EvaluationProtocol(BaseModel):
@@ -89,14 +89,14 @@ class EvaluationProtocol(BaseModel):
 
     def queries(self, graph: TemporalGraph, rows: Int64[Tensor, " rows"]) -> Queries:
         """The questions behind these events, under this protocol's query time and history."""
-        frozen_at = TIME_MAX
+        history_cutoff = TIME_MAX
         if self.history == "frozen" and len(rows):
             asked = graph.log.split[rows].min().clamp(min=VAL)  # train events have nothing but train before them
             held_out = graph.log.time[graph.log.split >= asked]
-            frozen_at = int(held_out.min()) if len(held_out) else TIME_MAX
-        queries = queries_of_events(graph, rows, self.query_time, frozen_at)
+            history_cutoff = int(held_out.min()) if len(held_out) else TIME_MAX
+        queries = queries_for_events(graph, rows, self.query_time, history_cutoff)
         if graph.timeless and len(rows) and int(graph.log.split[rows].max()) == TRAIN:
-            return replace(queries, time=queries.time + 1, hidden=rows)  # all of train but the event itself
+            return replace(queries, time=queries.time + 1, masked_event=rows)  # all of train but the event itself
         return queries
 
     def candidate_mask(self, graph: TemporalGraph) -> Bool[Tensor, " items"]:

@@ -28,9 +28,9 @@ class Queries:
     """Where the user is, degrees; NaN: at the place of the last visible event."""
     session: Int64[Tensor, " batch"]
     """Session that the question belongs to, -1 for none; matters only to a frozen history."""
-    frozen_at: int = TIME_MAX
+    history_cutoff: int = TIME_MAX
     """Frozen history: events at or after this time are visible only inside the question's own session."""
-    hidden: Int64[Tensor, " batch"] | None = None
+    masked_event: Int64[Tensor, " batch"] | None = None
     """Row of an event of the user's own that the question does not see; for a log without times."""
 
     def __len__(self) -> int:
@@ -38,17 +38,23 @@ class Queries:
 
     def rows(self, index: slice | Tensor) -> Queries:
         """The questions at ``index``."""
-        hidden = None if self.hidden is None else self.hidden[index]
+        masked = None if self.masked_event is None else self.masked_event[index]
         columns = (self.user[index], self.time[index], self.coordinates[index], self.session[index])
-        return Queries(*columns, self.frozen_at, hidden)
+        return Queries(*columns, self.history_cutoff, masked)
 
     def to(self, device: torch.device | str) -> Queries:
         """The same questions on another device."""
-        columns = ("user", "time", "coordinates", "session", *(["hidden"] if self.hidden is not None else []))
+        columns = (
+            "user",
+            "time",
+            "coordinates",
+            "session",
+            *(["masked_event"] if self.masked_event is not None else []),
+        )
         return replace(self, **{name: getattr(self, name).to(device) for name in columns})
 
     @staticmethod
-    def ask(user: Tensor, time: Tensor, coordinates: Tensor | None = None) -> Queries:
+    def from_users(user: Tensor, time: Tensor, coordinates: Tensor | None = None) -> Queries:
         """Questions with a full history; without coordinates the place is that of the last event."""
         nowhere = torch.full((len(user), 2), float("nan"), device=user.device)
         return Queries(
@@ -56,8 +62,8 @@ class Queries:
         )
 
 
-def queries_of_events(
-    graph: TemporalGraph, rows: Int64[Tensor, " batch"], query_time: str = "last-event", frozen_at: int = TIME_MAX
+def queries_for_events(
+    graph: TemporalGraph, rows: Int64[Tensor, " batch"], query_time: str = "last-event", history_cutoff: int = TIME_MAX
 ) -> Queries:
     """The question that each event answered, without anything of the event itself but, on ``request``, its time.
 
@@ -71,8 +77,8 @@ def queries_of_events(
         mine = graph.relation("user->item")
         last, real = mine.before(user, time, 1)
         time = torch.where(real[:, 0], mine.time[last[:, 0]] + 1, time) if len(mine) else time
-    asked = Queries.ask(user, time)
-    return Queries(asked.user, asked.time, asked.coordinates, log.session[rows].long(), frozen_at)
+    asked = Queries.from_users(user, time)
+    return Queries(asked.user, asked.time, asked.coordinates, log.session[rows].long(), history_cutoff)
 
 
 def end_of_log(graph: TemporalGraph) -> int:

@@ -17,9 +17,9 @@ from graphrec.queries.query import Queries
 
 RELATIONS = ("mine", "then", "here")
 """My own events; what people did next after my last item; what happened lately around the place."""
-LINKS = 16
+MAX_LINKS = 16
 """How many links of a declared relation are followed from a node."""
-EVENTS_OF = {"user": "user->item", "item": "item->user", "location": "location->item"}
+EVENT_RELATION_OF = {"user": "user->item", "item": "item->user", "location": "location->item"}
 """The relation that leads from a node to its events."""
 NEAR_CELLS = 6
 """How many near locations *here* looks at besides the one of the place."""
@@ -31,7 +31,7 @@ class Neighbourhood:
 
     event: Int64[Tensor, "*batch k"]
     """Row of the event; 0 where not real."""
-    real: Bool[Tensor, "*batch k"]
+    mask: Bool[Tensor, "*batch k"]
     """Which entries are events and not padding."""
     beyond: Mapping[str, Neighbourhood] = field(default_factory=dict)
     """Second hop: by relation, what was around each event strictly before *its* time, [*batch, k, k2]."""
@@ -39,16 +39,16 @@ class Neighbourhood:
     def rows(self, index: slice | Tensor) -> Neighbourhood:
         """Those of the questions at ``index``."""
         beyond = {name: near.rows(index) for name, near in self.beyond.items()}
-        return Neighbourhood(self.event[index], self.real[index], beyond)
+        return Neighbourhood(self.event[index], self.mask[index], beyond)
 
-    def _never_saw(self, gone: Int64[Tensor, "batch n"]) -> Neighbourhood:
+    def _drop_behind(self, gone: Int64[Tensor, "batch n"]) -> Neighbourhood:
         """The same without some events (rows rising, by question) behind the neighbours."""
         beyond = {}
         for name, near in self.beyond.items():
             row = near.event.flatten(1)
             place = torch.searchsorted(gone, row).clamp(max=gone.shape[1] - 1)
-            left = (gone.gather(1, place) != row).view_as(near.real)
-            beyond[name] = Neighbourhood(near.event, near.real & left)
+            left = (gone.gather(1, place) != row).view_as(near.mask)
+            beyond[name] = Neighbourhood(near.event, near.mask & left)
         return replace(self, beyond=beyond)
 
 
@@ -67,22 +67,23 @@ class Context:
     """Where the question is asked from, degrees; NaN where unknown."""
     local_time: Int64[Tensor, " batch"]
     """Time of the question plus the UTC offset of the last event, seconds."""
-    around: Mapping[str, Neighbourhood]
+    neighbourhoods: Mapping[str, Neighbourhood]
     """Neighbourhoods by relation name."""
 
-    def without(self, left_out: Mapping[str, Bool[Tensor, "batch k"]]) -> Context:
+    def drop_events(self, left_out: Mapping[str, Bool[Tensor, "batch k"]]) -> Context:
         """The same questions with some of their neighbours left out, behind other neighbours as well."""
         nothing = self.last_event[:, None][:, :0]
-        rows = [torch.where(left_out[name] & near.real, near.event, -1) for name, near in self.around.items()]
+        rows = [torch.where(left_out[name] & near.mask, near.event, -1) for name, near in self.neighbourhoods.items()]
         gone = torch.cat((nothing, *rows), 1).sort(dim=1).values
         around = {
-            name: replace(near, real=near.real & ~left_out[name])._never_saw(gone) for name, near in self.around.items()
+            name: replace(near, mask=near.mask & ~left_out[name])._drop_behind(gone)
+            for name, near in self.neighbourhoods.items()
         }
-        return replace(self, around=around)
+        return replace(self, neighbourhoods=around)
 
     def rows(self, index: slice | Tensor) -> Context:
         """The questions at ``index``."""
-        around = {name: near.rows(index) for name, near in self.around.items()}
+        around = {name: near.rows(index) for name, near in self.neighbourhoods.items()}
         return Context(
             self.queries.rows(index),
             self.last_event[index],
@@ -116,8 +117,8 @@ def sample(
     """
     time = queries.time.clamp(max=graph.horizon)
     queries = replace(queries, time=time, user=_known_users(graph, queries.user, time))
-    latest = _mine(graph, queries, 1)
-    last_event = torch.where(latest.real[:, 0], latest.event[:, 0], -1)
+    latest = _own_history(graph, queries, 1)
+    last_event = torch.where(latest.mask[:, 0], latest.event[:, 0], -1)
     last_item = _take(graph.log.item, last_event)
     coordinates, location = _place(graph, queries, last_event)
     offset = _take(graph.log.utc_offset, last_event, missing=0)
@@ -132,16 +133,16 @@ def _around(
 ) -> dict[str, Neighbourhood]:
     """The neighbourhoods around one user, one item and one location for each question."""
     around = {}
-    shared = queries.time.clamp(max=queries.frozen_at)  # what others did is known up to here
+    shared = queries.time.clamp(max=queries.history_cutoff)  # what others did is known up to here
     for name, k in fan_out.items():
         if name == "mine":
-            around[name] = _mine(graph, queries, k)
-        elif queries.hidden is None:
+            around[name] = _own_history(graph, queries, k)
+        elif queries.masked_event is None:
             around[name] = _shared(graph, name, starts, shared, k)
         else:  # one more, of which the hidden event may be taken out
-            around[name] = _without(_shared(graph, name, starts, shared, k + 1), queries.hidden, k)
+            around[name] = _without(_shared(graph, name, starts, shared, k + 1), queries.masked_event, k)
     if not len(graph.log):  # there is no event that padding could point at
-        around = {name: Neighbourhood(near.event[:, :0], near.real[:, :0]) for name, near in around.items()}
+        around = {name: Neighbourhood(near.event[:, :0], near.mask[:, :0]) for name, near in around.items()}
     return around
 
 
@@ -152,24 +153,24 @@ def _beyond(
 
     In a log without times nothing is before anything: there it is what the question sees.
     """
-    shape, event, real = near.event.shape, near.event.flatten(), near.real.flatten()
+    shape, event, real = near.event.shape, near.event.flatten(), near.mask.flatten()
 
     def of_each(column: Tensor) -> Tensor:
         return column.repeat_interleave(shape[1])
 
-    starts = {kind: torch.where(real, _take(getattr(graph.log, kind), event), -1) for kind in EVENTS_OF}
+    starts = {kind: torch.where(real, _take(getattr(graph.log, kind), event), -1) for kind in EVENT_RELATION_OF}
     asked = Queries(
         user=starts["user"],
         time=of_each(queries.time) if graph.timeless else _take(graph.log.time, event),
         coordinates=queries.coordinates.new_full((len(event), 2), torch.nan),
         session=of_each(queries.session),
-        frozen_at=queries.frozen_at,
-        hidden=None if queries.hidden is None else of_each(queries.hidden),
+        history_cutoff=queries.history_cutoff,
+        masked_event=None if queries.masked_event is None else of_each(queries.masked_event),
     )
     found = _around(graph, asked, starts, fan_out)
     shapes = {name: (*shape, one.event.shape[1]) for name, one in found.items()}
     return {
-        name: Neighbourhood(one.event.view(shapes[name]), one.real.view(shapes[name])) for name, one in found.items()
+        name: Neighbourhood(one.event.view(shapes[name]), one.mask.view(shapes[name])) for name, one in found.items()
     }
 
 
@@ -178,13 +179,13 @@ def _shared(graph: TemporalGraph, name: str, starts: Mapping[str, Tensor], time:
     if name == "then":
         return _edges(graph, "item->item", starts["item"], time, k)
     if name == "here":
-        return _here(graph, starts["location"], time, k)
+        return _nearby(graph, starts["location"], time, k)
     return _linked(graph, name, starts, time, k)
 
 
 def check_relations(graph: TemporalGraph, names: Iterable[str], setting: str = "fan_out") -> None:
     """GraphError for a neighbourhood that the graph has no relation for."""
-    usable = [*RELATIONS, *(name for name, edges in graph.edges.items() if edges.source_type in EVENTS_OF)]
+    usable = [*RELATIONS, *(name for name, edges in graph.edges.items() if edges.source_type in EVENT_RELATION_OF)]
     for name in names:
         if name not in usable:
             raise GraphError(f"{setting}: one of {', '.join(usable)} expected, got {name!r}")
@@ -210,18 +211,18 @@ def _known_users(graph: TemporalGraph, user: Int64[Tensor, " batch"], time: Tens
     return torch.where(inside & (first_seen[torch.where(inside, user, 0)] < time), user, -1)
 
 
-def preceding(graph: TemporalGraph, queries: Queries, event: Int64[Tensor, "batch k"]) -> Int64[Tensor, "batch k"]:
+def previous_event(graph: TemporalGraph, queries: Queries, event: Int64[Tensor, "batch k"]) -> Int64[Tensor, "batch k"]:
     """Row of the same user's event before each; -1 for none, or for one that a frozen history hides."""
     if not len(graph.log):
         return torch.full_like(event, -1)
     previous = graph.previous[event]
-    if queries.hidden is not None:
-        previous = torch.where(previous == queries.hidden[:, None], -1, previous)
-    if queries.frozen_at == TIME_MAX:
+    if queries.masked_event is not None:
+        previous = torch.where(previous == queries.masked_event[:, None], -1, previous)
+    if queries.history_cutoff == TIME_MAX:
         return previous
     session = graph.log.session[previous]
     own = (session == queries.session[:, None]) & (session >= 0)
-    return torch.where(own | (graph.log.time[previous] < queries.frozen_at), previous, -1)
+    return torch.where(own | (graph.log.time[previous] < queries.history_cutoff), previous, -1)
 
 
 def _take(column: Tensor, row: Int64[Tensor, "*batch"], missing: int = -1) -> Int64[Tensor, "*batch"]:
@@ -240,26 +241,26 @@ def _edges(graph: TemporalGraph, name: str, source: Tensor, time: Tensor, k: int
     return Neighbourhood(torch.where(real, relation.event[rows].long(), 0), real)
 
 
-def _mine(graph: TemporalGraph, queries: Queries, k: int) -> Neighbourhood:
+def _own_history(graph: TemporalGraph, queries: Queries, k: int) -> Neighbourhood:
     """The user's own last events; with a frozen history, those before it and those of the question's session."""
     time = queries.time
-    if queries.hidden is not None:
-        return _without(_edges(graph, "user->item", queries.user, time, k + 1), queries.hidden, k)
-    if queries.frozen_at == TIME_MAX or not len(graph.log):
+    if queries.masked_event is not None:
+        return _without(_edges(graph, "user->item", queries.user, time, k + 1), queries.masked_event, k)
+    if queries.history_cutoff == TIME_MAX or not len(graph.log):
         return _edges(graph, "user->item", queries.user, time, k)
     lately = _edges(graph, "session->item", queries.session, time, k)
     own = graph.log.user[lately.event] == queries.user[:, None]
-    thawed = lately.real & own & (graph.log.time[lately.event] >= queries.frozen_at)
-    old = _edges(graph, "user->item", queries.user, time.clamp(max=queries.frozen_at), k)
-    return _latest(torch.cat((lately.event, old.event), 1), torch.cat((thawed, old.real), 1), k)
+    thawed = lately.mask & own & (graph.log.time[lately.event] >= queries.history_cutoff)
+    old = _edges(graph, "user->item", queries.user, time.clamp(max=queries.history_cutoff), k)
+    return _latest(torch.cat((lately.event, old.event), 1), torch.cat((thawed, old.mask), 1), k)
 
 
 def _without(near: Neighbourhood, hidden: Int64[Tensor, " batch"], k: int) -> Neighbourhood:
     """A neighbourhood of at most ``k`` events without each question's hidden one."""
-    return _latest(near.event, near.real & (near.event != hidden[:, None]), k)
+    return _latest(near.event, near.mask & (near.event != hidden[:, None]), k)
 
 
-def _here(graph: TemporalGraph, location: Int64[Tensor, " batch"], time: Tensor, k: int) -> Neighbourhood:
+def _nearby(graph: TemporalGraph, location: Int64[Tensor, " batch"], time: Tensor, k: int) -> Neighbourhood:
     """The last events in the question's location and in the locations near it."""
     places = location[:, None]
     if "near" in graph.edges and len(near := graph.relation("near")):
@@ -267,7 +268,7 @@ def _here(graph: TemporalGraph, location: Int64[Tensor, " batch"], time: Tensor,
         others = torch.where(real, near.target[rows].long(), -1)
         places = torch.cat((places, _nearest(graph, location, others)), 1)
     found = _edges(graph, "location->item", places, time[:, None].expand_as(places), k)  # [batch, places, k]
-    return _latest(found.event.flatten(1), found.real.flatten(1), k)
+    return _latest(found.event.flatten(1), found.mask.flatten(1), k)
 
 
 def _linked(graph: TemporalGraph, name: str, starts: Mapping[str, Tensor], time: Tensor, k: int) -> Neighbourhood:
@@ -280,18 +281,18 @@ def _linked(graph: TemporalGraph, name: str, starts: Mapping[str, Tensor], time:
     start = starts[edges.source_type]
     if not len(edges.source):
         return Neighbourhood(start[:, None][:, :0], start[:, None][:, :0].bool())
-    rows, real = graph.relation(name).before(start, time, LINKS)
+    rows, real = graph.relation(name).before(start, time, MAX_LINKS)
     linked = torch.where(real, graph.relation(name).target[rows].long(), -1)
     if edges.target_type != edges.source_type:
         back = graph.backward(name)
         times = time[:, None].expand_as(linked)
-        rows, real = back.before(linked, times, LINKS)
+        rows, real = back.before(linked, times, MAX_LINKS)
         linked = torch.where(real, back.target[rows].long(), -1).flatten(1)
         linked = torch.where(linked == start[:, None], -1, linked)
     linked = linked.sort(1).values
     linked[:, 1:].masked_fill_(linked[:, 1:] == linked[:, :-1], -1)  # a node may be reached in several ways
-    found = _edges(graph, EVENTS_OF[edges.source_type], linked, time[:, None].expand_as(linked), k)
-    return _latest(found.event.flatten(1), found.real.flatten(1), k)
+    found = _edges(graph, EVENT_RELATION_OF[edges.source_type], linked, time[:, None].expand_as(linked), k)
+    return _latest(found.event.flatten(1), found.mask.flatten(1), k)
 
 
 def _nearest(graph: TemporalGraph, location: Tensor, others: Int64[Tensor, "batch k"]) -> Int64[Tensor, "batch near"]:

@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float64, Int64
 from torch import Tensor
 
-from graphrec.graph.relation import expand
+from graphrec.graph.relation import flatten_edges
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.query import Queries
 
 
 @dataclass(frozen=True)
-class Visits:
+class UserHistory:
     """Each question's own past, flat: the user's visible events, question by question, the oldest first."""
 
     question: Int64[Tensor, " visits"]
@@ -30,17 +30,17 @@ class Visits:
     """How many questions and how many items there are."""
 
     @staticmethod
-    def before(graph: TemporalGraph, queries: Queries) -> Visits:
+    def before(graph: TemporalGraph, queries: Queries) -> UserHistory:
         """What the users of these questions did, as far as each question may know."""
         mine, time = graph.relation("user->item"), own_cutoff(graph, queries)
-        question, edge = expand(mine.end(queries.user, time), mine.count_before(queries.user, time))
+        question, edge = flatten_edges(mine.end(queries.user, time), mine.count_before(queries.user, time))
         event, when = mine.event[edge].long(), mine.time[edge]
         session = queries.session[question]
         own = (session >= 0) & (graph.log.session[event] == session)
-        seen = (when < queries.frozen_at) | own
-        if queries.hidden is not None:
-            seen &= event != queries.hidden[question]
-        return Visits(
+        seen = (when < queries.history_cutoff) | own
+        if queries.masked_event is not None:
+            seen &= event != queries.masked_event[question]
+        return UserHistory(
             question=question[seen],
             item=mine.target[edge[seen]].long(),
             event=event[seen],
@@ -48,11 +48,11 @@ class Visits:
             shape=(len(queries), len(graph.nodes["item"])),
         )
 
-    def table(
+    def to_matrix(
         self, weight: Float64[Tensor, " visits"], reduce: Literal["sum", "amax"] = "sum"
     ) -> Float64[Tensor, "batch items"]:
         """The visits' weights by question and item; 0 for an item never visited."""
-        return table(self.question, self.item, weight, self.shape, reduce)
+        return to_matrix(self.question, self.item, weight, self.shape, reduce)
 
     def last(self) -> Int64[Tensor, " batch"]:
         """Row of the event of each question's last visit, -1 for none."""
@@ -75,7 +75,7 @@ def popularity(graph: TemporalGraph, time: Int64[Tensor, " batch"]) -> Float64[T
     flat = between * items + graph.log.item[int(row[0]) : int(row[-1])]
     counts = torch.bincount(flat, minlength=len(distinct) * items).view(len(distinct), items)
     every = torch.arange(items, device=time.device)
-    counts[0] += graph.relation("item->user").count_before(every, distinct[:1].expand(items))
+    counts[0] += graph.relation("item->user").count_before(every, distinct[:1].flatten_edges(items))
     return counts.cumsum(0)[slot].double()
 
 
@@ -86,10 +86,10 @@ def own_cutoff(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " batch"
 
 def shared_cutoff(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " batch"]:
     """Time before which everybody's events may be seen."""
-    return queries.time.clamp(max=min(graph.horizon, queries.frozen_at))
+    return queries.time.clamp(max=min(graph.horizon, queries.history_cutoff))
 
 
-def table(
+def to_matrix(
     question: Tensor, item: Tensor, weight: Tensor, shape: tuple[int, int], reduce: Literal["sum", "amax"] = "sum"
 ) -> Float64[Tensor, "batch items"]:
     """Weights gathered into ``shape``, [batch, items]; zero where there is none."""

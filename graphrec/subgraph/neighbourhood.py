@@ -31,7 +31,7 @@ def model_neighbourhood(
     device = view.log.time.device
     code = torch.tensor([known_user(view, user)], device=device)
     place = torch.tensor([near or (torch.nan, torch.nan)], dtype=torch.float32, device=device)
-    return neighbourhood_of(ranker, Queries.ask(code, torch.full_like(code, time), place))
+    return neighbourhood_of(ranker, Queries.from_users(code, torch.full_like(code, time), place))
 
 
 def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.MultiDiGraph[Node]:
@@ -64,7 +64,7 @@ def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.Multi
     add_nodes(network, graph, "user", asked.user)
     for name, mass in event_mass(answer.state).items():
         _add_events(network, graph, answer, name, mass[0])
-        for inner in answer.context.around[name].beyond:
+        for inner in answer.context.neighbourhoods[name].beyond:
             _add_behind(network, graph, answer, name, inner)
     hops = nx.single_source_shortest_path_length(network, ("user", network.graph["user"]))
     nx.set_node_attributes(network, {node: {"hop": hop} for node, hop in hops.items()})
@@ -73,8 +73,8 @@ def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.Multi
 
 def _add_events(network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: Answer, name: str, mass: Tensor) -> None:
     """Add the events of one relation, and what leads from the user to them."""
-    near = answer.context.around[name]
-    real = near.real[0]
+    near = answer.context.neighbourhoods[name]
+    real = near.mask[0]
     rows = near.event[0][real]
     if not len(rows):
         return
@@ -105,9 +105,9 @@ def _add_edges(
 
 def _add_behind(network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: Answer, name: str, inner: str) -> None:
     """Add what one relation brings behind the events of another, and what leads from these to it."""
-    near = answer.context.around[name]
+    near = answer.context.neighbourhoods[name]
     behind = near.beyond[inner]
-    real = behind.real[0]
+    real = behind.mask[0]
     rows, event = behind.event[0][real], near.event[0][:, None].expand(real.shape)[real]
     if not len(rows):
         return

@@ -73,7 +73,9 @@ def agreement(ranker: Ranker, user: str, time: int, k: int = 10, restart: float 
     """Compare a model's ranking for a user as of a time (UTC seconds) with personalised PageRank as of then."""
     view = ranker.graph.as_of(time)
     walk = personalised_pagerank(view, user, restart)
-    asked = Queries.ask(torch.tensor([view.nodes["user"].code(user)]), torch.tensor([time])).to(view.log.time.device)
+    asked = Queries.from_users(torch.tensor([view.nodes["user"].code(user)]), torch.tensor([time])).to(
+        view.log.time.device
+    )
     score = ranker.scores(ranker.answer(asked), slice(0, len(walk)))[0].double().cpu().numpy()
     best, reached_first = (np.argsort(-values, kind="stable")[:k] for values in (score, walk))
     overlap = len(np.intersect1d(best, reached_first[walk[reached_first] > 0])) / k

@@ -172,7 +172,7 @@ class Slow:
         names = ("user", "item", "time", "split", "session")
         self.events = list(zip(*(getattr(log, name).tolist() for name in names), strict=True))
         held_out = [time for _, _, time, split, _ in self.events if split == TEST]  # what all here are asked of
-        self.frozen_at = min(held_out) if self.protocol.history == "frozen" else TIME_MAX
+        self.history_cutoff = min(held_out) if self.protocol.history == "frozen" else TIME_MAX
         self.samples = [row for row in range(len(self.events)) if self.is_sample(row)]
 
     def is_sample(self, row: int) -> bool:
@@ -209,7 +209,7 @@ class Slow:
         return [
             event
             for event in self.events
-            if event[0] == user and event[2] < asked and (event[2] < self.frozen_at or event[4] == session >= 0)
+            if event[0] == user and event[2] < asked and (event[2] < self.history_cutoff or event[4] == session >= 0)
         ]
 
     def candidates(self, row: int) -> set[int]:
@@ -226,14 +226,14 @@ class Slow:
             torch.tensor([self.asked_at(row)]),
             torch.full((1, 2), torch.nan),
             torch.tensor([session]),
-            self.frozen_at,
+            self.history_cutoff,
         )
         count = len(self.world.nodes["item"])
         scores: list[float] = self.ranker.scores(self.ranker.answer(queries), slice(0, count))[0].tolist()
         return scores
 
     def popularity(self, row: int) -> list[float]:
-        before = min(self.asked_at(row), self.frozen_at)
+        before = min(self.asked_at(row), self.history_cutoff)
         seen = [event[1] for event in self.events if event[2] < before]
         return [float(seen.count(item)) for item in range(len(self.world.nodes["item"]))]
 

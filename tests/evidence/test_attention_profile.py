@@ -58,7 +58,7 @@ def asked(world: TemporalGraph) -> Queries:
     """Questions from anywhere in the city: the last event is not the nearest one."""
     rows = torch.arange(150, len(world.log), len(world.log) // 150 + 1)
     place = torch.tensor([40.75, -73.99]) + 0.03 * torch.randn(len(rows), 2, generator=torch.Generator().manual_seed(1))
-    return Queries.ask(world.log.user[rows].long(), world.log.time[rows], place)
+    return Queries.from_users(world.log.user[rows].long(), world.log.time[rows], place)
 
 
 def lifts(found: AttentionProfile, aspect: str, segment: str = "all") -> dict[str, float]:
@@ -150,7 +150,7 @@ def test_shares_by_hand() -> None:
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()
-    question = Queries.ask(torch.tensor([0]), torch.tensor([8 * DAY + 21 * HOUR]))
+    question = Queries.from_users(torch.tensor([0]), torch.tensor([8 * DAY + 21 * HOUR]))
     found = profile(Ranker(world, model), question)
     told = {aspect: {one.value: one.share for one in found.of(aspect)} for aspect in found.aspects}
     assert told == {
@@ -167,7 +167,7 @@ def test_segments_are_of_the_question() -> None:
     """User 0 asks on Thursday 1st 1970, 20:00, user 1 on Saturday 3rd 10:00 after two events."""
     log = events([0, 1, 1], [0, 0, 1], [HOUR, 2 * HOUR, 3 * HOUR])
     world = graph(log, 2, 2)
-    question = Queries.ask(torch.tensor([0, 1]), torch.tensor([20 * HOUR, 2 * DAY + 10 * HOUR]))
+    question = Queries.from_users(torch.tensor([0, 1]), torch.tensor([20 * HOUR, 2 * DAY + 10 * HOUR]))
     mine = {"students": np.array([True, False]), "nobody": np.array([False, False])}
     found = profile(Ranker(world, network(world)), question, mine)
     assert found.segments == (
@@ -181,21 +181,23 @@ def test_segments_are_of_the_question() -> None:
 def test_a_log_without_times_or_places_has_no_such_aspects() -> None:
     world = diary()
     world = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
-    question = Queries.ask(torch.tensor([0]), torch.tensor([8 * DAY + 21 * HOUR]))
+    question = Queries.from_users(torch.tensor([0]), torch.tensor([8 * DAY + 21 * HOUR]))
     assert profile(Ranker(world, network(world)), question).aspects == ("relation",)
 
 
 def test_strangers_and_nobody() -> None:
     world = town(5, dated=False)
     ranker = Ranker(world, untrained(world, 5))
-    nobody = Queries.ask(torch.full((3,), -1), torch.full((3,), int(world.log.time[0])))
+    nobody = Queries.from_users(torch.full((3,), -1), torch.full((3,), int(world.log.time[0])))
     found = profile(ranker, nobody)
     assert [(one.aspect, one.value, one.share) for one in found.shares] == [("relation", "semantic space", 1.0)]
     assert profile(ranker, nobody.rows(slice(0, 0))) == AttentionProfile(0, ())
-    alone = profile(Ranker(world, untrained(world, 5, fan_out={})), Queries.ask(torch.tensor([1]), world.log.time[-1:]))
+    alone = profile(
+        Ranker(world, untrained(world, 5, fan_out={})), Queries.from_users(torch.tensor([1]), world.log.time[-1:])
+    )
     assert [(one.value, one.share) for one in alone.of("relation")] == [("semantic space", 1.0)]
     empty = graph(events([], [], []), 1, 3)
-    asked = Queries.ask(torch.tensor([0]), torch.tensor([0]))
+    asked = Queries.from_users(torch.tensor([0]), torch.tensor([0]))
     assert profile(Ranker(empty, untrained(empty, 5)), asked).aspects == ("relation",)
 
 
@@ -204,7 +206,7 @@ def test_strangers_and_nobody() -> None:
 def test_the_future_moves_nothing(seed: int) -> None:
     world = town(seed)
     model = untrained(world, seed, spread=0.2)
-    question = Queries.ask(world.log.user[40:80:4].long(), world.log.time[40:80:4])
+    question = Queries.from_users(world.log.user[40:80:4].long(), world.log.time[40:80:4])
     later = rewritten(world, int(question.time.max()), seed)
     assert not torch.equal(later.log.user, world.log.user)
     assert profile(Ranker(later, again(model, later)), question) == profile(Ranker(world, model), question)

@@ -46,7 +46,7 @@ def habits() -> tuple[Any, Ranker]:
 
 def test_a_habit_of_fridays_falls_without_them() -> None:
     world, ranker = habits()
-    asked = Queries.ask(torch.tensor([0]), world.log.time[-1:] + DAY)
+    asked = Queries.from_users(torch.tensor([0]), world.log.time[-1:] + DAY)
     monday, friday, once, never = counterfactuals(ranker, asked, torch.tensor([0, 1, 2, -1]))
     assert monday is not None
     assert friday is not None
@@ -63,7 +63,7 @@ def test_a_habit_of_fridays_falls_without_them() -> None:
 def test_ranks_are_those_of_the_ranking(seed: int) -> None:
     world = town(seed)
     model: Stgat = untrained(world, seed, spread=0.1)
-    asked = Queries.ask(world.log.user[100:101].long(), world.log.time[100:101] + 1)
+    asked = Queries.from_users(world.log.user[100:101].long(), world.log.time[100:101] + 1)
     whole = scores(world, model, asked)
     for code, found in enumerate(counterfactuals(Ranker(world, model), asked, torch.arange(15))):
         if found is not None:
@@ -74,7 +74,7 @@ def test_ranks_are_those_of_the_ranking(seed: int) -> None:
 
 def test_a_stranger_has_no_visits_to_leave_out() -> None:
     world, ranker = habits()
-    asked = Queries.ask(torch.tensor([-1]), world.log.time[-1:] + DAY)
+    asked = Queries.from_users(torch.tensor([-1]), world.log.time[-1:] + DAY)
     assert counterfactuals(ranker, asked, torch.tensor([0, 1])) == [None, None]
 
 
@@ -83,14 +83,14 @@ def test_an_item_that_is_not_known_yet_does_not_fall() -> None:
     item = world.nodes["item"]
     first_seen = torch.tensor([*item.first_seen[:3].tolist(), int(world.log.time[-1]) + 3 * DAY])
     later = alone(world, item=replace(item, first_seen=first_seen))
-    asked = Queries.ask(torch.tensor([0]), world.log.time[-1:] + DAY)
+    asked = Queries.from_users(torch.tensor([0]), world.log.time[-1:] + DAY)
     assert counterfactuals(Ranker(later, again(ranker.model, later)), asked, torch.tensor([3])) == [None]
 
 
 def test_one_question_at_a_time() -> None:
     _, ranker = habits()
     with pytest.raises(InputError, match="one question expected, got 2"):
-        counterfactuals(ranker, Queries.ask(torch.zeros(2), torch.zeros(2)), torch.tensor([0]))
+        counterfactuals(ranker, Queries.from_users(torch.zeros(2), torch.zeros(2)), torch.tensor([0]))
 
 
 def test_numbers_in_order() -> None:

@@ -12,8 +12,8 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.ranking import Ranker
 from graphrec.models.stgat import Stgat
 from graphrec.queries.query import Queries
+from tests.models.test_ranking import questions
 from tests.networks import scores, untrained
-from tests.test_ranking import questions
 from tests.worlds import town
 
 SEEDS = st.integers(0, 10_000)
@@ -74,6 +74,6 @@ def test_the_same_seed_finds_the_same() -> None:
 
 def test_strangers_have_no_evidence() -> None:
     world = town(13)
-    nobody = Queries.ask(torch.full((3,), -1), torch.full((3,), int(world.log.time[0])))
+    nobody = Queries.from_users(torch.full((3,), -1), torch.full((3,), int(world.log.time[0])))
     found = measure_faithfulness(Ranker(world, network(world, 13, 0.0)), nobody)
     assert (found.questions, found.deletion, found.gap, found.gap_error) == (0, (), None, None)

@@ -30,7 +30,7 @@ DAY = 86_400
 
 def question(world: TemporalGraph, row: int = 100) -> Queries:
     """One second after an event, by its user."""
-    return Queries.ask(world.log.user[row : row + 1].long(), world.log.time[row : row + 1] + 1)
+    return Queries.from_users(world.log.user[row : row + 1].long(), world.log.time[row : row + 1] + 1)
 
 
 def masses(network: nx.DiGraph) -> nx.DiGraph:
@@ -89,14 +89,14 @@ def test_a_second_hop_shows_the_attention_it_was_read_with(seed: int) -> None:
     world = town(seed, dated=False)
     model, asked = untrained(world, seed, spread=0.2, second_hop=SECOND_HOP), question(world)
     ranker = Ranker(world, model)
-    flow, context = flow_to(ranker, asked, 3), ranker.around(asked)
+    flow, context = flow_to(ranker, asked, 3), ranker.context(asked)
     seen = 0
-    for name, near in context.around.items():
+    for name, near in context.neighbourhoods.items():
         for one in (event for event in flow.events if event.relation == name):
             place = near.event[0].tolist().index(one.event)
             for inner, behind in near.beyond.items():
                 told = [other for other in one.behind if other.relation == inner]
-                assert [other.event for other in told] == behind.event[0, place][behind.real[0, place]].tolist()
+                assert [other.event for other in told] == behind.event[0, place][behind.mask[0, place]].tolist()
                 assert sum(other.weight for other in told) == pytest.approx(float(bool(told)), abs=1e-5)
                 seen += len(told)
     assert seen
@@ -160,7 +160,7 @@ def test_a_planted_flow_by_hand() -> None:
         for name, weight in model.named_parameters():
             if "fading" not in name:
                 weight.zero_()
-    flow = flow_to(Ranker(world, model), Queries.ask(torch.tensor([0]), torch.tensor([9 * DAY])), 0)
+    flow = flow_to(Ranker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([9 * DAY])), 0)
     assert flow.gates == pytest.approx({"semantic": 1 / 2, "mine": 1 / 2})
     assert flow.through() == pytest.approx({"semantic": 1 / 10, "mine": 1 / 4})
     assert [(one.event, one.before) for one in flow.carriers] == [(2, (1, 0)), (0, ())]
@@ -173,7 +173,7 @@ def test_a_planted_flow_by_hand() -> None:
 
 def test_a_stranger_is_answered_by_the_semantic_space_alone() -> None:
     world = town(7, dated=False, locations=0)
-    nobody = Queries.ask(torch.tensor([-1]), world.log.time[-1:] + 1)
+    nobody = Queries.from_users(torch.tensor([-1]), world.log.time[-1:] + 1)
     flow = flow_to(Ranker(world, untrained(world, 7, spread=0.2)), nobody, 1)
     assert (flow.user, flow.events, flow.carriers) == (STRANGER, (), ())
     assert flow.score == flow.semantic
@@ -182,7 +182,7 @@ def test_a_stranger_is_answered_by_the_semantic_space_alone() -> None:
 
 def test_without_a_log_there_is_a_flow_still() -> None:
     world = graph(events([], [], []), 1, 3)
-    flow = flow_to(Ranker(world, untrained(world, 8)), Queries.ask(torch.tensor([0]), torch.tensor([0])), 1)
+    flow = flow_to(Ranker(world, untrained(world, 8)), Queries.from_users(torch.tensor([0]), torch.tensor([0])), 1)
     assert flow.score == pytest.approx(flow.semantic)
 
 
@@ -197,9 +197,9 @@ def test_one_question_of_an_item_that_is_known() -> None:
     world = town(9)
     ranker = Ranker(world, untrained(world, 9))
     with pytest.raises(InputError, match="one question expected, got 2"):
-        flow_to(ranker, Queries.ask(torch.tensor([0, 1]), torch.tensor([0, 0])), 1)
+        flow_to(ranker, Queries.from_users(torch.tensor([0, 1]), torch.tensor([0, 0])), 1)
     late = int(world.nodes["item"].first_seen.argmax())
-    early = Queries.ask(torch.tensor([0]), world.log.time[:1])
+    early = Queries.from_users(torch.tensor([0]), world.log.time[:1])
     with pytest.raises(InputError, match=f"item 'item-{late}' is first seen at .* so not before"):
         flow_to(ranker, early, late)
 
@@ -216,7 +216,7 @@ def test_the_flow_of_a_run(city_run: Path) -> None:
     run = Run.open(city_run, device="cpu")
     best: AttentionFlow = attention_flow(run, "u0003")
     code = run.graph.nodes["user"].code("u0003")
-    asked = Queries.ask(torch.tensor([code]), run.graph.log.time[-1:] + 1)
+    asked = Queries.from_users(torch.tensor([code]), run.graph.log.time[-1:] + 1)
     first = run.ranker.top(asked, 1, run.protocol.candidate_mask(run.graph))
     assert (best.code, best.score) == (int(first.items), pytest.approx(float(first.scores), abs=1e-6))
     other = str(run.graph.nodes["item"].ids[4].as_py())

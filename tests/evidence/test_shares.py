@@ -29,9 +29,11 @@ def test_shares_and_evidence_add_up_to_the_score(seed: int, frozen: bool, bare: 
     world = town(seed, **bare)
     log, model = world.log, untrained(world, seed, spread=0.1)
     user = torch.arange(-1, 8)
-    frozen_at = int(log.time[60]) if frozen else TIME_MAX
+    history_cutoff = int(log.time[60]) if frozen else TIME_MAX
     asked = replace(
-        Queries.ask(user, log.time[10:100:10] + 1), frozen_at=frozen_at, session=log.session[9:99:10].long()
+        Queries.from_users(user, log.time[10:100:10] + 1),
+        history_cutoff=history_cutoff,
+        session=log.session[9:99:10].long(),
     )
     ranker = Ranker(world, model)
     best = ranker.top(asked, 6)
@@ -96,7 +98,7 @@ def why(world: TemporalGraph, user: int, time: int, item: int) -> dict[str, str]
     """Words by relation for one item."""
     every = {"mine": 9, "then": 9, "here": 9}
     ranker = Ranker(world, untrained(world, 61, spread=0.1, fan_out=every))
-    asked = Queries.ask(torch.tensor([user]), torch.tensor([time]))
+    asked = Queries.from_users(torch.tensor([user]), torch.tensor([time]))
     [[one]] = explain(ranker, asked, torch.tensor([[item, -1]]))
     return {part.relation: part.words for part in one.evidence}
 
@@ -148,7 +150,7 @@ def test_without_a_relation_there_is_no_such_evidence() -> None:
     world = week()
     model = untrained(world, 62, fan_out={"then": 3})
     [[one]] = explain(
-        Ranker(world, model), Queries.ask(torch.tensor([0]), torch.tensor([MONDAY_NOON])), torch.tensor([[1]])
+        Ranker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([MONDAY_NOON])), torch.tensor([[1]])
     )
     assert {part.relation for part in one.evidence} == {"then", "semantic"}
     assert (one.shares["my history"], one.shares["what happens here"]) == (0.0, 0.0)
@@ -206,7 +208,7 @@ def test_habits_are_of_local_time() -> None:
 def test_evidence_as_plain_data() -> None:
     world = week()
     ranker = Ranker(world, untrained(world, 63))
-    asked = Queries.ask(torch.tensor([0, -1]), torch.tensor([MONDAY_NOON] * 2))
+    asked = Queries.from_users(torch.tensor([0, -1]), torch.tensor([MONDAY_NOON] * 2))
     best = ranker.top(asked, 3)
     with_reasons, without = explained(ranker, asked, best.items, [1.0] * len(asked)), plain(world, best)
     for row in range(2):

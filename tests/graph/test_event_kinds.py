@@ -78,7 +78,7 @@ def told(made: TemporalGraph) -> tuple[str, str]:
     model = untrained(made, 0, spread=0.0, fan_out={"mine": 9}, propagation=False)
     with torch.no_grad():
         model.gate.bias[1:] = 5.0
-    ranker, asked = Ranker(made, model), Queries.ask(torch.tensor([0]), torch.tensor([4 * DAY]))
+    ranker, asked = Ranker(made, model), Queries.from_users(torch.tensor([0]), torch.tensor([4 * DAY]))
     [[one]] = explain(ranker, asked, torch.tensor([[0]]))
     (fall,) = counterfactuals(ranker, asked, torch.tensor([0]))
     return next(part.words for part in one.evidence if part.relation == "mine"), fall.without if fall else ""

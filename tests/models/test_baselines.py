@@ -26,7 +26,7 @@ from graphrec.models.item_transition import BEFORE, Later
 from graphrec.models.score_ranker import ItemScorer
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import sample
-from graphrec.queries.user_history import Visits, popularity
+from graphrec.queries.user_history import UserHistory, popularity
 from tests.worlds import events, graph, random_world
 
 DAY = 86_400
@@ -48,8 +48,8 @@ def questions(world: TemporalGraph, seed: int, frozen: bool) -> Queries:
     user = torch.tensor([-1, *range(len(world.nodes["user"]))]).repeat(2)
     time = world.log.time[rng.integers(0, len(world.log), len(user))] + torch.tensor(rng.integers(-1, 2, len(user)))
     session = torch.where(user % 3 == 0, -1, 3 * user + torch.tensor(rng.integers(0, 3, len(user))))
-    asked = Queries.ask(user, time)
-    return replace(asked, session=session, frozen_at=int(world.log.time[60]) if frozen else TIME_MAX)
+    asked = Queries.from_users(user, time)
+    return replace(asked, session=session, history_cutoff=int(world.log.time[60]) if frozen else TIME_MAX)
 
 
 # --- by hand ------------------------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def small_world() -> TemporalGraph:
 
 
 def ask(user: int, day: float) -> Queries:
-    return Queries.ask(torch.tensor([user]), torch.tensor([int(day * DAY)]))
+    return Queries.from_users(torch.tensor([user]), torch.tensor([int(day * DAY)]))
 
 
 def test_popularity_counts_what_is_strictly_before() -> None:
@@ -96,7 +96,9 @@ def test_decayed_counter_halves_in_its_half_life() -> None:
 def test_a_tie_break_survives_many_visits() -> None:
     n = 200_000
     log = events([0] * n, [0, 1] * (n // 2), list(range(n)))
-    first, second = Counter(graph(log, 1, 2)).scores(Queries.ask(torch.tensor([0]), torch.tensor([n]))).tolist()[0]
+    first, second = (
+        Counter(graph(log, 1, 2)).scores(Queries.from_users(torch.tensor([0]), torch.tensor([n]))).tolist()[0]
+    )
     assert 0 < second - first < 1
 
 
@@ -116,18 +118,18 @@ def test_nearest_prefers_the_near_one_of_two_equally_popular() -> None:
     places = torch.tensor([[40.0, -74.0], [40.0, -73.9], [40.0, -73.99], [float("nan")] * 2])
     nodes["item"] = replace(nodes["item"], coordinates=places)
     baseline = Nearest(replace(world, nodes=nodes), kilometres=2.0)
-    found = baseline.scores(Queries.ask(torch.tensor([0]), torch.tensor([9]), torch.tensor([[40.0, -74.0]])))[0]
+    found = baseline.scores(Queries.from_users(torch.tensor([0]), torch.tensor([9]), torch.tensor([[40.0, -74.0]])))[0]
     degree = 6371.0088 * math.pi / 180 * math.cos(math.radians(40))  # kilometres of a degree of longitude there
     away = [0, 0.1 * degree, 0.01 * degree]
     expected = [math.log(2) - km / 2 for km in away] + [-sum(away) / 3 / 2]
     assert found.tolist() == pytest.approx(expected, abs=1e-3)
-    at_last_visit = baseline.scores(Queries.ask(torch.tensor([0]), torch.tensor([2])))[0]
+    at_last_visit = baseline.scores(Queries.from_users(torch.tensor([0]), torch.tensor([2])))[0]
     assert at_last_visit[1] == pytest.approx(math.log(2), abs=1e-3)
 
 
 def test_nearest_without_a_place_is_popularity() -> None:
     world = graph(events([0, 0], [0, 1], [0, 1]), 2, 2, seed=0)
-    found = Nearest(world).scores(Queries.ask(torch.tensor([1, -1]), torch.tensor([2, 2])))
+    found = Nearest(world).scores(Queries.from_users(torch.tensor([1, -1]), torch.tensor([2, 2])))
     assert found.tolist() == [[math.log(2)] * 2] * 2
 
 
@@ -135,7 +137,7 @@ def test_nearest_without_a_place_is_popularity() -> None:
 
 
 def shared_events(world: TemporalGraph, asked: Queries, query: int) -> list[int]:
-    before = min(int(asked.time[query]), asked.frozen_at)
+    before = min(int(asked.time[query]), asked.history_cutoff)
     return [row for row in range(len(world.log)) if world.log.time[row] < before]
 
 
@@ -146,7 +148,7 @@ def own_events(world: TemporalGraph, asked: Queries, query: int) -> list[int]:
         for row in range(len(log))
         if log.user[row] == asked.user[query]
         and log.time[row] < asked.time[query]
-        and (log.time[row] < asked.frozen_at or log.session[row] == asked.session[query] >= 0)
+        and (log.time[row] < asked.history_cutoff or log.session[row] == asked.session[query] >= 0)
     ]
 
 
@@ -159,7 +161,7 @@ def slow_counts(world: TemporalGraph, rows: list[int]) -> np.ndarray:
 def test_own_visits_equal_a_slow_reference(seed: int, frozen: bool) -> None:
     world = city(seed)
     asked = questions(world, seed, frozen)
-    visits = Visits.before(world, asked)
+    visits = UserHistory.before(world, asked)
     last = visits.last()
     for query in range(len(asked)):
         own = own_events(world, asked, query)
@@ -269,8 +271,10 @@ def test_no_future_event_moves_a_score(seed: int, row: int, later: int, frozen: 
     first_held_out = int(world.log.time[world.log.split != TRAIN].min())
     time = int(world.log.time[row]) + later
     user = torch.arange(-1, 8)
-    asked = Queries.ask(user, torch.full_like(user, time))
-    asked = replace(asked, session=3 * user.clamp(min=0), frozen_at=int(world.log.time[60]) if frozen else TIME_MAX)
+    asked = Queries.from_users(user, torch.full_like(user, time))
+    asked = replace(
+        asked, session=3 * user.clamp(min=0), history_cutoff=int(world.log.time[60]) if frozen else TIME_MAX
+    )
     other = by_name(poisoned(world, time, seed))
     for name, baseline in by_name(world).items():
         if name in FITTED and time < first_held_out:
@@ -293,7 +297,7 @@ def test_batch_size_changes_no_score(seed: int, frozen: bool) -> None:
 def test_own_past_moves_own_scores_and_nobody_elses(seed: int) -> None:
     world = city(seed)
     user = torch.arange(8)
-    asked = Queries.ask(user, torch.full_like(user, int(world.log.time[-1]) + 1))
+    asked = Queries.from_users(user, torch.full_like(user, int(world.log.time[-1]) + 1))
     item = world.log.item.clone()
     item[world.log.user == 0] = (item[world.log.user == 0] + 1) % 15
     other = by_name(replace(world, log=replace(world.log, item=item), _cache={}))
@@ -305,7 +309,7 @@ def test_own_past_moves_own_scores_and_nobody_elses(seed: int) -> None:
 def test_a_frozen_history_sees_its_own_session_only() -> None:
     log = events([0, 0, 0, 1, 0], [0, 1, 2, 3, 3], [0, 10, 20, 25, 30], session=[0, 1, 2, 3, -1])
     world = graph(log, 2, 4)
-    asked = replace(ask(0, 1), session=torch.tensor([1]), frozen_at=5)
+    asked = replace(ask(0, 1), session=torch.tensor([1]), history_cutoff=5)
     assert Counter(world).scores(asked).floor().tolist() == [[1, 1, 0, 0]]
     assert Popularity(world).scores(asked).tolist() == [[1, 0, 0, 0]]
     without = replace(asked, session=torch.tensor([-1]))
@@ -315,7 +319,7 @@ def test_a_frozen_history_sees_its_own_session_only() -> None:
 def test_the_horizon_of_a_view_holds() -> None:
     world = random_world(3)
     time = int(world.log.time[250])
-    asked, late = (Queries.ask(torch.arange(12), torch.full((12,), when)) for when in (time, TIME_MAX))
+    asked, late = (Queries.from_users(torch.arange(12), torch.full((12,), when)) for when in (time, TIME_MAX))
     seen_late = by_name(world.as_of(time))
     for name, baseline in by_name(world).items():
         if name not in FITTED and "decayed" not in name and name != "counter":  # these weigh by age as well
@@ -327,7 +331,7 @@ def test_the_horizon_of_a_view_holds() -> None:
 @pytest.mark.parametrize("items", [0, 4])
 def test_a_graph_without_events_scores_nothing(users: int, items: int) -> None:
     world = graph(events([], [], []), users, items, seed=1)
-    asked = Queries.ask(torch.tensor([-1, 0]), torch.tensor([0, 100]))
+    asked = Queries.from_users(torch.tensor([-1, 0]), torch.tensor([0, 100]))
     for baseline in all_baselines(world):
         found = baseline.scores(asked)
         assert (found.shape, found.dtype) == ((2, items), torch.float64), baseline.name
@@ -337,7 +341,7 @@ def test_a_graph_without_events_scores_nothing(users: int, items: int) -> None:
 def test_strangers_get_finite_scores_without_a_history() -> None:
     world = random_world(5, users=3)
     time = int(world.log.time[-1]) + 1
-    asked = Queries.ask(torch.tensor([-1, 3, 99]), torch.tensor([time] * 3))
+    asked = Queries.from_users(torch.tensor([-1, 3, 99]), torch.tensor([time] * 3))
     for baseline in all_baselines(world):
         found = baseline.scores(asked)
         assert torch.isfinite(found).all(), baseline.name
@@ -346,7 +350,7 @@ def test_strangers_get_finite_scores_without_a_history() -> None:
 
 def test_no_question_has_no_scores() -> None:
     world = random_world(6)
-    asked = Queries.ask(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
+    asked = Queries.from_users(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
     for baseline in all_baselines(world):
         assert baseline.scores(asked).shape == (0, 30), baseline.name
 
@@ -368,9 +372,9 @@ def test_users_judged_by_lists_are_held_against_what_follows(seed: int, frozen: 
     found, later = follows.scores(asked), Later(world, None, 30.0)
     for row in range(len(asked)):
         one = asked.rows(slice(row, row + 1))
-        near = sample(world, one, {"mine": 500}).around["mine"]
+        near = sample(world, one, {"mine": 500}).neighbourhoods["mine"]
         history = torch.zeros(1, 15)
-        for away, event in enumerate(near.event[near.real].tolist()):
+        for away, event in enumerate(near.event[near.mask].tolist()):
             history[0, world.log.item[event].long()] += math.exp(-away / BEFORE)
         torch.testing.assert_close(found[row : row + 1], later(history).double(), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(follows.scores(one), found[row : row + 1], rtol=1e-4, atol=1e-5)

@@ -14,8 +14,8 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
 from graphrec.models.cold_items import NEAR, Beside
 from graphrec.models.ranking import Ranker
+from tests.models.test_ranking import questions
 from tests.networks import again, scores, untrained
-from tests.test_ranking import questions
 from tests.worlds import alone, town
 
 SEEDS = st.integers(0, 10_000)

@@ -52,14 +52,14 @@ def network(world: TemporalGraph, seed: int) -> Stgat:
     return untrained(world, seed, fan_out=fan_out, second_hop=second_hop, **more)
 
 
-def everybody(world: TemporalGraph, time: int, frozen_at: int = TIME_MAX) -> Queries:
+def everybody(world: TemporalGraph, time: int, history_cutoff: int = TIME_MAX) -> Queries:
     """Every user and a stranger at one time; each user in the session of one of their events, if any has one."""
     user = torch.arange(-1, len(world.nodes["user"]))
     session = torch.full_like(user, -1)
     session[world.log.user.long() + 1] = world.log.session.long()
     place = torch.full((len(user), 2), torch.nan)
     place[::3] = torch.tensor([40.75, -73.99])
-    return Queries(user, torch.full_like(user, time), place, session, frozen_at)
+    return Queries(user, torch.full_like(user, time), place, session, history_cutoff)
 
 
 def assert_same(one: torch.Tensor, other: torch.Tensor, items: int) -> None:
@@ -70,8 +70,8 @@ def assert_same(one: torch.Tensor, other: torch.Tensor, items: int) -> None:
 
 def looked_at(around: Neighbourhood) -> list[list[list[int]]]:
     """Rows of the events of each question, in order, then of those behind each of its events."""
-    behind = [(near.event[around.real], near.real[around.real]) for near in around.beyond.values()]
-    pairs = [(around.event, around.real), *behind]
+    behind = [(near.event[around.mask], near.mask[around.mask]) for near in around.beyond.values()]
+    pairs = [(around.event, around.mask), *behind]
     return [[row[real].tolist() for row, real in zip(*pair, strict=True)] for pair in pairs]
 
 
@@ -79,8 +79,8 @@ def assert_answers_same(one: TemporalGraph, other: TemporalGraph, model: Stgat, 
     """The very same events are looked at, and every score is the same."""
     config = model.config
     seen, seen_other = (sample(world, asked, config.fan_out, config.second_hop) for world in (one, other))
-    for name, around in seen.around.items():
-        assert looked_at(around) == looked_at(seen_other.around[name]), name
+    for name, around in seen.neighbourhoods.items():
+        assert looked_at(around) == looked_at(seen_other.neighbourhoods[name]), name
     assert torch.equal(seen.last_event, seen_other.last_event)
     assert torch.equal(seen.location, seen_other.location)
     assert_same(scores(one, model, asked), scores(other, again(model, other), asked), len(one.nodes["item"]))
@@ -132,10 +132,10 @@ def test_a_last_event_question_knows_nothing_of_its_answer(seed: int, row: int, 
 @given(SEEDS, ROWS, st.integers(0, 119))
 def test_a_frozen_history_sees_nothing_of_other_sessions(seed: int, row: int, frozen: int) -> None:
     world = town(seed)
-    frozen_at, log = int(world.log.time[frozen]), world.log
+    history_cutoff, log = int(world.log.time[frozen]), world.log
     asked = EvaluationProtocol(query_time="request").queries(world, torch.tensor([row]))
-    asked = replace(asked, frozen_at=frozen_at)
-    hidden = (log.time >= frozen_at) & ((log.session != asked.session) | (log.session < 0))
+    asked = replace(asked, history_cutoff=history_cutoff)
+    hidden = (log.time >= history_cutoff) & ((log.session != asked.session) | (log.session < 0))
     changed = replace(
         log,
         item=torch.where(hidden, (log.item + 1) % 15, log.item),
@@ -171,7 +171,7 @@ def test_rows_appended_to_a_log_move_no_score_before_them(tmp_path: Path) -> Non
         log.write_text("\n".join(["user,item,location,time,lat,lon", *rows[:count]]) + "\n")
         build_graph([log], tmp_path / f"{count}", text_model="none")
         graphs.append(TemporalGraph.open(tmp_path / f"{count}"))
-    asked = Queries.ask(torch.arange(10), torch.full((10,), 1_600_000_000 + 3600 * 200))
+    asked = Queries.from_users(torch.arange(10), torch.full((10,), 1_600_000_000 + 3600 * 200))
     assert_answers_same(*graphs, network(graphs[0], 81), asked)
 
 
@@ -180,7 +180,7 @@ def test_the_second_before_is_seen(bare: str) -> None:
     """The proofs above could pass if scores never moved: what happened just before the question moves them."""
     world = town(7, **BARE[bare])
     model, user = network(world, 7), int(world.log.user[60])
-    asked = Queries.ask(torch.tensor([user]), world.log.time[60:61] + 1)
+    asked = Queries.from_users(torch.tensor([user]), world.log.time[60:61] + 1)
     item = world.log.item.clone()
     item[60] = (item[60] + 1) % 15
     other = alone(world, replace(world.log, item=item))
@@ -190,20 +190,20 @@ def test_the_second_before_is_seen(bare: str) -> None:
 def test_what_stands_behind_a_neighbour_is_seen() -> None:
     """An event that only the second hop shows moves a score, while the first stays the same."""
     world = town(7)
-    asked = Queries.ask(world.log.user[60:61].long(), world.log.time[60:61] + 1)
+    asked = Queries.from_users(world.log.user[60:61].long(), world.log.time[60:61] + 1)
     model = network(world, 7)
     context = sample(world, asked, model.config.fan_out, model.config.second_hop)
-    first = {name: replace(near, beyond={}) for name, near in context.around.items()}
+    first = {name: replace(near, beyond={}) for name, near in context.neighbourhoods.items()}
     read = [torch.cat((near.event[..., None], paths(world, context, near.event, 3)), -1) for near in first.values()]
     shown = torch.cat([rows.flatten() for rows in read])
-    behind = [inner.event[inner.real] for near in context.around.values() for inner in near.beyond.values()]
+    behind = [inner.event[inner.mask] for near in context.neighbourhoods.values() for inner in near.beyond.values()]
     only_behind = set(torch.cat(behind).tolist()) - set(shown.tolist())
     moved = []
     for event in only_behind:
         item = world.log.item.clone()
         item[event] = (item[event] + 1) % 15
         other = alone(world, replace(world.log, item=item))
-        again_first = sample(other, asked, model.config.fan_out).around
+        again_first = sample(other, asked, model.config.fan_out).neighbourhoods
         if all(looked_at(first[name]) == looked_at(again_first[name]) for name in first):
             one, two = scores(world, model, asked), scores(other, again(model, other), asked)
             moved.append(float((one - two).abs().max()))

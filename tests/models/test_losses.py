@@ -12,7 +12,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.losses import NextEvent
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
-from graphrec.queries.user_history import Visits
+from graphrec.queries.user_history import UserHistory
 from tests.networks import SECOND_HOP, scores, untrained
 from tests.worlds import alone, events, graph, town
 
@@ -44,7 +44,7 @@ def test_among_new_items_the_loss_is_the_share_of_the_score_of_all_that_are_new(
 ) -> None:
     world = town(seed, dated=False, **bare)
     model, (asked, target) = untrained(world, seed, spread=0.1), questions(world, novel=True)
-    score, seen = scores(world, model, asked).clone(), Visits.before(world, asked)
+    score, seen = scores(world, model, asked).clone(), UserHistory.before(world, asked)
     score[seen.question, seen.item] = 0.0
     share = score.gather(1, target[:, None])[:, 0] / score.sum(1)
     likely = (share > 1e-4) & (score.sum(1) > 1e-3)  # the loss is bounded, far below

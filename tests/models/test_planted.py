@@ -112,7 +112,7 @@ def errands(seed: int, places: bool) -> tuple[TemporalGraph, Queries, Tensor]:
     if places:
         table = replace(world.nodes["item"], coordinates=torch.tensor(item_at, dtype=torch.float32))
         world = alone(world, item=table)
-    asked = Queries.ask(world.log.user, world.log.time, torch.tensor(asked_at, dtype=torch.float32))
+    asked = Queries.from_users(world.log.user, world.log.time, torch.tensor(asked_at, dtype=torch.float32))
     return world, asked, nearest
 
 
@@ -140,7 +140,7 @@ def tastes(seed: int) -> TemporalGraph:
 def test_items_never_visited_are_ranked_by_what_their_text_says() -> None:
     world = tastes(74)
     user = torch.arange(40)
-    asked = Queries.ask(user, torch.full_like(user, int(world.log.time[-1]) + HOUR))
+    asked = Queries.from_users(user, torch.full_like(user, int(world.log.time[-1]) + HOUR))
     cold = scores(world, fitted(world, 74, steps=140), asked)[:, 40:]
     liked = torch.arange(40, 60)[None] % 4 == user[:, None] % 4  # [users, cold items]
     pairs = torch.stack([cold[u][liked[u]][:, None] > cold[u][~liked[u]] for u in user])

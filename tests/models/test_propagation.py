@@ -122,7 +122,7 @@ def test_a_question_of_a_log_without_times_does_not_see_its_answer(seed: int) ->
     rows = torch.arange(96)[seed % 7 :: 7]
     asked = EvaluationProtocol().queries(world, rows)
     assert (asked.time == 1).all()
-    assert torch.equal(asked.hidden, rows)
+    assert torch.equal(asked.masked_event, rows)
     model = untrained(world, seed)
     for place, row in enumerate(rows.tolist()):
         item, location = world.log.item.clone(), world.log.location.clone()
@@ -151,10 +151,10 @@ def test_a_new_item_is_found_by_those_of_a_like_history() -> None:
     """Nothing but who visited what tells the circles apart; without ids no other way leads there."""
     world = circles(4)
     held = (world.log.split == 1).nonzero()[:, 0]
-    asked = Queries.ask(world.log.user[held], world.log.time[held])
+    asked = Queries.from_users(world.log.user[held], world.log.time[held])
     target = world.log.item[held].long()
     train = (world.log.split == 0).nonzero()[:, 0]
-    learnt = (Queries.ask(world.log.user[train], world.log.time[train]), world.log.item[train].long())
+    learnt = (Queries.from_users(world.log.user[train], world.log.time[train]), world.log.item[train].long())
     found = {}
     for spreads in (False, True):
         model = trained(world, *learnt, seed=4, steps=60, identity=False, propagation=spreads, fan_out={"mine": 8})

@@ -28,8 +28,8 @@ def questions(world: TemporalGraph, seed: int, frozen: bool = False) -> Queries:
     draw = torch.Generator().manual_seed(seed)
     event = torch.randint(0, len(world.log), (len(user),), generator=draw)
     place = torch.where(torch.rand(len(user), 1, generator=draw) < 0.5, torch.tensor([[40.75, -73.99]]), torch.nan)
-    frozen_at = int(world.log.time[70]) if frozen else TIME_MAX
-    return Queries(user, world.log.time[event] + 1, place, world.log.session[event].long(), frozen_at)
+    history_cutoff = int(world.log.time[70]) if frozen else TIME_MAX
+    return Queries(user, world.log.time[event] + 1, place, world.log.session[event].long(), history_cutoff)
 
 
 def visited(world: TemporalGraph, asked: Queries, row: int) -> set[int]:
@@ -38,7 +38,7 @@ def visited(world: TemporalGraph, asked: Queries, row: int) -> set[int]:
     user, time = int(asked.user[row]), int(asked.time[row])
     past = zip(log.user.tolist(), log.time.tolist(), log.session.tolist(), log.item.tolist(), strict=True)
     own = [(when, within, item) for who, when, within, item in past if who == user and when < time]
-    return {item for when, within, item in own if when < asked.frozen_at or within == session >= 0}
+    return {item for when, within, item in own if when < asked.history_cutoff or within == session >= 0}
 
 
 def dense(
@@ -130,7 +130,7 @@ def test_a_view_ranks_only_what_it_knows() -> None:
     world = town(31)
     time = int(world.log.time[40])
     best = Ranker(world.as_of(time), untrained(world, 31)).top(
-        Queries.ask(torch.tensor([0]), torch.tensor([TIME_MAX])), 15
+        Queries.from_users(torch.tensor([0]), torch.tensor([TIME_MAX])), 15
     )
     known = (world.nodes["item"].first_seen < time).nonzero()[:, 0].tolist()
     assert sorted(code for code in best.items[0].tolist() if code >= 0) == known
@@ -139,7 +139,7 @@ def test_a_view_ranks_only_what_it_knows() -> None:
 def test_fewer_items_than_asked_for() -> None:
     world = graph(events([0, 0], [0, 1], [10, 20]), 1, 3)
     ranker = Ranker(world, untrained(world, 32))
-    asked = Queries.ask(torch.tensor([0, -1]), torch.tensor([30, 30]))
+    asked = Queries.from_users(torch.tensor([0, -1]), torch.tensor([30, 30]))
     novel = ranker.top(asked, 5, novel=True)
     assert novel.items[0].tolist() == [2, -1, -1, -1, -1]
     assert novel.scores[0, 1:].tolist() == [0.0] * 4
@@ -151,7 +151,7 @@ def test_fewer_items_than_asked_for() -> None:
 def test_a_target_that_is_no_candidate_has_no_rank() -> None:
     world = graph(events([0, 0], [0, 1], [10, 20]), 1, 3)
     ranker = Ranker(world, untrained(world, 33))
-    asked = Queries.ask(torch.tensor([0, 0, 0]), torch.tensor([30, 30, 30]))
+    asked = Queries.from_users(torch.tensor([0, 0, 0]), torch.tensor([30, 30, 30]))
     ranks = ranker.expected_ranks(asked, torch.tensor([0, 1, 2]), novel=True)
     assert ranks.tolist() == [torch.inf, torch.inf, 1]
     masked = ranker.expected_ranks(asked, torch.tensor([0, 1, 2]), torch.tensor([True, True, False]))
@@ -163,19 +163,19 @@ def test_items_that_tie_share_their_ranks() -> None:
     # a network without ids, texts and places tells items apart by their events alone: 2 to 4 have none
     world = graph(events([0, 0, 0], [0, 0, 1], [10, 20, 30]), 1, 5)
     ranker = Ranker(world, untrained(world, 34, identity=False))
-    asked = Queries.ask(torch.tensor([0] * 5), torch.tensor([40] * 5))
+    asked = Queries.from_users(torch.tensor([0] * 5), torch.tensor([40] * 5))
     ranks = ranker.expected_ranks(asked, torch.arange(5)).tolist()
     assert (sorted(ranks[:2]), ranks[2:]) == ([1, 2], [4, 4, 4])
 
 
 def test_no_question_and_no_event() -> None:
-    none = Queries.ask(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
+    none = Queries.from_users(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
     world = town(35)
     ranker = Ranker(world, untrained(world, 35))
     assert (ranker.top(none, 3).items.shape, len(ranker.expected_ranks(none, none.user))) == ((0, 3), 0)
     empty = graph(events([], [], []), 2, 4, seed=1)
     best = Ranker(empty, untrained(empty, 35)).top(
-        Queries.ask(torch.tensor([0, -1]), torch.tensor([5, 5])), 4, novel=True
+        Queries.from_users(torch.tensor([0, -1]), torch.tensor([5, 5])), 4, novel=True
     )
     assert [sorted(row) for row in best.items.tolist()] == [[0, 1, 2, 3]] * 2
 
@@ -185,7 +185,7 @@ def test_strangers_and_users_without_a_past_get_a_whole_ranking(bare: dict[str, 
     world = town(36, dated=False, **bare)
     nobody = world.log.user == 3
     world = alone(world, replace(world.log, user=torch.where(nobody, 2, world.log.user)))
-    asked = Queries.ask(torch.tensor([-1, 3]), torch.tensor([int(world.log.time[-1]) + 1] * 2))
+    asked = Queries.from_users(torch.tensor([-1, 3]), torch.tensor([int(world.log.time[-1]) + 1] * 2))
     best = Ranker(world, untrained(world, 36)).top(asked, 15, novel=True)
     assert [sorted(row) for row in best.items.tolist()] == [list(range(15))] * 2
     assert (best.scores.diff(dim=1) <= 0).all()

@@ -28,7 +28,7 @@ from graphrec.models.sasrec import SasrecConfig, Windows
 from graphrec.models.score_ranker import ItemScorer, ScoreRanker
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
-from graphrec.queries.user_history import Visits
+from graphrec.queries.user_history import UserHistory
 from graphrec.recommendation import recommend
 from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run
@@ -99,10 +99,10 @@ def test_a_run_answers_over_a_graph_that_has_grown(name: str, city_graph: Path, 
     train(city_graph, tmp_path / "run", config(name, **({"epochs": 1} if name in ("sasrec", "lightgcn") else {})))
     old, new = Run.open(tmp_path / "run"), Run.open(tmp_path / "run", appended(city_graph, tmp_path))
     items, end = len(old.graph.nodes["item"]), int(old.graph.log.time[-1])
-    asked = Queries.ask(torch.arange(5), torch.full((5,), end))
+    asked = Queries.from_users(torch.arange(5), torch.full((5,), end))
     before, after = old.ranker.top(asked, items), new.ranker.top(asked, items)
     torch.testing.assert_close(before.scores, after.scores)
-    newcomer = Queries.ask(torch.tensor([len(new.graph.nodes["user"]) - 1]), torch.tensor([end + 1000]))
+    newcomer = Queries.from_users(torch.tensor([len(new.graph.nodes["user"]) - 1]), torch.tensor([end + 1000]))
     assert torch.isfinite(new.ranker.top(newcomer, 5).scores).all()
 
 
@@ -119,7 +119,7 @@ def test_no_future_moves_a_score(name: str, seed: int, row: int, future: str) ->
     model = fitted(world, name)
     moved = restored(other, RunConfig.check({"model": {"name": name, **QUICK[name]}}).model, tensors(model))
     user = torch.arange(-1, len(world.nodes["user"]))
-    asked = Queries.ask(user, torch.full_like(user, time))
+    asked = Queries.from_users(user, torch.full_like(user, time))
     items = len(world.nodes["item"])
     torch.testing.assert_close(model.scores(asked), moved.scores(asked)[:, :items], rtol=1e-5, atol=1e-6)
 
@@ -138,12 +138,12 @@ def test_ranks_and_best_are_those_of_the_dense_scores(seed: int, novel: bool, so
             return table[queries.user]
 
     user, time = torch.arange(8), world.log.time[torch.tensor(rng.integers(0, 120, 8))]
-    asked, candidates = Queries.ask(user, time), torch.tensor(rng.random(15) < 0.6) if some else None
+    asked, candidates = Queries.from_users(user, time), torch.tensor(rng.random(15) < 0.6) if some else None
     dense = table.masked_fill(world.nodes["item"].first_seen >= time[:, None], -torch.inf)
     if candidates is not None:
         dense = dense.masked_fill(~candidates, -torch.inf)
     if novel:
-        visits = Visits.before(world, asked)
+        visits = UserHistory.before(world, asked)
         dense[visits.question, visits.item] = -torch.inf
     ranker, target = ScoreRanker(world, Given()), torch.tensor(rng.integers(0, 15, 8))
     assert torch.equal(ranker.expected_ranks(asked, target, candidates, novel), expected_rank(dense, target))
@@ -260,7 +260,7 @@ def test_what_was_learned_of_forgotten_nodes_alone_is_gone(name: str) -> None:
     left = without(tensors(model), {"user": [2], "item": [3]})
     settings = RunConfig.check({"model": {"name": name, **QUICK[name]}}).model
     after = restored(world, settings, left)
-    asked = Queries.ask(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
+    asked = Queries.from_users(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
     scores = after.scores(asked)
     assert torch.isfinite(scores).all()
     assert not scores[:, 3].any() or name == "sasrec"

@@ -34,7 +34,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 
 def everybody(world: TemporalGraph, time: int) -> Queries:
     user = torch.arange(-1, len(world.nodes["user"]))
-    return Queries.ask(user, torch.full_like(user, time))
+    return Queries.from_users(user, torch.full_like(user, time))
 
 
 def now(world: TemporalGraph) -> int:
@@ -75,7 +75,7 @@ def test_a_users_own_past_moves_their_scores(seed: int, row: int) -> None:
     world = town(seed)
     last = int((world.log.user == world.log.user[row]).nonzero()[-1])
     other = changed(world, torch.tensor([last]), item=(world.log.item[last] + 1) % 15)
-    asked = Queries.ask(world.log.user[row : row + 1], torch.tensor([now(world)]))
+    asked = Queries.from_users(world.log.user[row : row + 1], torch.tensor([now(world)]))
     assert moved(world, other, seed, asked) == [True]
 
 
@@ -119,10 +119,10 @@ def test_scores_are_a_distribution_whatever_there_is(bare: dict[str, Any], confi
 @pytest.mark.parametrize("count", [0, 1])
 @pytest.mark.parametrize("bare", [{}, {"locations": 0}, {"places": False}])
 @pytest.mark.parametrize("frozen_at", [TIME_MAX, 5])
-def test_no_event_and_one_event(count: int, bare: dict[str, Any], frozen_at: int) -> None:
+def test_no_event_and_one_event(count: int, bare: dict[str, Any], history_cutoff: int) -> None:
     world = town(12, dated=False, **bare)
     world = alone(world, world.log.rows(slice(60, 60 + count)))
-    asked = replace(everybody(world, now(world) + 10), frozen_at=frozen_at)
+    asked = replace(everybody(world, now(world) + 10), history_cutoff=history_cutoff)
     found = scores(world, untrained(world, 12, second_hop=SECOND_HOP), asked)
     assert found.sum(1).tolist() == pytest.approx([1.0] * 9, abs=1e-5)
 
@@ -138,7 +138,7 @@ def test_before_everything_there_is_only_the_catalogue() -> None:
 def test_a_user_without_past_text_or_training_is_a_stranger() -> None:
     log = events([0, 0, 1], [0, 1, 2], [10, 20, 30])
     world = graph(log, 3, 4, seed=14)
-    asked = Queries.ask(torch.tensor([2, -1, 7, 0]), torch.tensor([40] * 4))
+    asked = Queries.from_users(torch.tensor([2, -1, 7, 0]), torch.tensor([40] * 4))
     found = scores(world, untrained(world, 14), asked)
     torch.testing.assert_close(found[1:3], found[:1].expand(2, -1))
     assert not torch.allclose(found[3], found[0], atol=1e-3)
@@ -197,8 +197,8 @@ def test_local_time_and_not_the_machines_decides_the_hour() -> None:
     log = events([0] * 4, [0, 1, 0, 1], [9 * 3600, 20 * 3600, day + 9 * 3600, day + 20 * 3600])
     west = replace(log, time=log.time + 5 * 3600, utc_offset=torch.full((4,), -300, dtype=torch.int16))
     model = untrained(graph(log, 1, 3), 19)
-    here = scores(graph(log, 1, 3), model, Queries.ask(torch.tensor([0]), torch.tensor([2 * day])))
-    there = scores(graph(west, 1, 3), model, Queries.ask(torch.tensor([0]), torch.tensor([2 * day + 5 * 3600])))
+    here = scores(graph(log, 1, 3), model, Queries.from_users(torch.tensor([0]), torch.tensor([2 * day])))
+    there = scores(graph(west, 1, 3), model, Queries.from_users(torch.tensor([0]), torch.tensor([2 * day + 5 * 3600])))
     torch.testing.assert_close(here, there)
 
 

@@ -44,7 +44,7 @@ def planted(visits: int, timeless: bool = False) -> AttentionFlow:
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()
-    return flow_to(Ranker(world, model), Queries.ask(torch.tensor([0]), torch.tensor([99 * DAY])), 0)
+    return flow_to(Ranker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([99 * DAY])), 0)
 
 
 def words(ax: Axes) -> list[str]:
@@ -124,7 +124,7 @@ def test_a_log_without_times_shows_no_date() -> None:
 
 def test_a_stranger_has_a_picture(tmp_path: Path) -> None:
     world = town(7, dated=False, locations=0)
-    nobody = Queries.ask(torch.tensor([-1]), world.log.time[-1:] + 1)
+    nobody = Queries.from_users(torch.tensor([-1]), world.log.time[-1:] + 1)
     figure = draw_flow(flow_to(Ranker(world, untrained(world, 7, spread=0.2)), nobody, 1))
     figure.savefig(tmp_path / "flow.png")
     assert (tmp_path / "flow.png").stat().st_size > 5_000

@@ -93,11 +93,11 @@ def test_queries_follow_the_protocol() -> None:
     world, rows = small_world(), torch.tensor([6, 7])
     last, frozen = EvaluationProtocol(query_time="last-event"), EvaluationProtocol(history="frozen")
     assert last.queries(world, rows).time.tolist() == [51, 61]
-    assert last.queries(world, rows).frozen_at == TIME_MAX
+    assert last.queries(world, rows).history_cutoff == TIME_MAX
     assert frozen.queries(world, rows).time.tolist() == [70, 80]
-    assert frozen.queries(world, rows).frozen_at == 70
+    assert frozen.queries(world, rows).history_cutoff == 70
     all_train = replace(world, log=replace(world.log, split=torch.zeros_like(world.log.split)), _cache={})
-    assert frozen.queries(all_train, rows).frozen_at == TIME_MAX
+    assert frozen.queries(all_train, rows).history_cutoff == TIME_MAX
 
 
 def test_unknown_settings_are_refused() -> None:
@@ -234,5 +234,5 @@ def test_the_rows_of_getnext_equal_a_slow_reference(seed: int, split: str, sampl
 
 def test_a_frozen_history_of_test_questions_has_train_and_val() -> None:
     world, protocol = small_world(), EvaluationProtocol(history="frozen")
-    frozen = {split: protocol.queries(world, protocol.target_rows(world, split)).frozen_at for split in SPLITS}
+    frozen = {split: protocol.queries(world, protocol.target_rows(world, split)).history_cutoff for split in SPLITS}
     assert frozen == {"train": 60, "val": 60, "test": 70}

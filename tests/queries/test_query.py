@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
-from graphrec.queries.query import Queries, queries_of_events
+from graphrec.queries.query import Queries, queries_for_events
 from tests.worlds import events, graph, random_world
 
 
@@ -24,25 +24,25 @@ def small_world() -> TemporalGraph:
 
 
 def test_last_event_asks_a_second_after_the_preceding_event_of_an_earlier_second() -> None:
-    asked = queries_of_events(small_world(), torch.arange(6))
+    asked = queries_for_events(small_world(), torch.arange(6))
     assert asked.time.tolist() == [10, 20, 11, 11, 21, 40]  # firsts are asked at their own time
 
 
 def test_request_asks_at_the_time_of_the_event() -> None:
-    asked = queries_of_events(small_world(), torch.tensor([4, 0]), "request", frozen_at=25)
+    asked = queries_for_events(small_world(), torch.tensor([4, 0]), "request", history_cutoff=25)
     assert asked.time.tolist() == [30, 10]
-    assert (asked.user.tolist(), asked.session.tolist(), asked.frozen_at) == ([0, 0], [8, 7], 25)
+    assert (asked.user.tolist(), asked.session.tolist(), asked.history_cutoff) == ([0, 0], [8, 7], 25)
 
 
 def test_a_question_of_an_event_knows_nothing_of_the_place() -> None:
-    assert torch.isnan(queries_of_events(random_world(0), torch.arange(5)).coordinates).all()
+    assert torch.isnan(queries_for_events(random_world(0), torch.arange(5)).coordinates).all()
 
 
 @pytest.mark.parametrize("query_time", ["last-event", "request"])
 def test_no_row_and_no_event_give_no_question(query_time: str) -> None:
     none = torch.zeros(0, dtype=torch.int64)
-    assert len(queries_of_events(small_world(), none, query_time)) == 0
-    assert len(queries_of_events(graph(events([], [], []), 1, 1), none, query_time)) == 0
+    assert len(queries_for_events(small_world(), none, query_time)) == 0
+    assert len(queries_for_events(graph(events([], [], []), 1, 1), none, query_time)) == 0
 
 
 @settings(deadline=None, max_examples=20)
@@ -50,7 +50,7 @@ def test_no_row_and_no_event_give_no_question(query_time: str) -> None:
 def test_last_event_equals_a_slow_reference(seed: int) -> None:
     world = random_world(seed, users=6, count=100, seconds=86_400)
     log = world.log
-    asked = queries_of_events(world, torch.arange(len(log)))
+    asked = queries_for_events(world, torch.arange(len(log)))
     for row in range(len(log)):
         earlier = [
             int(t) for t, user in zip(log.time, log.user, strict=True) if user == log.user[row] and t < log.time[row]
@@ -60,16 +60,16 @@ def test_last_event_equals_a_slow_reference(seed: int) -> None:
 
 
 def test_asking_without_coordinates_or_session() -> None:
-    asked = Queries.ask(torch.tensor([3, -1], dtype=torch.int32), torch.tensor([5, 6], dtype=torch.int32))
+    asked = Queries.from_users(torch.tensor([3, -1], dtype=torch.int32), torch.tensor([5, 6], dtype=torch.int32))
     assert (len(asked), asked.user.dtype, asked.time.dtype) == (2, torch.int64, torch.int64)
     assert torch.isnan(asked.coordinates).all()
-    assert (asked.session.tolist(), asked.frozen_at) == ([-1, -1], TIME_MAX)
+    assert (asked.session.tolist(), asked.history_cutoff) == ([-1, -1], TIME_MAX)
 
 
 def test_rows_and_device_keep_every_column() -> None:
     places = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-    asked = queries_of_events(small_world(), torch.tensor([0, 2, 4]), frozen_at=15)
-    asked = Queries(asked.user, asked.time, places, asked.session, asked.frozen_at)
+    asked = queries_for_events(small_world(), torch.tensor([0, 2, 4]), history_cutoff=15)
+    asked = Queries(asked.user, asked.time, places, asked.session, asked.history_cutoff)
     part = asked.rows(torch.tensor([2, 0])).to("cpu")
     assert (part.time.tolist(), part.coordinates.tolist()) == ([21, 10], [[5, 6], [1, 2]])
-    assert (part.session.tolist(), part.frozen_at) == ([8, 7], 15)
+    assert (part.session.tolist(), part.history_cutoff) == ([8, 7], 15)

@@ -18,7 +18,7 @@ from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 from graphrec.models.event_features import paths
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import NEAR_CELLS, Context, check_relations, event_coordinates, nearest_location, sample
-from graphrec.queries.user_history import Visits
+from graphrec.queries.user_history import UserHistory
 from tests.worlds import DECLARED, alone, events, graph, nodes, town
 
 SEEDS = st.integers(0, 10_000)
@@ -34,8 +34,8 @@ def questions(world: TemporalGraph, seed: int, frozen: bool) -> Queries:
     place = torch.tensor(rng.normal([40.75, -73.99], 0.02, (20, 2)), dtype=torch.float32)
     place[torch.tensor(rng.random(20) < 0.6)] = torch.nan
     time = world.log.time[event] + torch.tensor(rng.integers(0, 2, 20))
-    frozen_at = int(world.log.time[rng.integers(0, len(world.log))]) if frozen else TIME_MAX
-    return Queries(user, time, place, world.log.session[event].long(), frozen_at)
+    history_cutoff = int(world.log.time[rng.integers(0, len(world.log))]) if frozen else TIME_MAX
+    return Queries(user, time, place, world.log.session[event].long(), history_cutoff)
 
 
 def metres(one: list[float], other: list[float]) -> float:
@@ -52,7 +52,7 @@ class Slow:
         self.log = {name: column.tolist() for name, column in vars(world.log).items()}
         self.previous = world.previous.tolist()
         self.user, self.session = int(asked.user[row]), int(asked.session[row])
-        self.time, self.shared = int(asked.time[row]), min(int(asked.time[row]), asked.frozen_at)
+        self.time, self.shared = int(asked.time[row]), min(int(asked.time[row]), asked.history_cutoff)
         self.place = asked.coordinates[row].tolist()
         if self.user >= 0 and world.nodes["user"].first_seen[self.user] >= self.time:
             self.user = -1  # not known yet: a stranger
@@ -125,8 +125,8 @@ class Slow:
 
 
 def found(context: Context, name: str, row: int) -> list[int]:
-    around = context.around[name]
-    return around.event[row][around.real[row]].tolist()
+    around = context.neighbourhoods[name]
+    return around.event[row][around.mask[row]].tolist()
 
 
 @settings(deadline=None, max_examples=25)
@@ -167,13 +167,13 @@ def test_the_second_hop_equals_a_slow_reference(seed: int, frozen: bool, bare: d
     asked, declared = questions(world, seed, frozen), [*sorted(DECLARED.keys() & world.edges.keys())]
     inner = {"mine": 4, "then": 3, "here": 5, **dict.fromkeys(declared, 3)}
     context = sample(world, asked, {"mine": 3, "then": 4, "here": 4}, dict.fromkeys(("mine", "then", "here"), inner))
-    for (name, around), row in itertools.product(context.around.items(), range(len(asked))):
-        assert all(not near.real[row][~around.real[row]].any() for near in around.beyond.values()), name
+    for (name, around), row in itertools.product(context.neighbourhoods.items(), range(len(asked))):
+        assert all(not near.mask[row][~around.mask[row]].any() for near in around.beyond.values()), name
         for place, event in enumerate(found(context, name, row)):
             behind = Slow(world, asked, row).behind(event)
             whole = {"mine": behind.mine, "then": behind.then(), "here": behind.here()}
             whole |= {name: behind.linked(name) for name in declared}
-            rows = {name: near.event[row, place][near.real[row, place]] for name, near in around.beyond.items()}
+            rows = {name: near.event[row, place][near.mask[row, place]] for name, near in around.beyond.items()}
             assert {name: found.tolist() for name, found in rows.items()} == {
                 name: events[: inner[name]] for name, events in whole.items()
             }
@@ -184,20 +184,20 @@ def test_the_second_hop_equals_a_slow_reference(seed: int, frozen: bool, bare: d
 def test_what_is_left_out_stands_behind_nothing(seed: int) -> None:
     world = town(seed)
     context = sample(world, questions(world, seed, frozen=False), FAN_OUT, {"here": FAN_OUT, "mine": {"mine": 5}})
-    left_out = {name: torch.rand(near.real.shape) < 0.3 for name, near in context.around.items()}
-    left = context.without(left_out)
+    left_out = {name: torch.rand(near.mask.shape) < 0.3 for name, near in context.neighbourhoods.items()}
+    left = context.drop_events(left_out)
     for row in range(len(left.queries)):
         gone = {
             event
-            for name, near in context.around.items()
-            for event in near.event[row][left_out[name][row] & near.real[row]].tolist()
+            for name, near in context.neighbourhoods.items()
+            for event in near.event[row][left_out[name][row] & near.mask[row]].tolist()
         }
-        for name, near in left.around.items():
-            assert torch.equal(near.real[row], context.around[name].real[row] & ~left_out[name][row])
+        for name, near in left.neighbourhoods.items():
+            assert torch.equal(near.mask[row], context.neighbourhoods[name].mask[row] & ~left_out[name][row])
             for inner, behind in near.beyond.items():
-                before = context.around[name].beyond[inner]
+                before = context.neighbourhoods[name].beyond[inner]
                 seen = torch.tensor([[event not in gone for event in events] for events in behind.event[row].tolist()])
-                assert torch.equal(behind.real[row], before.real[row] & seen)
+                assert torch.equal(behind.mask[row], before.mask[row] & seen)
 
 
 def test_a_relation_that_is_not_there_is_refused() -> None:
@@ -211,17 +211,17 @@ def test_a_hidden_event_is_as_if_it_were_not_there(seed: int, k: int) -> None:
     """A log without times: everything of train happens at one second and is seen, but the event that is asked for."""
     world = town(seed, count=60)
     row = seed % 60
-    asked = Queries.ask(world.log.user[row : row + 1], world.log.time.max()[None] + 1)
+    asked = Queries.from_users(world.log.user[row : row + 1], world.log.time.max()[None] + 1)
     inner = {"mine": 5, "then": 5, "here": 5}
-    context = sample(world, replace(asked, hidden=torch.tensor([row])), {"mine": k}, {"mine": inner})
+    context = sample(world, replace(asked, masked_event=torch.tensor([row])), {"mine": k}, {"mine": inner})
     others = [event for event in Slow(world, asked, 0).mine if event != row]
     assert found(context, "mine", 0) == others[:k]
     assert int(context.last_event[0]) == (others[0] if others else -1)
-    before = paths(world, context, context.around["mine"].event, 3)
+    before = paths(world, context, context.neighbourhoods["mine"].event, 3)
     assert not (before == row).any()
-    assert Visits.before(world, context.queries).event.tolist() == others[::-1]
-    for name, near in context.around["mine"].beyond.items():
-        assert not (near.event[near.real] == row).any(), name
+    assert UserHistory.before(world, context.queries).event.tolist() == others[::-1]
+    for name, near in context.neighbourhoods["mine"].beyond.items():
+        assert not (near.event[near.mask] == row).any(), name
 
 
 @settings(deadline=None, max_examples=10)
@@ -230,7 +230,7 @@ def test_a_small_fan_out_keeps_the_latest(seed: int, k: int) -> None:
     world = town(seed)
     asked = questions(world, seed, frozen=False)
     few, many = (sample(world, asked, dict.fromkeys(("mine", "then", "here"), size)) for size in (k, 100))
-    for name, around in few.around.items():
+    for name, around in few.neighbourhoods.items():
         assert around.event.shape == (len(asked), k)
         for row in range(len(asked)):
             assert found(few, name, row) == found(many, name, row)[:k]
@@ -257,10 +257,10 @@ def street() -> TemporalGraph:
 
 
 def ask(
-    user: int, time: int, place: tuple[float, float] = NOWHERE, session: int = -1, frozen_at: int = TIME_MAX
+    user: int, time: int, place: tuple[float, float] = NOWHERE, session: int = -1, history_cutoff: int = TIME_MAX
 ) -> Queries:
     return Queries(
-        torch.tensor([user]), torch.tensor([time]), torch.tensor([place]), torch.tensor([session]), frozen_at
+        torch.tensor([user]), torch.tensor([time]), torch.tensor([place]), torch.tensor([session]), history_cutoff
     )
 
 
@@ -301,10 +301,10 @@ def test_local_time_is_that_of_the_last_event() -> None:
 
 
 def test_a_frozen_history_sees_only_its_own_session_later() -> None:
-    frozen = sample(street(), ask(0, 60, session=2, frozen_at=20), FAN_OUT)
+    frozen = sample(street(), ask(0, 60, session=2, history_cutoff=20), FAN_OUT)
     assert found(frozen, "mine", 0) == [5, 3, 0]
     assert found(frozen, "then", 0) == []
-    without = sample(street(), ask(0, 60, frozen_at=20), FAN_OUT)
+    without = sample(street(), ask(0, 60, history_cutoff=20), FAN_OUT)
     assert found(without, "mine", 0) == [0]
     assert found(without, "here", 0) == [0]
 
@@ -343,7 +343,7 @@ def test_an_event_is_where_its_item_is_or_else_its_location() -> None:
 @pytest.mark.parametrize("fan_out", [{}, {"then": 3}, {"here": 2}, {"mine": 1, "here": 2}])
 def test_only_the_relations_asked_for(fan_out: dict[str, int]) -> None:
     context = sample(street(), ask(0, 31), fan_out)
-    assert {name: around.event.shape[1] for name, around in context.around.items()} == fan_out
+    assert {name: around.event.shape[1] for name, around in context.neighbourhoods.items()} == fan_out
     assert context.last_item.tolist() == [2]
 
 
@@ -357,10 +357,10 @@ def test_a_user_of_a_later_date_is_a_stranger() -> None:
 
 def test_questions_of_nobody_and_no_question() -> None:
     context = sample(street(), ask(-1, 60), FAN_OUT)
-    assert not any(around.real.any() for around in context.around.values())
+    assert not any(around.mask.any() for around in context.neighbourhoods.values())
     assert (context.last_event.tolist(), context.last_item.tolist(), context.location.tolist()) == ([-1], [-1], [-1])
     none = sample(street(), ask(0, 60).rows(slice(0, 0)), FAN_OUT)
-    assert all(around.event.shape == (0, 5) for around in none.around.values())
+    assert all(around.event.shape == (0, 5) for around in none.neighbourhoods.values())
 
 
 def test_rows_of_a_context() -> None:
@@ -369,8 +369,11 @@ def test_rows_of_a_context() -> None:
     whole, part = (sample(world, one, FAN_OUT, {"here": {"mine": 4}}) for one in (asked, asked.rows(slice(4, 9))))
     assert torch.equal(whole.rows(slice(4, 9)).last_event, part.last_event)
     for name in FAN_OUT:
-        assert torch.equal(whole.rows(slice(4, 9)).around[name].real, part.around[name].real)
-    near, same = whole.rows(slice(4, 9)).around["here"].beyond["mine"], part.around["here"].beyond["mine"]
+        assert torch.equal(whole.rows(slice(4, 9)).neighbourhoods[name].mask, part.neighbourhoods[name].mask)
+    near, same = (
+        whole.rows(slice(4, 9)).neighbourhoods["here"].beyond["mine"],
+        part.neighbourhoods["here"].beyond["mine"],
+    )
     assert torch.equal(near.event, same.event)
-    assert near.real.any()
+    assert near.mask.any()
     assert torch.equal(whole.rows(slice(4, 9)).local_time, part.local_time)

@@ -130,7 +130,7 @@ def test_weights_that_are_saved_and_opened_score_the_same(lacking: dict[str, int
     model = untrained(world, 1)
     save_file(model.state_dict(), tmp_path / "model.safetensors")
     opened = load_model(tmp_path / "model.safetensors", world, RunConfig(model=settings()))
-    queries = Queries.ask(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
+    queries = Queries.from_users(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
     assert torch.equal(scores(world, opened, queries), scores(world, model, queries))
 
 
@@ -139,7 +139,7 @@ def test_a_graph_may_get_its_first_locations_after_the_training() -> None:
     bare = replace(world.log, location=torch.full_like(world.log.location, -1))
     nowhere = {**world.nodes, "location": town(0, locations=0).nodes["location"]}
     model = Stgat(replace(world, log=bare, nodes=nowhere, edges={}, _cache={}), settings()).eval()
-    queries = Queries.ask(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
+    queries = Queries.from_users(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
     assert bool(scores(world, again(model, world), queries).isfinite().all())
 
 

@@ -16,7 +16,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.baselines import Nearest
 from graphrec.models.ranking import Ranker
 from graphrec.models.score_ranker import ScoreRanker
-from graphrec.queries.query import Queries, queries_of_events
+from graphrec.queries.query import Queries, queries_for_events
 from graphrec.queries.sampling import sample
 from graphrec.runs.run import Run
 from graphrec.subgraph.neighbourhood import model_neighbourhood, neighbourhood_of
@@ -41,7 +41,7 @@ def ranked(world: TemporalGraph, seed: int, **changes: Any) -> Ranker:
 def test_its_events_are_those_that_the_model_read(seed: int, row: int, frozen: bool) -> None:
     world = town(seed, declared=True)
     start = int(world.log.time[row // 2]) if frozen else int(world.log.time[-1]) + 1
-    asked = queries_of_events(world, torch.tensor([row]), "request", frozen_at=start)
+    asked = queries_for_events(world, torch.tensor([row]), "request", history_cutoff=start)
     ranker = ranked(world, seed)
     context = sample(world, asked, FAN_OUT)
     if int(context.queries.user[0]) < 0:
@@ -50,7 +50,7 @@ def test_its_events_are_those_that_the_model_read(seed: int, row: int, frozen: b
         return
     network = neighbourhood_of(ranker, asked)
     expected = {
-        (name, event) for name, near in context.around.items() for event in near.event[0][near.real[0]].tolist()
+        (name, event) for name, near in context.neighbourhoods.items() for event in near.event[0][near.mask[0]].tolist()
     }
     assert read(network).keys() == expected
     semantic = float(ranker.answer(asked).state.log_gate[0, 0].exp())
@@ -67,14 +67,14 @@ def test_its_events_are_those_that_the_model_read(seed: int, row: int, frozen: b
 @given(SEEDS, st.integers(60, 119))
 def test_a_second_hop_hangs_on_what_it_stands_behind(seed: int, row: int) -> None:
     world = town(seed, declared=True, dated=False)
-    asked = queries_of_events(world, torch.tensor([row]))
+    asked = queries_for_events(world, torch.tensor([row]))
     ranker = ranked(world, seed, second_hop={**SECOND_HOP, "friend": {"friend": 2, "made_by": 2}})
-    network, context = neighbourhood_of(ranker, asked), ranker.around(asked)
+    network, context = neighbourhood_of(ranker, asked), ranker.context(asked)
     behind = {
         (f"{name} > {inner}", event)
-        for name, near in context.around.items()
+        for name, near in context.neighbourhoods.items()
         for inner, other in near.beyond.items()
-        for event in other.event[0][other.real[0]].tolist()
+        for event in other.event[0][other.mask[0]].tolist()
     }
     told = {pair: mass for pair, mass in read(network).items() if ">" in pair[0]}
     assert told == dict.fromkeys(behind, 0.0)
@@ -96,7 +96,7 @@ def test_an_items_edges_carry_what_the_pointers_give_it(seed: int, row: int) -> 
     mass = torch.zeros(len(world.nodes["item"]))
     for (_, event), share in read(model_neighbourhood(ranker, user, time)).items():
         mass[int(world.log.item[event])] += share
-    asked = Queries.ask(torch.tensor([int(world.log.user[0])]), torch.tensor([time]))
+    asked = Queries.from_users(torch.tensor([int(world.log.user[0])]), torch.tensor([time]))
     answer = ranker.answer(asked)
     pointed = torch.zeros_like(mass).index_add(0, answer.pointed[0], answer.mass[0])
     torch.testing.assert_close(mass, pointed)
@@ -147,9 +147,9 @@ def test_a_trained_run_is_asked_by_the_users_id(city_run: Path) -> None:
     end = int(run.graph.log.time[-1]) + 1
     network = model_neighbourhood(run.ranker, "u0001", end)
     assert network.graph == {"user": "u0001", "time": end, "fan_out": run.config.model.fan_out}
-    asked = Queries.ask(torch.tensor([run.graph.nodes["user"].code("u0001")]), torch.tensor([end]))
-    around = sample(run.graph, asked, run.config.model.fan_out).around
-    assert len(read(network)) == sum(int(near.real.sum()) for near in around.values()) > 0
+    asked = Queries.from_users(torch.tensor([run.graph.nodes["user"].code("u0001")]), torch.tensor([end]))
+    around = sample(run.graph, asked, run.config.model.fan_out).neighbourhoods
+    assert len(read(network)) == sum(int(near.mask.sum()) for near in around.values()) > 0
 
 
 def test_what_has_no_neighbourhood_is_refused() -> None:
@@ -158,6 +158,6 @@ def test_what_has_no_neighbourhood_is_refused() -> None:
     with pytest.raises(InputError, match="'nobody' is not among"):
         model_neighbourhood(ranker, "nobody", 1_700_000_000)
     with pytest.raises(InputError, match="one question expected, got 2"):
-        neighbourhood_of(ranker, Queries.ask(torch.tensor([0, 1]), torch.tensor([1_700_000_000] * 2)))
+        neighbourhood_of(ranker, Queries.from_users(torch.tensor([0, 1]), torch.tensor([1_700_000_000] * 2)))
     with pytest.raises(RunError, match="a model that reads events"):
         model_neighbourhood(ScoreRanker(world, Nearest(world)), "user-0", 1_700_000_000)
