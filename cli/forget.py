@@ -12,7 +12,7 @@ from cli.command import Quiet
 from cli.console import command, console, facts, next_step, number, print_json, table
 
 if TYPE_CHECKING:
-    from builders.forget.erasure import Forgotten
+    from builders.forget.erasure import Erasure
 
 
 def forget(
@@ -30,7 +30,7 @@ def forget(
 
     Example: graphrec forget city/graph --user u0001 --run city/run
     """
-    from builders.forget.erasure import forget as forget_user
+    from builders.forget.erasure import forget_user
     from graphrec.errors import GraphrecError
 
     done = forget_user(graph, user, run or ())
@@ -39,19 +39,19 @@ def forget(
     else:
         _show(graph, done)
     if done.search.found:
-        first = done.search.traces[0]
+        first = done.search.matches[0]
         raise GraphrecError(
             f"{first.file}: the id is still found ({first.where}), in {number(done.search.found)} places in all; "
             "take it out of what the graph is made of, and build again"
         )
 
 
-def _search(done: Forgotten) -> dict[str, object]:
-    traces = [{"file": str(trace.file), "where": trace.where, "count": trace.count} for trace in done.search.traces]
-    return {**asdict(done.search), "found": done.search.found, "traces": traces}
+def _search(done: Erasure) -> dict[str, object]:
+    matches = [{"file": str(match.file), "where": match.where, "count": match.count} for match in done.search.matches]
+    return {**asdict(done.search), "found": done.search.found, "traces": matches}
 
 
-def _show(graph: Path, done: Forgotten) -> None:
+def _show(graph: Path, done: Erasure) -> None:
     rest = [f"{number(count)} {kind}{'s' if count > 1 else ''}" for kind, count in done.nodes.items()]
     console.print(
         facts(
@@ -66,8 +66,8 @@ def _show(graph: Path, done: Forgotten) -> None:
             },
         )
     )
-    if not done.search.traces:
+    if not done.search.matches:
         next_step(command("info", graph))
     else:
-        rows = [(str(trace.file), trace.where, trace.count) for trace in done.search.traces]
+        rows = [(str(match.file), match.where, match.count) for match in done.search.matches]
         console.print("", table("still found", ("file", "where", "times"), rows))

@@ -20,8 +20,8 @@ from builders import append
 from builders.assemble.directory import staged
 from builders.engine.rows import row_numbers
 from builders.forget.id_search import Search, search
-from builders.forget.log_rows import Removed, names_anywhere, says, still_named, take_out
-from builders.forget.tombstones import bury, copy_with_tombstones
+from builders.forget.log_rows import DeletedRows, contains_user, contains_id, referenced_ids, delete_rows
+from builders.forget.tombstones import blank_nodes, copy_with_tombstones
 from builders.ingest.inputs import origin_of
 from builders.mapping.id_columns import of_part, of_users
 from builders.mapping.pseudonyms import Key
@@ -47,7 +47,7 @@ class Rebuild(Protocol):
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class Erasure:
     """What was taken out."""
 
     rows: int
@@ -64,7 +64,7 @@ class Forgotten:
     """The proof: what a search for the id finds now."""
 
 
-def forget(graph: str | Path, user: str, runs: Sequence[str | Path] = (), rebuild: Rebuild | None = None) -> Forgotten:
+def forget_user(graph: str | Path, user: str, runs: Sequence[str | Path] = (), rebuild: Rebuild | None = None) -> Erasure:
     """Take a person out of a graph and of runs on it; they are replaced when all has gone well, and not before.
 
     Parameters
@@ -94,9 +94,9 @@ def forget(graph: str | Path, user: str, runs: Sequence[str | Path] = (), rebuil
     rows = quarantined = 0
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch, ExitStack() as stack:
         home = root
-        if _holds(root, before, names):
+        if _contains_user(root, before, names):
             home = stack.enter_context(staged(root))
-            rows, quarantined = _write_without(root, Path(scratch), home, before, names, rebuild or append.rebuild)
+            rows, quarantined = _write_without_user(root, Path(scratch), home, before, names, rebuild or append.rebuild)
         elif not paths:
             raise InputError(f"{root}: the graph holds no such user; an id as the log writes it expected (--user)")
         after = TemporalGraph.open(home)
@@ -104,10 +104,10 @@ def forget(graph: str | Path, user: str, runs: Sequence[str | Path] = (), rebuil
         for out, path in list(folders.items())[1:]:
             unlearn(path, out, before, after, root)
         proof = search(folders, names, lambda path: people(path, manifest))
-        nodes = {kind: _forgotten(after, kind) - _forgotten(before, kind) for kind in after.nodes}
-        gone = _gone_texts(before, after)
+        nodes = {kind: _count_forgotten(after, kind) - _count_forgotten(before, kind) for kind in after.nodes}
+        gone = _removed_texts(before, after)
     counts = {kind: count for kind, count in nodes.items() if count}
-    return Forgotten(rows, counts, quarantined, forget_texts(gone), tuple(paths), proof)
+    return Erasure(rows, counts, quarantined, delete_cached_vectors(gone), tuple(paths), proof)
 
 
 def _names(root: Path, manifest: Mapping[str, Any], user: str) -> list[str]:
@@ -133,57 +133,57 @@ def _check(root: Path) -> None:
         )
 
 
-def _holds(root: Path, graph: TemporalGraph, names: Sequence[str]) -> bool:
+def _contains_user(root: Path, graph: TemporalGraph, names: Sequence[str]) -> bool:
     known = graph.nodes["user"].code(names[0]) >= 0
-    return known or names_anywhere(root / "log", names[0], names, graph.manifest) or bool(_says(root, names).sum())
+    return known or contains_user(root / "log", names[0], names, graph.manifest) or bool(_mentions(root, names).sum())
 
 
-def _says(folder: Path, names: Sequence[str]) -> np.ndarray:
+def _mentions(folder: Path, names: Sequence[str]) -> np.ndarray:
     """Which rows of the quarantine tell of the user, [rows]."""
     path = folder / "quarantine.parquet"
     if not path.is_file():
         return np.zeros(0, bool)
     values = pq.read_table(path)["value"]
-    told = [says(values, name).to_numpy(zero_copy_only=False) for name in names]
+    told = [contains_id(values, name).to_numpy(zero_copy_only=False) for name in names]
     return np.asarray(np.any(told, axis=0), bool)
 
 
-def _write_without(
+def _write_without_user(
     root: Path, scratch: Path, home: Path, graph: TemporalGraph, names: Sequence[str], rebuild: Rebuild
 ) -> tuple[int, int]:
     """Write the graph without the user into ``home``; how many rows of the log and values of the quarantine it lost."""
-    removed = take_out(root / "log", home / "log", names[0], names, graph.manifest)
-    _refuse_nobody(root, home / "log")
-    dead = _nameless(graph, names[0], removed, home / "log")
-    copy_with_tombstones(root, scratch / "old", dead)
-    quarantined = _clear_quarantine(root, scratch / "old", names, removed)
+    deleted = delete_rows(root / "log", home / "log", names[0], names, graph.manifest)
+    _check_other_users(root, home / "log")
+    forgotten = _unreferenced_nodes(graph, names[0], deleted, home / "log")
+    copy_with_tombstones(root, scratch / "old", forgotten)
+    quarantined = _clear_quarantine(root, scratch / "old", names, deleted)
     rebuild(home / "log", scratch / "old", home)
-    bury(home, dead, scratch / "old")
-    return removed.rows, quarantined
+    blank_nodes(home, forgotten, scratch / "old")
+    return deleted.rows, quarantined
 
 
-def _refuse_nobody(root: Path, log: Path) -> None:
+def _check_other_users(root: Path, log: Path) -> None:
     for path in sorted(log.glob("events-*.parquet")):
         if pc.any(pc.is_null(pq.read_table(path, columns=["failed"])["failed"])).as_py():
             return
     raise InputError(f"{root}: nobody but this user is in the graph; delete the folder")
 
 
-def _nameless(graph: TemporalGraph, user: str, removed: Removed, log: Path) -> dict[str, list[int]]:
+def _unreferenced_nodes(graph: TemporalGraph, user: str, deleted: DeletedRows, log: Path) -> dict[str, list[int]]:
     """The user, and items and locations that only the rows taken out had to do with."""
     code = graph.nodes["user"].code(user)
-    dead = {"user": [code] if code >= 0 else []}
-    named = {kind: ids for kind, ids in removed.named.items() if kind != "user" and kind in graph.nodes}
-    still = still_named(log, named, graph.manifest)
+    forgotten = {"user": [code] if code >= 0 else []}
+    named = {kind: ids for kind, ids in deleted.named.items() if kind != "user" and kind in graph.nodes}
+    still = referenced_ids(log, named, graph.manifest)
     for kind, ids in named.items():
         codes = (graph.nodes[kind].code(identity) for identity in ids - still[kind])
-        dead[kind] = sorted(code for code in codes if code >= 0)
+        forgotten[kind] = sorted(code for code in codes if code >= 0)
     if (graph.manifest.get("locations") or {}).get("method") == "h3":
-        dead["location"] = _cells_of(graph, code)
-    return dead
+        forgotten["location"] = _exclusive_cells(graph, code)
+    return forgotten
 
 
-def _cells_of(graph: TemporalGraph, user: int) -> list[int]:
+def _exclusive_cells(graph: TemporalGraph, user: int) -> list[int]:
     """Cells that only this user was in, and that no table of items lies in."""
     location, mine = graph.log.location, graph.log.user == user
     own = np.setdiff1d(location[mine].numpy(), location[~mine].numpy())
@@ -191,15 +191,15 @@ def _cells_of(graph: TemporalGraph, user: int) -> list[int]:
     return [int(cell) for cell in own if cell >= 0 and not listed[cell]]
 
 
-def _clear_quarantine(root: Path, copy: Path, names: Sequence[str], removed: Removed) -> int:
+def _clear_quarantine(root: Path, copy: Path, names: Sequence[str], deleted: DeletedRows) -> int:
     """Take what tells of the user out of the quarantine of a copy, but not the rows, which others are counted by."""
-    told = _says(copy, names)
+    told = _mentions(copy, names)
     if not len(told):
         return 0
     path = copy / "quarantine.parquet"
     rows = pq.read_table(path)
     for part in (part for parts in origin_of(root, root / "log").parts.values() for part in parts):
-        places = row_numbers(removed.places.get(part.path.name, np.zeros(0, np.int64)), part.rejected)
+        places = row_numbers(deleted.places.get(part.path.name, np.zeros(0, np.int64)), part.rejected)
         told |= (pc.equal(rows["file"], part.source).to_numpy()) & np.isin(rows["row"].to_numpy(), places)
     told &= pc.is_valid(rows["value"]).to_numpy()
     value = pc.if_else(pa.array(told), pa.scalar(FORGOTTEN), rows["value"])
@@ -214,17 +214,17 @@ def people(path: Path, manifest: Mapping[str, Any]) -> set[str]:
     return of_users(of_part(path, manifest))
 
 
-def _forgotten(graph: TemporalGraph, kind: str) -> int:
+def _count_forgotten(graph: TemporalGraph, kind: str) -> int:
     return int(pc.sum(pc.equal(graph.nodes[kind].ids, "")).as_py() or 0)
 
 
-def _gone_texts(before: TemporalGraph, after: TemporalGraph) -> list[str]:
+def _removed_texts(before: TemporalGraph, after: TemporalGraph) -> list[str]:
     """Texts that no node has any more."""
     was, now = (pa.concat_arrays([nodes.texts.drop_null() for nodes in g.nodes.values()]) for g in (before, after))
     return list(set(was.filter(pc.invert(pc.is_in(was, now))).to_pylist()))
 
 
-def forget_texts(texts: Sequence[str], folder: Path | None = None) -> int:
+def delete_cached_vectors(texts: Sequence[str], folder: Path | None = None) -> int:
     """Take the vectors of texts out of the cache; how many there were. Other graphs will encode such a text again.
 
     ``folder`` is that of the cache; None: where `graphrec.environment.cache_folder` says.

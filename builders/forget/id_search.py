@@ -15,19 +15,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-LEAST = 6
+MIN_SEARCHED_LENGTH = 6
 """Characters of the shortest id that is looked for everywhere: a shorter one stands in many places by chance."""
-IDS = ("id", "user", "item", "location", "source_id", "target_id", "entity")
+ID_COLUMNS = ("id", "user", "item", "location", "source_id", "target_id", "entity")
 """Columns that hold ids and nothing else."""
-LETTERS = frozenset(b"%c" % letter for letter in range(128) if chr(letter).isalnum() or letter == ord("_"))
+WORD_BYTES = frozenset(b"%c" % letter for letter in range(128) if chr(letter).isalnum() or letter == ord("_"))
 """What an id must not be surrounded by: it would be a part of a longer word."""
 
-People = Callable[[Path], Collection[str]]
+UserColumns = Callable[[Path], Collection[str]]
 """The columns of a Parquet file that hold ids of users."""
 
 
 @dataclass(frozen=True)
-class Trace:
+class IdMatch:
     """A place where an id was found."""
 
     file: Path
@@ -48,23 +48,23 @@ class Search:
     """How large they are."""
     everywhere: bool
     """Whether the first id was looked for in all texts and bytes, or only in the columns that hold ids of users."""
-    traces: tuple[Trace, ...]
+    matches: tuple[IdMatch, ...]
     """Where an id was found."""
 
     @property
     def found(self) -> int:
         """How often the ids were found."""
-        return sum(trace.count for trace in self.traces)
+        return sum(match.count for match in self.matches)
 
     def __str__(self) -> str:
         where = "" if self.everywhere else ", in the columns that hold ids of users"
         return f"searched {self.files:,} files of {self.bytes:,} bytes{where}: found {self.found:,}"
 
 
-def search(folders: Mapping[Path, Path], names: Sequence[str], people: People) -> Search:
+def search(folders: Mapping[Path, Path], names: Sequence[str], people: UserColumns) -> Search:
     """Search every file of some folders for ids of users.
 
-    An id stands where a column of users' ids holds it. One of at least `LEAST` characters is also looked for as a word
+    An id stands where a column of users' ids holds it. One of at least `MIN_SEARCHED_LENGTH` characters is also looked for as a word
     in every text of Parquet and JSON files, in the names and in the raw bytes of all files. There it does not count
     as a part of another node's id; if an item or a place has the very same id, nobody can tell the two apart, and only
     the columns of users' ids are searched.
@@ -79,16 +79,16 @@ def search(folders: Mapping[Path, Path], names: Sequence[str], people: People) -
         Which columns of a file hold ids of users.
     """
     files = {path: told / path.relative_to(folder) for folder, told in folders.items() for path in _files(folder)}
-    traces, everywhere = [], True
+    matches, everywhere = [], True
     for name in names:
-        others = set().union(*(_others(path, name, people(path)) for path in files))
-        wide = len(name) >= LEAST and name not in others
+        others = set().union(*(_longer_ids(path, name, people(path)) for path in files))
+        wide = len(name) >= MIN_SEARCHED_LENGTH and name not in others
         everywhere &= wide or name != names[0]
         for path, told in files.items():
-            found = _in_ids(path, name, people(path))
-            found |= _anywhere(path, Word.of(name, others), people(path)) if wide else {}
-            traces += [Trace(told, where, count) for where, count in found.items() if count]
-    return Search(len(files), sum(path.stat().st_size for path in files), everywhere, tuple(traces))
+            found = _count_in_user_columns(path, name, people(path))
+            found |= _count_elsewhere(path, IdPattern.of(name, others), people(path)) if wide else {}
+            matches += [IdMatch(told, where, count) for where, count in found.items() if count]
+    return Search(len(files), sum(path.stat().st_size for path in files), everywhere, tuple(matches))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -96,7 +96,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class Word:
+class IdPattern:
     """A word to look for, and longer ones that it is a part of."""
 
     text: bytes
@@ -105,18 +105,18 @@ class Word:
     """Each with how many bytes of it stand before the word."""
 
     @staticmethod
-    def of(name: str, others: Collection[str] = ()) -> Word:
+    def of(name: str, others: Collection[str] = ()) -> IdPattern:
         """The word, and those of ``others`` that hold it."""
         text = _bytes(name)
         hits = ((_bytes(other), hit.start()) for other in others for hit in re.finditer(re.escape(text), _bytes(other)))
-        return Word(text, tuple(hits))
+        return IdPattern(text, tuple(hits))
 
     def count(self, content: bytes | mmap.mmap) -> int:
         """How often the word stands in the content, outside the longer ones."""
         total, at = 0, content.find(self.text)
         while at >= 0:
             around = content[max(at - 1, 0) : at], content[at + len(self.text) : at + len(self.text) + 1]
-            total += not LETTERS.intersection(around) and not self._in_longer(content, at)
+            total += not WORD_BYTES.intersection(around) and not self._in_longer(content, at)
             at = content.find(self.text, at + 1)
         return total
 
@@ -129,41 +129,41 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _others(path: Path, name: str, people: Collection[str]) -> set[str]:
+def _longer_ids(path: Path, name: str, people: Collection[str]) -> set[str]:
     """Ids of other nodes in a Parquet file that hold the name as a word."""
-    word, values = Word.of(name), _values(path, name, lambda column: column in IDS)
+    word, values = IdPattern.of(name), _matching_values(path, name, lambda column: column in ID_COLUMNS)
     return {
         value for column, value, _ in values if word.count(_bytes(value)) and (value != name or column not in people)
     }
 
 
-def _in_ids(path: Path, name: str, people: Collection[str]) -> dict[str, int]:
+def _count_in_user_columns(path: Path, name: str, people: Collection[str]) -> dict[str, int]:
     """How often each column of users' ids holds the name."""
     found: Counter[str] = Counter()
-    for column, value, count in _values(path, name, lambda column: column in people):
+    for column, value, count in _matching_values(path, name, lambda column: column in people):
         found[f"column {column}"] += count * (value == name)
     return dict(found)
 
 
-def _anywhere(path: Path, word: Word, people: Collection[str]) -> dict[str, int]:
+def _count_elsewhere(path: Path, word: IdPattern, people: Collection[str]) -> dict[str, int]:
     """How often a file holds the word outside the columns of users' ids."""
-    found = Counter({"name": word.count(_bytes(path.name)), "bytes": _in_bytes(path, word)})
+    found = Counter({"name": word.count(_bytes(path.name)), "bytes": _count_in_bytes(path, word)})
     if path.suffix == ".json":
-        found["JSON"] = sum(word.count(_bytes(text)) for text in _texts(_parsed(path)))
+        found["JSON"] = sum(word.count(_bytes(text)) for text in _strings(_read_json(path)))
     name = word.text.decode("utf-8", "surrogatepass")
-    for column, value, count in _values(path, name, lambda column: column not in people):
+    for column, value, count in _matching_values(path, name, lambda column: column not in people):
         found[f"column {column}"] += count * word.count(_bytes(value))
     return dict(found)
 
 
-def _in_bytes(path: Path, word: Word) -> int:
+def _count_in_bytes(path: Path, word: IdPattern) -> int:
     if not path.stat().st_size:
         return 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return word.count(content)
 
 
-def _parsed(path: Path) -> Any:
+def _read_json(path: Path) -> Any:
     """What a JSON file says; nothing if it is none."""
     try:
         return json.loads(path.read_bytes())
@@ -171,20 +171,20 @@ def _parsed(path: Path) -> Any:
         return None
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _strings(value: Any) -> Iterator[str]:
     """Every text in a JSON value, keys included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for part in value:
-            yield from _texts(part)
+            yield from _strings(part)
     elif isinstance(value, dict):
         for key, part in value.items():
             yield key
-            yield from _texts(part)
+            yield from _strings(part)
 
 
-def _values(path: Path, name: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str, int]]:
+def _matching_values(path: Path, name: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str, int]]:
     """The columns of texts of a Parquet file, each with the values that hold the name, and how often it has them."""
     if path.suffix != ".parquet":
         return

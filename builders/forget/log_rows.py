@@ -13,17 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from builders.forget.id_search import Word
+from builders.forget.id_search import IdPattern
 from builders.mapping.id_columns import of_part, of_users
 
-TAKEN_OUT = -1
+DELETED = -1
 """Stands in the column ``failed`` of a part for a row that was taken out."""
 KEPT = ("failed", "before")
 """What a part still says of such a row: that it was there."""
 
 
 @dataclass
-class Removed:
+class DeletedRows:
     """What was taken out of log parts."""
 
     rows: int = 0
@@ -34,7 +34,7 @@ class Removed:
     """Their places in the parts, from 1, by the name of the part."""
 
 
-def take_out(log: Path, out: Path, user: str, names: Sequence[str], manifest: Mapping[str, Any]) -> Removed:
+def delete_rows(log: Path, out: Path, user: str, names: Sequence[str], manifest: Mapping[str, Any]) -> DeletedRows:
     """Copy log parts without the rows of a user: they keep their places and say nothing.
 
     Parameters
@@ -49,17 +49,17 @@ def take_out(log: Path, out: Path, user: str, names: Sequence[str], manifest: Ma
         Of the graph.
     """
     out.mkdir(parents=True)
-    removed = Removed()
+    deleted = DeletedRows()
     for path in sorted(log.iterdir()):
         types = of_part(path, manifest)
         if path.suffix == ".parquet" and _names(path, user, names, types):
-            _rewrite(path, out / path.name, user, names, types, removed)
+            _rewrite(path, out / path.name, user, names, types, deleted)
         else:
             shutil.copy2(path, out / path.name)
-    return removed
+    return deleted
 
 
-def names_anywhere(log: Path, user: str, names: Sequence[str], manifest: Mapping[str, Any]) -> bool:
+def contains_user(log: Path, user: str, names: Sequence[str], manifest: Mapping[str, Any]) -> bool:
     """Whether a log part has a row to take out."""
     return any(_names(path, user, names, of_part(path, manifest)) for path in sorted(log.glob("*.parquet")))
 
@@ -79,13 +79,13 @@ def _mask(batch: pa.RecordBatch, user: str, names: Sequence[str], types: Mapping
             mask = pc.or_(mask, pc.fill_null(pc.equal(batch[column], user), False))
     if "value" in batch.schema.names:
         for name in names:
-            mask = pc.or_(mask, says(batch["value"], name))
+            mask = pc.or_(mask, contains_id(batch["value"], name))
     return mask
 
 
-def says(values: pa.Array | pa.ChunkedArray, name: str) -> pa.Array:
+def contains_id(values: pa.Array | pa.ChunkedArray, name: str) -> pa.Array:
     """Which texts hold a name as a word; null does not."""
-    word, mask = Word.of(name), np.zeros(len(values), bool)
+    word, mask = IdPattern.of(name), np.zeros(len(values), bool)
     hits = np.flatnonzero(pc.fill_null(pc.match_substring(values, name), False).to_numpy(zero_copy_only=False))
     texts = (text.encode("utf-8", "surrogatepass") for text in values.take(pa.array(hits)).to_pylist())
     mask[hits] = [word.count(text) > 0 for text in texts]
@@ -93,7 +93,7 @@ def says(values: pa.Array | pa.ChunkedArray, name: str) -> pa.Array:
 
 
 def _rewrite(
-    path: Path, target: Path, user: str, names: Sequence[str], types: Mapping[str, str], removed: Removed
+    path: Path, target: Path, user: str, names: Sequence[str], types: Mapping[str, str], deleted: DeletedRows
 ) -> None:
     read, places = 0, []
     with pq.ParquetFile(path) as file:
@@ -102,29 +102,29 @@ def _rewrite(
             for batch in file.iter_batches():
                 mask = _mask(batch, user, names, types)
                 places.append(read + 1 + np.flatnonzero(mask.to_numpy(zero_copy_only=False)))
-                _note(batch.filter(mask), types, removed)
+                _note(batch.filter(mask), types, deleted)
                 writer.write_batch(_blank(batch, mask, schema))
                 read += len(batch)
-    removed.places[path.name] = np.concatenate(places)
-    removed.rows += len(removed.places[path.name])
+    deleted.places[path.name] = np.concatenate(places)
+    deleted.rows += len(deleted.places[path.name])
 
 
-def _note(rows: pa.RecordBatch, types: Mapping[str, str], removed: Removed) -> None:
+def _note(rows: pa.RecordBatch, types: Mapping[str, str], deleted: DeletedRows) -> None:
     for column, kind in types.items():
         if column in rows.schema.names:
-            removed.named.setdefault(kind, set()).update(pc.unique(rows[column].drop_null()).to_pylist())
+            deleted.named.setdefault(kind, set()).update(pc.unique(rows[column].drop_null()).to_pylist())
 
 
 def _blank(batch: pa.RecordBatch, mask: pa.Array, schema: pa.Schema) -> pa.RecordBatch:
     nothing = {name: pa.scalar(None, schema.field(name).type) for name in schema.names}
-    nothing["failed"] = pa.scalar(TAKEN_OUT, schema.field("failed").type)
+    nothing["failed"] = pa.scalar(DELETED, schema.field("failed").type)
     columns = [
         batch[name] if name == "before" else pc.if_else(mask, nothing[name], batch[name]) for name in schema.names
     ]
     return pa.record_batch(columns, schema=schema)
 
 
-def still_named(log: Path, named: Mapping[str, set[str]], manifest: Mapping[str, Any]) -> dict[str, set[str]]:
+def referenced_ids(log: Path, named: Mapping[str, set[str]], manifest: Mapping[str, Any]) -> dict[str, set[str]]:
     """Those of some ids, by type, that a usable row of the log parts names."""
     found: dict[str, set[str]] = {kind: set() for kind in named}
     for path in sorted(log.glob("*.parquet")):

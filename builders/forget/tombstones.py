@@ -18,23 +18,23 @@ from graphrec.errors import GraphError
 from graphrec.formatting import FORGOTTEN
 from graphrec.graph.time_bounds import TIME_MAX
 
-LEFT_OUT = ("log", "events.parquet", "relations")
+NOT_COPIED = ("log", "events.parquet", "relations")
 """What of a graph is made anew and not copied."""
 
 Codes = Mapping[str, Sequence[int]]
 """Codes of nodes by type."""
 
 
-def copy_with_tombstones(root: Path, out: Path, dead: Codes) -> None:
+def copy_with_tombstones(root: Path, out: Path, forgotten: Codes) -> None:
     """Copy the nodes, vectors, quarantine and manifest of a graph directory; the dead nodes say nothing there."""
-    shutil.copytree(root, out, ignore=lambda folder, _: LEFT_OUT if Path(folder) == root else ())
+    shutil.copytree(root, out, ignore=lambda folder, _: NOT_COPIED if Path(folder) == root else ())
     for path in (out / "nodes").glob("*.parquet"):
-        pq.write_table(_blank(pq.read_table(path), dead.get(path.stem, ())), path)
+        pq.write_table(_blank(pq.read_table(path), forgotten.get(path.stem, ())), path)
     for path in (out / "vectors").glob("*.safetensors"):
-        _zero(path, dead.get(path.stem, ()))
+        _zero(path, forgotten.get(path.stem, ()))
 
 
-def bury(folder: Path, dead: Codes, old: Path) -> None:
+def blank_nodes(folder: Path, forgotten: Codes, old: Path) -> None:
     """See to it that dead nodes say nothing in a graph made anew, and that its hash is right.
 
     Raises GraphError where they have lost their codes.
@@ -42,10 +42,10 @@ def bury(folder: Path, dead: Codes, old: Path) -> None:
     for path in sorted((folder / "nodes").glob("*.parquet")):
         nodes = pq.read_table(path)
         codes = np.flatnonzero(pc.equal(nodes["id"], "").to_numpy())
-        if not np.isin(dead.get(path.stem, ()), codes).all():
+        if not np.isin(forgotten.get(path.stem, ()), codes).all():
             raise GraphError(f"nodes/{path.name}: forgotten nodes that keep their codes expected; nothing was changed")
         pq.write_table(_blank(nodes, codes.tolist()), path)
-        _bury_vectors(folder / "vectors" / f"{path.stem}.safetensors", old, len(nodes), codes.tolist())
+        _blank_vectors(folder / "vectors" / f"{path.stem}.safetensors", old, len(nodes), codes.tolist())
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     tables = {kind: pq.read_table(folder / "nodes" / f"{kind}.parquet") for kind in manifest["node_types"]}
     manifest["hash"] = content_hash({"events": pq.read_table(folder / "events.parquet"), **tables})
@@ -53,7 +53,7 @@ def bury(folder: Path, dead: Codes, old: Path) -> None:
     (folder / "manifest.json").write_text(text, encoding="utf-8")
 
 
-def _bury_vectors(path: Path, old: Path, count: int, codes: Sequence[int]) -> None:
+def _blank_vectors(path: Path, old: Path, count: int, codes: Sequence[int]) -> None:
     before = old / "vectors" / path.name
     if path.is_file():
         _zero(path, codes)

@@ -19,8 +19,8 @@ from safetensors.torch import load_file as load_weights
 
 from builders.append import rebuild
 from builders.build import build_graph
-from builders.forget.erasure import forget, forget_texts, people
-from builders.forget.id_search import Search, Word, search
+from builders.forget.erasure import forget_user, delete_cached_vectors, people
+from builders.forget.id_search import Search, IdPattern, search
 from builders.mapping.pseudonyms import VARIABLE, Key
 from builders.text.encode import VectorCache
 from graphrec.errors import ConfigError, GraphError, InputError, RunError
@@ -60,7 +60,7 @@ USERS = [("bo_bergman", "Bo Bergman", "Reads maps"), (ANNA, "Anna K.", "Likes tr
 def log(folder: Path, without: str = "") -> Path:
     """A log and a table of users, with or without those who bear a name."""
     folder.mkdir(exist_ok=True)
-    lines = [row for row in [*LINES, *HERS, *BROKEN] if not without or not Word.of(without).count(row.encode())]
+    lines = [row for row in [*LINES, *HERS, *BROKEN] if not without or not IdPattern.of(without).count(row.encode())]
     (folder / "log.csv").write_text("\n".join(["user,item,time,lat,lon,session", *lines]) + "\n")
     people = [f"{name},{label},{text}" for name, label, text in USERS if name != without]
     (folder / "users.csv").write_text("\n".join(["user,name,bio", *people]) + "\n")
@@ -121,7 +121,7 @@ def run(graph: Path, trained: Path) -> Path:
 
 
 def test_what_is_left_is_what_would_be_there_without_them(graph: Path, tmp_path: Path) -> None:
-    done = forget(graph, ANNA)
+    done = forget_user(graph, ANNA)
     folder = log(tmp_path / "never", without=ANNA)
     never = built(folder, users=folder / "users.csv")
     assert said(TemporalGraph.open(graph)) == said(TemporalGraph.open(never))
@@ -139,8 +139,8 @@ def test_a_search_finds_nothing_where_it_found_a_lot(graph: Path) -> None:
 
         return search({graph: graph}, [ANNA], lambda path: people(path, {}))
 
-    assert {trace.where for trace in found().traces} >= {"column user", "column id", "column session", "column value"}
-    done = forget(graph, ANNA)
+    assert {match.where for match in found().matches} >= {"column user", "column id", "column session", "column value"}
+    done = forget_user(graph, ANNA)
     assert found() == done.search
     assert (done.search.found, done.search.everywhere) == (0, True)
     assert done.search.files == sum(path.is_file() for path in graph.rglob("*"))
@@ -149,14 +149,14 @@ def test_a_search_finds_nothing_where_it_found_a_lot(graph: Path) -> None:
 
 def test_the_others_keep_their_codes_and_the_forgotten_say_nothing(graph: Path) -> None:
     before = {kind: pq.read_table(graph / "nodes" / f"{kind}.parquet") for kind in ("user", "item", "location")}
-    forget(graph, ANNA)
+    forget_user(graph, ANNA)
     for kind, old in before.items():
         new = pq.read_table(graph / "nodes" / f"{kind}.parquet")
-        dead = [code for code, name in enumerate(new["id"].to_pylist()) if not name]
-        assert len(dead) == 1
-        assert all(new["id"][code] == old["id"][code] for code in range(len(old)) if code not in dead)
+        forgotten = [code for code, name in enumerate(new["id"].to_pylist()) if not name]
+        assert len(forgotten) == 1
+        assert all(new["id"][code] == old["id"][code] for code in range(len(old)) if code not in forgotten)
         empty = {"id": "", "label": FORGOTTEN, "text": None, "lat": None, "lon": None, "first_seen": TIME_MAX}
-        assert new.take(dead).to_pylist() == [empty]
+        assert new.take(forgotten).to_pylist() == [empty]
     opened = TemporalGraph.open(graph)
     clinic = before["item"]["id"].to_pylist().index("clinic_x")
     assert not opened.visible("item")[clinic]
@@ -165,7 +165,7 @@ def test_the_others_keep_their_codes_and_the_forgotten_say_nothing(graph: Path) 
 
 def test_a_row_keeps_its_place_in_its_part(graph: Path) -> None:
     before = pq.read_table(graph / "log" / "events-0000.parquet")
-    forget(graph, ANNA)
+    forget_user(graph, ANNA)
     after = pq.read_table(graph / "log" / "events-0000.parquet")
     mine = pc.or_kleene(pc.equal(before["user"], ANNA), pc.match_substring(before["value"], ANNA))
     others = pc.invert(pc.fill_null(mine, False))
@@ -181,7 +181,7 @@ def test_what_others_name_stays(tmp_path: Path) -> None:
     (tmp_path / "more" / "log.csv").write_text("\n".join(["user,item,time,location", *rows]) + "\n")
     (tmp_path / "more" / "items.csv").write_text("item,title,location\ny,Yoghurt,mall\nz,Zander,home\n")
     other = built(tmp_path / "more", items=tmp_path / "more" / "items.csv")
-    done = forget(other, ANNA)
+    done = forget_user(other, ANNA)
     assert done.nodes == {"user": 1}  # x is Bo's too, y and mall are in the table of items
     assert TemporalGraph.open(other).nodes["item"].ids.to_pylist() == ["x", "y", "z"]
 
@@ -192,7 +192,7 @@ def test_ties_of_users_are_forgotten_too(tmp_path: Path) -> None:
     (folder / "friends.csv").write_text("\n".join(["user,friend", *map(",".join, ties)]) + "\n")
     mapping = {"user": "user", "relations": {"friends": {"file": str(folder / "friends.csv")}}}
     graph = built(folder, mapping=mapping)
-    forget(graph, ANNA)
+    forget_user(graph, ANNA)
     left = pq.read_table(graph / "log" / "relation-friends-0000.parquet").to_pylist()
     assert [(row["source_id"], row["target_id"]) for row in left] == [(None, None), ties[1], (None, None)]
     opened = TemporalGraph.open(graph)
@@ -209,7 +209,7 @@ def test_what_goes_wrong_leaves_all_as_it_was(graph: Path, moment: str, monkeypa
         monkeypatch.setattr("builders.forget.erasure.search", fail)
     before = content(graph.parent)
     with pytest.raises(RuntimeError, match="power"):
-        forget(graph, ANNA, rebuild=fail if moment == "rebuild" else None)
+        forget_user(graph, ANNA, rebuild=fail if moment == "rebuild" else None)
     assert content(graph.parent) == before
 
 
@@ -222,7 +222,7 @@ def test_a_rebuild_that_gives_codes_away_is_refused(graph: Path) -> None:
 
     before = content(graph.parent)
     with pytest.raises(GraphError, match="keep their codes"):
-        forget(graph, ANNA, rebuild=careless)
+        forget_user(graph, ANNA, rebuild=careless)
     assert content(graph.parent) == before
 
 
@@ -230,24 +230,24 @@ def test_who_is_not_there_is_not_forgotten(graph: Path) -> None:
     before = content(graph)
     for user, told in (("nobody", "no such user"), ("", "got an empty one")):
         with pytest.raises(InputError, match=told):
-            forget(graph, user)
+            forget_user(graph, user)
     assert content(graph) == before
 
 
 def test_the_last_one_is_not_taken_out(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(f"user,item,time\n{ANNA},x,{START}\n{ANNA},y,{START + 1}\n")
     with pytest.raises(InputError, match="nobody but this user"):
-        forget(built(tmp_path), ANNA)
+        forget_user(built(tmp_path), ANNA)
 
 
 def test_a_graph_without_its_log_and_a_copy_left_behind_are_refused(graph: Path) -> None:
     (left := graph.with_name(".graph.x7")).mkdir()
     with pytest.raises(InputError, match="left a copy"):
-        forget(graph, ANNA)
+        forget_user(graph, ANNA)
     left.rmdir()
     shutil.rmtree(graph / "log")
     with pytest.raises(GraphError, match="log parts"):
-        forget(graph, ANNA)
+        forget_user(graph, ANNA)
 
 
 def test_a_graph_of_pseudonyms_forgets_the_real_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,9 +263,9 @@ def test_a_graph_of_pseudonyms_forgets_the_real_id(tmp_path: Path, monkeypatch: 
     (graph / "manifest.json").write_text(json.dumps(manifest))
     monkeypatch.setenv(VARIABLE, "another key of enough bytes")
     with pytest.raises(ConfigError, match="set the key of the build"):
-        forget(graph, ANNA)
+        forget_user(graph, ANNA)
     monkeypatch.setenv(VARIABLE, "correct horse battery staple")
-    done = forget(graph, ANNA)
+    done = forget_user(graph, ANNA)
     assert (done.nodes["user"], done.search.found, done.search.everywhere) == (1, 0, True)
     assert key.pseudonym(ANNA).encode() not in b"".join(content(graph).values())
     assert key.pseudonym("cy_cooper") in nodes_of(graph, "user")
@@ -276,7 +276,7 @@ def test_a_run_forgets_what_it_learned_of_them(graph: Path, run: Path) -> None:
     code = {"user": opened.nodes["user"].code(ANNA), "item": opened.nodes["item"].code("clinic_x")}
     (code["location"],) = set(opened.log.location[opened.log.item == code["item"]].tolist())
     before = load_weights(run / "model.safetensors")
-    done = forget(graph, ANNA, [run])
+    done = forget_user(graph, ANNA, [run])
     after = load_weights(run / "model.safetensors")
     assert before.keys() == after.keys()
     often = "kin.propagation.often"
@@ -308,7 +308,7 @@ def test_every_model_forgets(name: str, graph: Path) -> None:
     run = graph.with_name(name)
     train(graph, run, RunConfig.load(settings=[f"model.name={name}", "epochs=1"]), device="cpu")
     clinic = TemporalGraph.open(graph).nodes["item"].code("clinic_x")
-    done = forget(graph, ANNA, [run])
+    done = forget_user(graph, ANNA, [run])
     assert (done.runs, done.search.found) == ((run,), 0)
     opened = Run.open(run, device="cpu")
     left = load_weights(run / "model.safetensors")
@@ -320,22 +320,22 @@ def test_every_model_forgets(name: str, graph: Path) -> None:
 
 
 def test_a_run_can_be_brought_later(graph: Path, run: Path) -> None:
-    forget(graph, ANNA)
+    forget_user(graph, ANNA)
     with pytest.raises(RunError, match="trained on a graph"):
         Run.open(run, device="cpu")
     before = content(graph)
-    done = forget(graph, ANNA, [run])
+    done = forget_user(graph, ANNA, [run])
     assert (done.rows, done.nodes, done.search.found) == (0, {}, 0)
     assert content(graph) == before
     assert Run.open(run, device="cpu").graph.nodes["user"].code(ANNA) == -1
     kept = content(run)
-    forget(graph, ANNA, [run])
+    forget_user(graph, ANNA, [run])
     assert content(run) == kept
 
 
 def test_a_run_that_is_not_there_is_refused(graph: Path) -> None:
     with pytest.raises(RunError, match="a finished run expected"):
-        forget(graph, ANNA, [graph.parent / "no" / "run"])
+        forget_user(graph, ANNA, [graph.parent / "no" / "run"])
     assert [path.name for path in graph.parent.iterdir()] == ["graph"]
 
 
@@ -343,7 +343,7 @@ def test_a_run_of_another_graph_stops_everything(graph: Path, city_run: Path, tm
     other = shutil.copytree(city_run, tmp_path / "other")
     before = content(graph.parent), content(other)
     with pytest.raises(RunError, match="trained on another"):
-        forget(graph, ANNA, [other])
+        forget_user(graph, ANNA, [other])
     assert (content(graph.parent), content(other)) == before
 
 
@@ -357,12 +357,12 @@ def test_vectors_become_zero_and_the_cache_forgets_texts(graph: Path, text_cache
     store = VectorCache(text_cache / "vectors" / "a-model", 3)
     store.append([hers, his], np.ones((2, 3), np.float16))
     store.append([hers], np.ones((1, 3), np.float16))
-    done = forget(graph, ANNA)
+    done = forget_user(graph, ANNA)
     assert done.texts == 2
     assert set(store.read([hers, his, "else"])) == {his}
     vectors = load_file(graph / "vectors" / "user.safetensors")["vectors"]
     assert [bool(row.any()) for row in vectors] == [name != ANNA for name in ids]
-    assert forget_texts([his], text_cache) == 1
+    assert delete_cached_vectors([his], text_cache) == 1
     assert not list((text_cache / "vectors" / "a-model").iterdir())
 
 
@@ -370,7 +370,7 @@ def test_vectors_stay_for_a_model_that_reads_them_even_if_no_text_is_left(graph:
     (graph / "vectors").mkdir()
     count = len(pq.read_table(graph / "nodes" / "item.parquet"))
     save_file({"vectors": np.ones((count, 3), np.float16)}, graph / "vectors" / "item.safetensors")
-    forget(graph, ANNA)
+    forget_user(graph, ANNA)
     vectors = load_file(graph / "vectors" / "item.safetensors")["vectors"]
     ids = pq.read_table(graph / "nodes" / "item.parquet")["id"].to_pylist()
     assert [bool(row.any()) for row in vectors] == [bool(name) for name in ids]
@@ -389,7 +389,7 @@ def test_vectors_stay_for_a_model_that_reads_them_even_if_no_text_is_left(graph:
     ],
 )
 def test_a_word_is_found_outside_longer_ones(text: str, count: int) -> None:
-    assert Word.of(ANNA, ["the-anna_karenina-club"]).count(text.encode()) == count
+    assert IdPattern.of(ANNA, ["the-anna_karenina-club"]).count(text.encode()) == count
 
 
 def parquet(path: Path, **columns: list[str | None]) -> Path:
@@ -399,7 +399,7 @@ def parquet(path: Path, **columns: list[str | None]) -> Path:
 
 def everywhere(folder: Path, name: str) -> tuple[dict[str, int], bool]:
     found = search({folder: Path("there")}, [name], lambda path: {"user"})
-    return {f"{trace.file.name}: {trace.where}": trace.count for trace in found.traces}, found.everywhere
+    return {f"{match.file.name}: {match.where}": match.count for match in found.matches}, found.everywhere
 
 
 def test_an_id_is_searched_for_in_texts_names_and_bytes(tmp_path: Path) -> None:
