@@ -20,7 +20,7 @@ from builders import append
 from builders.assemble.directory import staged
 from builders.engine.rows import row_numbers
 from builders.forget.id_search import Search, search
-from builders.forget.log_rows import DeletedRows, contains_user, contains_id, referenced_ids, delete_rows
+from builders.forget.log_rows import DeletedRows, contains_id, contains_user, delete_rows, referenced_ids
 from builders.forget.tombstones import blank_nodes, copy_with_tombstones
 from builders.ingest.inputs import origin_of
 from builders.mapping.id_columns import of_part, of_users
@@ -64,7 +64,9 @@ class Erasure:
     """The proof: what a search for the id finds now."""
 
 
-def forget_user(graph: str | Path, user: str, runs: Sequence[str | Path] = (), rebuild: Rebuild | None = None) -> Erasure:
+def forget_user(
+    graph: str | Path, user: str, runs: Sequence[str | Path] = (), rebuild: Rebuild | None = None
+) -> Erasure:
     """Take a person out of a graph and of runs on it; they are replaced when all has gone well, and not before.
 
     Parameters

@@ -19,8 +19,8 @@ from safetensors.torch import load_file as load_weights
 
 from builders.append import rebuild
 from builders.build import build_graph
-from builders.forget.erasure import forget_user, delete_cached_vectors, people
-from builders.forget.id_search import Search, IdPattern, search
+from builders.forget.erasure import delete_cached_vectors, forget_user, people
+from builders.forget.id_search import IdPattern, Search, search
 from builders.mapping.pseudonyms import VARIABLE, Key
 from builders.text.encode import VectorCache
 from graphrec.errors import ConfigError, GraphError, InputError, RunError
