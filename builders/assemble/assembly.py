@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from builders.assemble.directory import check_tables
+from builders.assemble.directory import check_tables, write_manifest
 from builders.assemble.edges import DeclaredEdges, edges
 from builders.assemble.event_codes import NODE_TYPES, Encoded, Numbered, encode, session_codes, set_aside_duplicates
 from builders.assemble.filters import filter_events
@@ -60,8 +59,7 @@ def assemble(
     manifest = describe(origin, found, text, given)
     _write(folder, found)
     manifest |= {"wall_seconds": time.perf_counter() - began, "peak_memory": process_memory()}
-    written = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
-    (folder / "manifest.json").write_text(written, encoding="utf-8")
+    write_manifest(folder, manifest)
     return manifest
 
 

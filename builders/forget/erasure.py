@@ -1,4 +1,4 @@
-"""Taking a person out of a graph directory, its runs and the cache of text vectors, and proving that it is done."""
+"""Erasing a user from a graph directory, its runs and the cache of text vectors, proven by a search for the id."""
 
 from __future__ import annotations
 
@@ -25,78 +25,79 @@ from builders.forget.tombstones import blank_nodes, copy_with_tombstones
 from builders.ingest.inputs import origin_of
 from builders.mapping.id_columns import of_part, of_users
 from builders.mapping.pseudonyms import Key
-from builders.text.encode import _digest, cache_folder
+from builders.text.encode import cache_folder, text_digest
 from graphrec.errors import GraphError, InputError
 from graphrec.files import read_json
 from graphrec.formatting import FORGOTTEN
 from graphrec.graph.manifest import read_manifest
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
-from graphrec.runs.unlearning import unlearn
+from graphrec.runs.run import read_json
+from graphrec.runs.unlearning import forgotten, unlearn
 
 
 class Rebuild(Protocol):
-    """What makes a graph of log parts."""
+    """A function that builds a graph from log parts."""
 
     def __call__(self, log: Path, old: Path, out: Path) -> object:
         """Write into ``out`` the graph of the log parts in the folder ``log``, which lies in ``out`` already.
 
-        ``old`` is the graph as it was, without events, relations and parts. Its nodes keep their codes; those whose
-        id is '' name nothing, and stay.
+        ``old`` is the graph as it was, without events, relations and parts. Its nodes keep their codes; a node whose
+        id is '' is forgotten, and keeps its code too.
         """
 
 
 @dataclass(frozen=True)
 class Erasure:
-    """What was taken out."""
+    """Counts of what was erased, and the proof."""
 
     rows: int
     """Rows of the log and of the tables beside it."""
     nodes: dict[str, int]
-    """Nodes by type: the user, and what nobody else had to do with."""
+    """Nodes by type: the user, and items and locations of no other user."""
     quarantined: int
     """Values in the quarantine."""
     texts: int
-    """Vectors in the cache of texts that the graph no longer holds."""
+    """Vectors in the text cache whose texts the graph no longer holds."""
     runs: tuple[Path, ...]
-    """Runs that were rid of what they had learned of these nodes."""
+    """Runs without the learned parameters of these nodes."""
     search: Search
-    """The proof: what a search for the id finds now."""
+    """The proof: the result of a search for the id afterwards."""
 
 
 def forget_user(
     graph: str | Path, user: str, runs: Sequence[str | Path] = (), rebuild: Rebuild | None = None
 ) -> Erasure:
-    """Take a person out of a graph and of runs on it; they are replaced when all has gone well, and not before.
+    """Erase a user from a graph and from runs on it; the directories are replaced only after every step succeeded.
 
     Parameters
     ----------
     graph
         A graph directory with its log parts.
     user
-        The id as the log writes it, also where the graph goes by pseudonyms; these need the key in the environment.
+        The id as the log writes it, also for a graph with pseudonyms; these need the key in the environment.
     runs
-        Run directories of the graph. One that is left out no longer opens on it; it can be given later.
+        Run directories of the graph. A run that is not listed no longer opens on it; it can be given later.
     rebuild
-        Makes the graph of what is left; None: as `builders.append` does.
+        Builds the graph from the remaining rows; None: `builders.append.rebuild`.
 
     Raises
     ------
     InputError
-        If the graph holds no such user and no run is given, or nobody else; GraphError or RunError if a directory is
-        not what it should be.
+        If the graph does not hold the user and no run is given, or holds no other user; GraphError or RunError if a
+        directory is not a graph or run.
     """
     root, paths = Path(graph), list(dict.fromkeys(map(Path, runs)))
     manifest = read_manifest(root)
     for path in paths:
         read_json(path / "manifest.json")
-    names = _names(root, manifest, user)
-    _check(root)
+    names = _user_ids(root, manifest, user)
+    _check_erasable(root)
     before = TemporalGraph.open(root)
     rows = quarantined = 0
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch, ExitStack() as stack:
         home = root
-        if _contains_user(root, before, names):
+        if _holds_user(root, before, names):
             home = stack.enter_context(staged(root))
             rows, quarantined = _write_without_user(root, Path(scratch), home, before, names, rebuild or append.rebuild)
         elif not paths:
@@ -105,15 +106,16 @@ def forget_user(
         folders = {home: root, **{stack.enter_context(staged(path)): path for path in paths}}
         for out, path in list(folders.items())[1:]:
             unlearn(path, out, before, after, root)
-        proof = search(folders, names, lambda path: people(path, manifest))
-        nodes = {kind: _count_forgotten(after, kind) - _count_forgotten(before, kind) for kind in after.nodes}
-        gone = _removed_texts(before, after)
-    counts = {kind: count for kind, count in nodes.items() if count}
-    return Erasure(rows, counts, quarantined, delete_cached_vectors(gone), tuple(paths), proof)
+        proof = search(folders, names, lambda path: user_id_columns(path, manifest))
+        old, new = forgotten(before), forgotten(after)
+        texts = _removed_texts(before, after)
+    counts = {kind: len(new[kind]) - len(old.get(kind, ())) for kind in new}
+    counts = {kind: count for kind, count in counts.items() if count}
+    return Erasure(rows, counts, quarantined, delete_cached_vectors(texts), tuple(paths), proof)
 
 
-def _names(root: Path, manifest: Mapping[str, Any], user: str) -> list[str]:
-    """What the user goes by: first as the graph writes it, then the real id behind a pseudonym."""
+def _user_ids(root: Path, manifest: Mapping[str, Any], user: str) -> list[str]:
+    """The user's id in the graph, and the real id behind a pseudonym."""
     if not user:
         raise InputError("--user: the id of a user expected, got an empty one")
     if not (manifest.get("privacy") or {}).get("pseudonyms"):
@@ -123,131 +125,127 @@ def _names(root: Path, manifest: Mapping[str, Any], user: str) -> list[str]:
     return [key.pseudonym(user), user]
 
 
-def _check(root: Path) -> None:
-    """Raise if there is nothing to make the graph of, or if a build that was stopped has left a copy behind."""
+def _check_erasable(root: Path) -> None:
+    """Raise if the graph has no log parts to rebuild from, or an interrupted build has left a copy behind."""
     if not (root / "log").is_dir():
         raise GraphError(f"{root}: a graph with its log parts (log/) expected; build the graph again without the user")
     left = sorted(root.absolute().parent.glob(f".{root.absolute().name}.*"))
     if left:
         raise InputError(
-            f"{left[0]}: a build that was stopped has left a copy of the graph, which may hold the user too; "
+            f"{left[0]}: an interrupted build has left a copy of the graph, which may hold the user too; "
             "delete it and forget again"
         )
 
 
-def _contains_user(root: Path, graph: TemporalGraph, names: Sequence[str]) -> bool:
+def _holds_user(root: Path, graph: TemporalGraph, names: Sequence[str]) -> bool:
     known = graph.nodes["user"].code(names[0]) >= 0
-    return known or contains_user(root / "log", names[0], names, graph.manifest) or bool(_mentions(root, names).sum())
+    in_log = known or contains_user(root / "log", names[0], names, graph.manifest)
+    return in_log or bool(_quarantine_mask(root, names).any())
 
 
-def _mentions(folder: Path, names: Sequence[str]) -> np.ndarray:
-    """Which rows of the quarantine tell of the user, [rows]."""
+def _quarantine_mask(folder: Path, names: Sequence[str]) -> np.ndarray:
+    """Quarantined rows whose value contains an id of the user, [rows] bool."""
     path = folder / "quarantine.parquet"
     if not path.is_file():
         return np.zeros(0, bool)
     values = pq.read_table(path)["value"]
-    told = [contains_id(values, name).to_numpy(zero_copy_only=False) for name in names]
-    return np.asarray(np.any(told, axis=0), bool)
+    return np.asarray(np.any([contains_id(values, name) for name in names], axis=0), bool)
 
 
 def _write_without_user(
     root: Path, scratch: Path, home: Path, graph: TemporalGraph, names: Sequence[str], rebuild: Rebuild
 ) -> tuple[int, int]:
-    """Write the graph without the user into ``home``; how many rows of the log and values of the quarantine it lost."""
+    """Write the graph without the user into ``home``; numbers of deleted rows and of blanked quarantine values."""
     deleted = delete_rows(root / "log", home / "log", names[0], names, graph.manifest)
     _check_other_users(root, home / "log")
-    forgotten = _unreferenced_nodes(graph, names[0], deleted, home / "log")
-    copy_with_tombstones(root, scratch / "old", forgotten)
+    codes = _unreferenced_nodes(graph, names[0], deleted, home / "log")
+    copy_with_tombstones(root, scratch / "old", codes)
     quarantined = _clear_quarantine(root, scratch / "old", names, deleted)
     rebuild(home / "log", scratch / "old", home)
-    blank_nodes(home, forgotten, scratch / "old")
-    return deleted.rows, quarantined
+    blank_nodes(home, codes, scratch / "old")
+    return deleted.count, quarantined
 
 
 def _check_other_users(root: Path, log: Path) -> None:
     for path in sorted(log.glob("events-*.parquet")):
-        if pc.any(pc.is_null(pq.read_table(path, columns=["failed"])["failed"])).as_py():
+        if pq.read_table(path, columns=["failed"])["failed"].null_count:
             return
-    raise InputError(f"{root}: nobody but this user is in the graph; delete the folder")
+    raise InputError(f"{root}: the graph holds no other user; delete the folder")
 
 
 def _unreferenced_nodes(graph: TemporalGraph, user: str, deleted: DeletedRows, log: Path) -> dict[str, list[int]]:
-    """The user, and items and locations that only the rows taken out had to do with."""
+    """Codes of the user, and of items and locations that only deleted rows refer to."""
     code = graph.nodes["user"].code(user)
-    forgotten = {"user": [code] if code >= 0 else []}
-    named = {kind: ids for kind, ids in deleted.named.items() if kind != "user" and kind in graph.nodes}
-    still = referenced_ids(log, named, graph.manifest)
-    for kind, ids in named.items():
-        codes = (graph.nodes[kind].code(identity) for identity in ids - still[kind])
-        forgotten[kind] = sorted(code for code in codes if code >= 0)
+    codes = {"user": [code] if code >= 0 else []}
+    ids = {kind: ids for kind, ids in deleted.ids.items() if kind != "user" and kind in graph.nodes}
+    referenced = referenced_ids(log, ids, graph.manifest)
+    for kind in ids:
+        candidates = (graph.nodes[kind].code(identity) for identity in ids[kind] - referenced[kind])
+        codes[kind] = sorted(candidate for candidate in candidates if candidate >= 0)
     if (graph.manifest.get("locations") or {}).get("method") == "h3":
-        forgotten["location"] = _exclusive_cells(graph, code)
-    return forgotten
+        codes["location"] = _exclusive_cells(graph, code)
+    return codes
 
 
 def _exclusive_cells(graph: TemporalGraph, user: int) -> list[int]:
-    """Cells that only this user was in, and that no table of items lies in."""
-    location, mine = graph.log.location, graph.log.user == user
-    own = np.setdiff1d(location[mine].numpy(), location[~mine].numpy())
+    """Cells with events of this user only, and with no item of a table of items."""
+    location, own_events = graph.log.location, graph.log.user == user
+    cells = np.setdiff1d(location[own_events].numpy(), location[~own_events].numpy())
     listed = graph.nodes["location"].first_seen.numpy() == TIME_MIN
-    return [int(cell) for cell in own if cell >= 0 and not listed[cell]]
+    return [int(cell) for cell in cells if cell >= 0 and not listed[cell]]
 
 
 def _clear_quarantine(root: Path, copy: Path, names: Sequence[str], deleted: DeletedRows) -> int:
-    """Take what tells of the user out of the quarantine of a copy, but not the rows, which others are counted by."""
-    told = _mentions(copy, names)
-    if not len(told):
+    """Blank the user's values in the quarantine of a copy; the rows stay, since row counts depend on them."""
+    mask = _quarantine_mask(copy, names)
+    if not len(mask):
         return 0
     path = copy / "quarantine.parquet"
     rows = pq.read_table(path)
     for part in (part for parts in origin_of(root, root / "log").parts.values() for part in parts):
-        places = row_numbers(deleted.places.get(part.path.name, np.zeros(0, np.int64)), part.rejected)
-        told |= (pc.equal(rows["file"], part.source).to_numpy()) & np.isin(rows["row"].to_numpy(), places)
-    told &= pc.is_valid(rows["value"]).to_numpy()
-    value = pc.if_else(pa.array(told), pa.scalar(FORGOTTEN), rows["value"])
+        numbers = row_numbers(deleted.numbers.get(part.path.name, np.zeros(0, np.int64)), part.rejected)
+        mask |= pc.equal(rows["file"], part.source).to_numpy() & np.isin(rows["row"].to_numpy(), numbers)
+    mask &= pc.is_valid(rows["value"]).to_numpy()
+    value = pc.if_else(pa.array(mask), pa.scalar(FORGOTTEN), rows["value"])
     pq.write_table(rows.set_column(rows.schema.get_field_index("value"), rows.schema.field("value"), value), path)
-    return int(told.sum())
+    return int(mask.sum())
 
 
-def people(path: Path, manifest: Mapping[str, Any]) -> set[str]:
+def user_id_columns(path: Path, manifest: Mapping[str, Any]) -> set[str]:
     """The columns of a file of a graph directory that hold ids of users."""
     if path.parent.name == "nodes":
         return {"id"} if path.stem == "user" else set()
     return of_users(of_part(path, manifest))
 
 
-def _count_forgotten(graph: TemporalGraph, kind: str) -> int:
-    return int(pc.sum(pc.equal(graph.nodes[kind].ids, "")).as_py() or 0)
-
-
 def _removed_texts(before: TemporalGraph, after: TemporalGraph) -> list[str]:
-    """Texts that no node has any more."""
-    was, now = (pa.concat_arrays([nodes.texts.drop_null() for nodes in g.nodes.values()]) for g in (before, after))
-    return list(set(was.filter(pc.invert(pc.is_in(was, now))).to_pylist()))
+    """Texts of the graph before that no node has afterwards."""
+    old, new = (pa.concat_arrays([nodes.texts.drop_null() for nodes in g.nodes.values()]) for g in (before, after))
+    return list(set(old.filter(pc.invert(pc.is_in(old, new))).to_pylist()))
 
 
 def delete_cached_vectors(texts: Sequence[str], folder: Path | None = None) -> int:
-    """Take the vectors of texts out of the cache; how many there were. Other graphs will encode such a text again.
+    """Delete the vectors of texts from the cache; their number. Another graph encodes such a text again.
 
-    ``folder`` is that of the cache; None: where `graphrec.environment.cache_folder` says.
+    ``folder`` is that of the cache; None: `graphrec.environment.cache_folder`.
     """
-    wanted = np.array([_digest(text) for text in texts], "S16")
+    digests = np.array([text_digest(text) for text in texts], "S16")
     shards = ((folder or cache_folder()) / "vectors").glob("*/*.safetensors")
-    return sum(_forget_in_shard(shard, wanted) for shard in sorted(shards)) if len(wanted) else 0
+    return sum(_delete_from_shard(shard, digests) for shard in sorted(shards)) if len(digests) else 0
 
 
-def _forget_in_shard(shard: Path, wanted: np.ndarray) -> int:
+def _delete_from_shard(shard: Path, digests: np.ndarray) -> int:
     try:
         with safe_open(shard, "np") as file:
-            tensors, about = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
-        mine = np.isin(np.ascontiguousarray(tensors["digest"]).view("S16").ravel(), wanted)
+            tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        mask = np.isin(np.ascontiguousarray(tensors["digest"]).view("S16").ravel(), digests)
     except (OSError, SafetensorError, KeyError, ValueError):
-        shard.unlink(missing_ok=True)  # whatever it held; a builder would drop it too
+        shard.unlink(missing_ok=True)  # unreadable; a build would remove it too
         return 0
-    if mine.all():
+    if mask.all():
         shard.unlink()
-    elif mine.any():
-        aside = shard.with_suffix(".part")
-        save_file({name: value[~mine] for name, value in tensors.items()}, aside, metadata=about)
-        aside.replace(shard)
-    return int(mine.sum())
+    elif mask.any():
+        partial = shard.with_suffix(".part")
+        save_file({name: value[~mask] for name, value in tensors.items()}, partial, metadata=metadata)
+        partial.replace(shard)
+    return int(mask.sum())

@@ -1,4 +1,4 @@
-"""Where an id still stands: a search through every file of some folders."""
+"""Search for an id in every file of some folders."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 MIN_SEARCHED_LENGTH = 6
-"""Characters of the shortest id that is looked for everywhere: a shorter one stands in many places by chance."""
+"""Characters of the shortest id that is searched for in all texts and bytes; a shorter one matches by chance."""
 ID_COLUMNS = ("id", "user", "item", "location", "source_id", "target_id", "entity")
 """Columns that hold ids and nothing else."""
 WORD_BYTES = frozenset(b"%c" % letter for letter in range(128) if chr(letter).isalnum() or letter == ord("_"))
-"""What an id must not be surrounded by: it would be a part of a longer word."""
+"""Bytes that make an id next to them a part of a longer word."""
 
 UserColumns = Callable[[Path], Collection[str]]
 """The columns of a Parquet file that hold ids of users."""
@@ -35,25 +35,25 @@ class IdMatch:
     where: str
     """``column text``, ``JSON``, ``bytes`` or ``name``."""
     count: int
-    """How often."""
+    """Number of matches."""
 
 
 @dataclass(frozen=True)
 class Search:
-    """What a search has found."""
+    """Result of a search."""
 
     files: int
-    """How many files were searched."""
+    """Number of files searched."""
     bytes: int
-    """How large they are."""
+    """Their total size."""
     everywhere: bool
-    """Whether the first id was looked for in all texts and bytes, or only in the columns that hold ids of users."""
+    """Whether the first id was searched for in all texts and bytes, or only in the columns that hold ids of users."""
     matches: tuple[IdMatch, ...]
-    """Where an id was found."""
+    """Places where an id was found."""
 
     @property
     def found(self) -> int:
-        """How often the ids were found."""
+        """Number of matches."""
         return sum(match.count for match in self.matches)
 
     def __str__(self) -> str:
@@ -61,33 +61,34 @@ class Search:
         return f"searched {self.files:,} files of {self.bytes:,} bytes{where}: found {self.found:,}"
 
 
-def search(folders: Mapping[Path, Path], names: Sequence[str], people: UserColumns) -> Search:
+def search(folders: Mapping[Path, Path], names: Sequence[str], user_columns: UserColumns) -> Search:
     """Search every file of some folders for ids of users.
 
-    An id stands where a column of users' ids holds it. One of at least `MIN_SEARCHED_LENGTH` characters is also looked for as a word
-    in every text of Parquet and JSON files, in the names and in the raw bytes of all files. There it does not count
-    as a part of another node's id; if an item or a place has the very same id, nobody can tell the two apart, and only
-    the columns of users' ids are searched.
+    The columns of users' ids are searched for an equal value. An id of at least `MIN_SEARCHED_LENGTH` characters is
+    also searched for as a word in every text of Parquet and JSON files, and in the names and raw bytes of all files.
+    There a match inside another node's id does not count. If an item or a location has the very same id, the two
+    cannot be distinguished, and only the columns of users' ids are searched.
 
     Parameters
     ----------
     folders
-        Each with the path that it is told by.
+        Folders to search, each with the path that matches are reported under.
     names
-        The ids, first the one that the graph goes by.
-    people
-        Which columns of a file hold ids of users.
+        The ids, that of the graph first.
+    user_columns
+        The columns of a file that hold ids of users.
     """
-    files = {path: told / path.relative_to(folder) for folder, told in folders.items() for path in _files(folder)}
+    files = {path: root / path.relative_to(folder) for folder, root in folders.items() for path in _files(folder)}
     matches, everywhere = [], True
     for name in names:
-        others = set().union(*(_longer_ids(path, name, people(path)) for path in files))
-        wide = len(name) >= MIN_SEARCHED_LENGTH and name not in others
-        everywhere &= wide or name != names[0]
-        for path, told in files.items():
-            found = _count_in_user_columns(path, name, people(path))
-            found |= _count_elsewhere(path, IdPattern.of(name, others), people(path)) if wide else {}
-            matches += [IdMatch(told, where, count) for where, count in found.items() if count]
+        others = set().union(*(_longer_ids(path, name, user_columns(path)) for path in files))
+        unique = len(name) >= MIN_SEARCHED_LENGTH and name not in others
+        everywhere &= unique or name != names[0]
+        for path, shown in files.items():
+            counts = {**_count_in_user_columns(path, name, user_columns(path))}
+            if unique:
+                counts.update(_count_elsewhere(path, IdPattern.of(name, others), user_columns(path)))
+            matches += [IdMatch(shown, where, count) for where, count in counts.items() if count]
     return Search(len(files), sum(path.stat().st_size for path in files), everywhere, tuple(matches))
 
 
@@ -97,31 +98,31 @@ def _files(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class IdPattern:
-    """A word to look for, and longer ones that it is a part of."""
+    """An id to match as a whole word, outside longer ids that contain it."""
 
     text: bytes
-    """The word in UTF-8."""
+    """The id in UTF-8."""
     longer: tuple[tuple[bytes, int], ...]
-    """Each with how many bytes of it stand before the word."""
+    """Longer ids, each with the position of ``text`` in it."""
 
     @staticmethod
     def of(name: str, others: Collection[str] = ()) -> IdPattern:
-        """The word, and those of ``others`` that hold it."""
+        """The pattern of an id, outside those of ``others`` that contain it."""
         text = _bytes(name)
         hits = ((_bytes(other), hit.start()) for other in others for hit in re.finditer(re.escape(text), _bytes(other)))
         return IdPattern(text, tuple(hits))
 
     def count(self, content: bytes | mmap.mmap) -> int:
-        """How often the word stands in the content, outside the longer ones."""
+        """Number of matches in the content."""
         total, at = 0, content.find(self.text)
         while at >= 0:
-            around = content[max(at - 1, 0) : at], content[at + len(self.text) : at + len(self.text) + 1]
-            total += not WORD_BYTES.intersection(around) and not self._in_longer(content, at)
+            neighbours = content[max(at - 1, 0) : at], content[at + len(self.text) : at + len(self.text) + 1]
+            total += not WORD_BYTES.intersection(neighbours) and not self._in_longer(content, at)
             at = content.find(self.text, at + 1)
         return total
 
     def _in_longer(self, content: bytes | mmap.mmap, at: int) -> bool:
-        starts = ((word, at - before) for word, before in self.longer)
+        starts = ((word, at - offset) for word, offset in self.longer)
         return any(start >= 0 and content[start : start + len(word)] == word for word, start in starts)
 
 
@@ -129,63 +130,58 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _longer_ids(path: Path, name: str, people: Collection[str]) -> set[str]:
-    """Ids of other nodes in a Parquet file that hold the name as a word."""
-    word, values = IdPattern.of(name), _matching_values(path, name, lambda column: column in ID_COLUMNS)
+def _longer_ids(path: Path, name: str, user_columns: Collection[str]) -> set[str]:
+    """Ids of other nodes in a Parquet file that contain the name as a word."""
+    pattern, values = IdPattern.of(name), _matching_values(path, name, lambda column: column in ID_COLUMNS)
     return {
-        value for column, value, _ in values if word.count(_bytes(value)) and (value != name or column not in people)
+        value
+        for column, value, _ in values
+        if pattern.count(_bytes(value)) and (value != name or column not in user_columns)
     }
 
 
-def _count_in_user_columns(path: Path, name: str, people: Collection[str]) -> dict[str, int]:
-    """How often each column of users' ids holds the name."""
-    found: Counter[str] = Counter()
-    for column, value, count in _matching_values(path, name, lambda column: column in people):
-        found[f"column {column}"] += count * (value == name)
-    return dict(found)
+def _count_in_user_columns(path: Path, name: str, user_columns: Collection[str]) -> dict[str, int]:
+    """Number of rows that equal the name, by column of users' ids."""
+    counts: Counter[str] = Counter()
+    for column, value, count in _matching_values(path, name, lambda column: column in user_columns):
+        counts[f"column {column}"] += count * (value == name)
+    return counts
 
 
-def _count_elsewhere(path: Path, word: IdPattern, people: Collection[str]) -> dict[str, int]:
-    """How often a file holds the word outside the columns of users' ids."""
-    found = Counter({"name": word.count(_bytes(path.name)), "bytes": _count_in_bytes(path, word)})
+def _count_elsewhere(path: Path, pattern: IdPattern, user_columns: Collection[str]) -> dict[str, int]:
+    """Number of matches in a file outside the columns of users' ids."""
+    counts = Counter({"name": pattern.count(_bytes(path.name)), "bytes": _count_in_bytes(path, pattern)})
     if path.suffix == ".json":
-        found["JSON"] = sum(word.count(_bytes(text)) for text in _strings(_read_json(path)))
-    name = word.text.decode("utf-8", "surrogatepass")
-    for column, value, count in _matching_values(path, name, lambda column: column not in people):
-        found[f"column {column}"] += count * word.count(_bytes(value))
-    return dict(found)
+        counts["JSON"] = sum(pattern.count(_bytes(text)) for text in _json_strings(path))
+    name = pattern.text.decode("utf-8", "surrogatepass")
+    for column, value, count in _matching_values(path, name, lambda column: column not in user_columns):
+        counts[f"column {column}"] += count * pattern.count(_bytes(value))
+    return counts
 
 
-def _count_in_bytes(path: Path, word: IdPattern) -> int:
+def _count_in_bytes(path: Path, pattern: IdPattern) -> int:
     if not path.stat().st_size:
         return 0
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return word.count(content)
+        return pattern.count(content)
 
 
-def _read_json(path: Path) -> Any:
-    """What a JSON file says; nothing if it is none."""
+def _json_strings(path: Path) -> Iterator[str]:
+    """Every text in a JSON file, keys included; none in a file that is not JSON."""
     try:
-        return json.loads(path.read_bytes())
+        pending: list[Any] = [json.loads(path.read_bytes())]
     except ValueError:
-        return None
-
-
-def _strings(value: Any) -> Iterator[str]:
-    """Every text in a JSON value, keys included."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for part in value:
-            yield from _strings(part)
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield key
-            yield from _strings(part)
+        return
+    while pending:
+        value = pending.pop()
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict | list):
+            pending += [*value, *value.values()] if isinstance(value, dict) else value
 
 
 def _matching_values(path: Path, name: str, wanted: Callable[[str], bool]) -> Iterator[tuple[str, str, int]]:
-    """The columns of texts of a Parquet file, each with the values that hold the name, and how often it has them."""
+    """Column, value and number of rows for each value that contains the name, in the text columns of a Parquet file."""
     if path.suffix != ".parquet":
         return
     with pq.ParquetFile(path) as file:
@@ -194,5 +190,5 @@ def _matching_values(path: Path, name: str, wanted: Callable[[str], bool]) -> It
         for batch in file.iter_batches(columns=columns) if columns else ():
             for column in columns:
                 hits = batch[column].filter(pc.match_substring(batch[column], name))
-                for found in pc.value_counts(hits).to_pylist():
-                    yield column, found["values"], found["counts"]
+                for row in pc.value_counts(hits).to_pylist():
+                    yield column, row["values"], row["counts"]

@@ -217,7 +217,7 @@ class VectorCache:
         Shards whose names are in ``seen`` are passed over; the others are added to it.
         """
         shards = [shard for shard in sorted(self.folder.glob("*.safetensors")) if shard.name not in seen]
-        wanted = {_digest(text): text for text in texts} if shards else {}
+        wanted = {text_digest(text): text for text in texts} if shards else {}
         for shard in shards:
             seen.add(shard.name)
             try:
@@ -244,7 +244,7 @@ class VectorCache:
 
         A folder that cannot be written to is only warned of.
         """
-        digests = np.frombuffer(b"".join(map(_digest, texts)), dtype=np.uint8).reshape(-1, 16)
+        digests = np.frombuffer(b"".join(map(text_digest, texts)), dtype=np.uint8).reshape(-1, 16)
         name = uuid.uuid4().hex
         aside = self.folder / f"{name}.part"
         try:
@@ -265,5 +265,6 @@ def _drop(shard: Path, error: Exception) -> None:
     warnings.warn(f"{shard}: a broken shard of vectors was removed ({error})", RuntimeWarning, stacklevel=4)
 
 
-def _digest(text: str) -> bytes:
+def text_digest(text: str) -> bytes:
+    """Key of a text in the cache: its BLAKE2b hash, 16 bytes."""
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

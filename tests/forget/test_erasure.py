@@ -19,7 +19,7 @@ from safetensors.torch import load_file as load_weights
 
 from builders.append import rebuild
 from builders.build import build_graph
-from builders.forget.erasure import delete_cached_vectors, forget_user, people
+from builders.forget.erasure import delete_cached_vectors, forget_user, user_id_columns
 from builders.forget.id_search import IdPattern, Search, search
 from builders.mapping.pseudonyms import VARIABLE, Key
 from builders.text.encode import VectorCache
@@ -137,7 +137,7 @@ def test_what_is_left_is_what_would_be_there_without_them(graph: Path, tmp_path:
 def test_a_search_finds_nothing_where_it_found_a_lot(graph: Path) -> None:
     def found() -> Search:
 
-        return search({graph: graph}, [ANNA], lambda path: people(path, {}))
+        return search({graph: graph}, [ANNA], lambda path: user_id_columns(path, {}))
 
     assert {match.where for match in found().matches} >= {"column user", "column id", "column session", "column value"}
     done = forget_user(graph, ANNA)
@@ -236,7 +236,7 @@ def test_who_is_not_there_is_not_forgotten(graph: Path) -> None:
 
 def test_the_last_one_is_not_taken_out(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(f"user,item,time\n{ANNA},x,{START}\n{ANNA},y,{START + 1}\n")
-    with pytest.raises(InputError, match="nobody but this user"):
+    with pytest.raises(InputError, match="holds no other user"):
         forget_user(built(tmp_path), ANNA)
 
 
