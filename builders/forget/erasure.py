@@ -32,7 +32,6 @@ from graphrec.formatting import FORGOTTEN
 from graphrec.graph.manifest import read_manifest
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
-from graphrec.runs.run import read_json
 from graphrec.runs.unlearning import forgotten, unlearn
 
 
