@@ -141,11 +141,11 @@ def print_estimate(log: str) -> None:
 
     from builders.engine.connect import connect
     from builders.engine.estimate import estimate_build
-    from builders.sources.source import Layout, detect
+    from builders.sources.source import Layout, detect_source
 
     with tempfile.TemporaryDirectory() as temporary:
         engine = connect(Path(temporary))
-        expected = estimate_build(engine, [detect(Path(log), Layout(), Path(temporary))], len(COLUMNS))
+        expected = estimate_build(engine, [detect_source(Path(log), Layout(), Path(temporary))], len(COLUMNS))
     print(json.dumps([expected.seconds, expected.peak_bytes]))
 
 

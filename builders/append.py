@@ -15,12 +15,12 @@ from builders.assemble.directory import staged
 from builders.build import MAX_BAD
 from builders.engine.backend import DUCKDB
 from builders.engine.connect import connect
-from builders.ingest.inputs import Given, extend, origin_of
+from builders.ingest.inputs import InputFiles, ingest, load_inputs
 from builders.ingest.log import open_log
 from builders.mapping.pseudonyms import Key
 from builders.sources.database import is_database
 from builders.sources.remote import is_remote
-from builders.sources.source import expand, sha256_of
+from builders.sources.source import expand_paths, sha256_of
 from builders.text.vector_files import VectorsOption
 from builders.text.vectors import Asked, Vectors
 from graphrec.errors import GraphError
@@ -71,11 +71,11 @@ def append_to_graph(
         return manifest
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch, staged(root) as folder:
         copy_parts(root / "log", folder / "log")
-        origin = origin_of(root, folder / "log")
+        origin = load_inputs(root, folder / "log")
         running = connect(Path(scratch), engine, origin.row_hash)
         taken = [source["name"] for source in manifest["sources"]]
         log = open_log(running, new, None, origin.mapping, progress, taken) if new else None
-        origin = extend(running, folder, origin, Given(log, given, max_bad), progress)
+        origin = ingest(running, folder, origin, InputFiles(log, given, max_bad), progress)
         asked = Asked(vectors, old=_vectors(root, manifest), key=origin.mapping.privacy.key())
         return assemble(running, folder, origin, progress, began, asked)
 
@@ -90,7 +90,7 @@ def _unknown(files: Sequence[str | Path], root: Path, manifest: Mapping[str, Any
         key = Key.from_environment()
         key.check(manifest, str(root))
         hide = key.hide
-    paths = expand(here) if here else []
+    paths = expand_paths(here) if here else []
     return [*elsewhere, *(path for path in paths if not path.is_file() or hide(sha256_of(path)) not in known)]
 
 
@@ -99,7 +99,7 @@ def rebuild(log: Path, old: Path, out: Path) -> dict[str, Any]:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch:
         engine, manifest = connect(Path(scratch)), read_manifest(old)
-        return assemble(engine, out, origin_of(old, log), Silent(), began, Asked(old=_vectors(old, manifest)))
+        return assemble(engine, out, load_inputs(old, log), Silent(), began, Asked(old=_vectors(old, manifest)))
 
 
 def copy_parts(log: Path, target: Path) -> None:

@@ -15,7 +15,7 @@ from builders.assemble.directory import refuse_to_overwrite, staged
 from builders.engine.backend import DUCKDB, Engine
 from builders.engine.connect import connect
 from builders.engine.estimate import estimate_build
-from builders.ingest.inputs import Given, Origin, extend
+from builders.ingest.inputs import BuildInputs, InputFiles, ingest
 from builders.ingest.log import Log, open_log
 from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.table_mapping import TableMapping
@@ -92,7 +92,7 @@ def build_graph(
         if engine == DUCKDB:
             _announce(running, log, progress)
         tables = chosen_tables(log, {"item": items, "user": users, "location": locations})
-        origin = Origin(
+        origin = BuildInputs(
             name=log.name,
             row_hash=running.row_hash_name,
             mapping=log.mapping,
@@ -100,7 +100,7 @@ def build_graph(
             protocol=log.preset.protocol if log.preset else {},
             text_model=text_model,
         )
-        origin = extend(running, folder, origin, Given(log, tables, max_bad), progress)
+        origin = ingest(running, folder, origin, InputFiles(log, tables, max_bad), progress)
         order = {kind: _order(origin, kind) for kind in {option.kind for option in vectors} & tables.keys()}
         asked = Asked(vectors, order, processes=processes, key=log.mapping.privacy.key())
         return assemble(running, folder, origin, progress, began, asked)
@@ -123,7 +123,7 @@ def chosen_tables(log: Log, given: Mapping[str, str | Path | None]) -> dict[str,
     return chosen
 
 
-def _order(origin: Origin, kind: str) -> list[str | None]:
+def _order(origin: BuildInputs, kind: str) -> list[str | None]:
     """Ids of a table of nodes in its order."""
     ids: list[str | None] = pq.read_table(origin.parts[kind][0].path, columns=["id"])["id"].to_pylist()
     return ids

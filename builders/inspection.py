@@ -22,11 +22,11 @@ from builders.build import MAX_BAD, chosen_tables
 from builders.engine.backend import Engine, engine_errors
 from builders.engine.connect import connect
 from builders.engine.rows import rejected_lines
-from builders.ingest.inputs import Given, Origin, extend
+from builders.ingest.inputs import BuildInputs, InputFiles, ingest
 from builders.ingest.log import Log, open_log, time_format
-from builders.ingest.quarantine import counts_by_reason, first_example, refuse_too_many
+from builders.ingest.quarantine import check_bad_share, counts_by_reason, first_example
 from builders.mapping.column_mapping import ColumnMapping
-from builders.mapping.column_types import kind_of
+from builders.mapping.column_types import column_type
 from builders.mapping.templates import unused_columns
 from builders.sources.source import Source
 from builders.text.vectors import NO_MODEL
@@ -170,8 +170,8 @@ def inspect_log(
         if missing:
             return Inspection(**_written(engine, log, _count(engine, log)), mapping=log.mapping, missing_roles=missing)
         beside = chosen_tables(log, {"item": items, "user": users, "location": locations})
-        origin = Origin(log.name, log.mapping, preset, protocol={}, text_model=NO_MODEL)
-        origin = extend(engine, engine.workspace, origin, Given(log, beside, max_bad=None), progress)
+        origin = BuildInputs(log.name, log.mapping, preset, protocol={}, text_model=NO_MODEL)
+        origin = ingest(engine, engine.workspace, origin, InputFiles(log, beside, max_bad=None), progress)
         return _look(engine, log, origin, max_bad, progress)
 
 
@@ -185,7 +185,7 @@ def _count(engine: Engine, log: Log) -> list[int]:
     return counts
 
 
-def _look(engine: Engine, log: Log, origin: Origin, max_bad: float, progress: Progress) -> Inspection:
+def _look(engine: Engine, log: Log, origin: BuildInputs, max_bad: float, progress: Progress) -> Inspection:
     sources = [source for source in origin.sources if source["role"] == "events"]
     rows = [source["rows"] for source in sources]
     names = pa.array([source["name"] for source in sources], pa.string())
@@ -206,7 +206,7 @@ def _look(engine: Engine, log: Log, origin: Origin, max_bad: float, progress: Pr
 def _too_many(bad: pa.Table, total: int, most: float, where: str) -> str | None:
     """The error of a build for too many bad rows, None if there are few."""
     try:
-        refuse_too_many(bad, total, most, where)
+        check_bad_share(bad, total, most, where)
     except InputError as error:
         return str(error)
     return None
@@ -275,6 +275,8 @@ def _columns(engine: Engine, log: Log) -> tuple[Column, ...]:
     sample = log.files[0].sample(engine)
     unused = unused_columns([*sample], log.mapping)
     return tuple(
-        Column(name, kind_of(values), tuple(dict.fromkeys(values))[:EXAMPLES], role_of.get(name), name not in unused)
+        Column(
+            name, column_type(values), tuple(dict.fromkeys(values))[:EXAMPLES], role_of.get(name), name not in unused
+        )
         for name, values in sample.items()
     )

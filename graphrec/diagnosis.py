@@ -29,7 +29,7 @@ EXTRAS = {
     "umap": "maps of embeddings by UMAP",
 }
 """What each of the others is for."""
-LEAST_MEMORY, LEAST_DISK = 1.0, 1.0
+MIN_MEMORY_BYTES, LEAST_DISK = 1.0, 1.0
 """GiB below which trainings and builds that are not tiny are in danger."""
 GIB = 2**30
 
@@ -146,7 +146,7 @@ def _memory() -> Check:
         return Check("memory", "warn", f"unknown: {error}", "install psutil again: see constraints.txt")
     memory = psutil.virtual_memory()
     free, found = memory.available / GIB, f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB are free"
-    if free >= LEAST_MEMORY:
+    if free >= MIN_MEMORY_BYTES:
         return Check("memory", "ok", found)
     return Check("memory", "warn", found, "end other programs, or train with a smaller batch_size or fan_out")
 

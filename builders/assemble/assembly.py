@@ -23,10 +23,10 @@ from builders.assemble.places import Placed, place_events
 from builders.assemble.split import split_events, split_method
 from builders.assemble.tables import Tables
 from builders.engine.backend import Engine, engine_errors
-from builders.ingest.anonymization import drop_rare_places
-from builders.ingest.inputs import Origin
+from builders.ingest.anonymization import suppress_rare_locations
+from builders.ingest.inputs import BuildInputs
 from builders.ingest.node_tables import listed_nodes
-from builders.ingest.parts import places, read_log, times
+from builders.ingest.parts import key_to_row, key_to_time, read_log
 from builders.ingest.relations import relation_rows
 from builders.ingest.row_checks import DEFAULT_KIND
 from builders.mapping.column_mapping import ColumnMapping
@@ -46,7 +46,7 @@ RISING = dict.fromkeys(("user", "item", "location", "time", "session"), "DELTA_B
 
 
 def assemble(
-    engine: Engine, folder: Path, origin: Origin, progress: Progress, began: float, asked: Asked = NOTHING
+    engine: Engine, folder: Path, origin: BuildInputs, progress: Progress, began: float, asked: Asked = NOTHING
 ) -> dict[str, Any]:
     """Make a graph directory of the log parts in ``folder``; the manifest that was written.
 
@@ -63,7 +63,7 @@ def assemble(
     return manifest
 
 
-def tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
+def tables(engine: Engine, origin: BuildInputs, progress: Progress) -> Tables:
     """Everything of a graph but its text vectors, from the log parts of its origin."""
     steps = iter(STEPS)
     progress.start("building the graph", len(STEPS))
@@ -111,7 +111,7 @@ def tables(engine: Engine, origin: Origin, progress: Progress) -> Tables:
     )
 
 
-def _refuse_foreign_tables(engine: Engine, origin: Origin, encoded: Encoded, listed: dict[str, Any]) -> None:
+def _refuse_foreign_tables(engine: Engine, origin: BuildInputs, encoded: Encoded, listed: dict[str, Any]) -> None:
     """Raise InputError for a table of nodes that knows none of the log's; an append has been checked before."""
     for kind, table in ({} if origin.old else listed).items():
         source, column = origin.parts[kind][-1].source, origin.written[kind].id
@@ -127,7 +127,7 @@ def _relations(events: pa.Table, nodes: dict[str, pa.Table], told: pa.Table | No
     }
 
 
-def _declared(engine: Engine, origin: Origin, nodes: dict[str, pa.Table]) -> DeclaredEdges:
+def _declared(engine: Engine, origin: BuildInputs, nodes: dict[str, pa.Table]) -> DeclaredEdges:
     """What the relations that the mapping declares add."""
     given = origin.mapping.relations
     rows = {
@@ -146,7 +146,7 @@ def _without_rare_places(engine: Engine, placed: Placed, least: int | None) -> t
         return placed, 0
     located = placed.located()
     place = located.location if placed.method != "none" else located.item
-    events, rare = drop_rare_places(engine, located.mutate(place=place), least)
+    events, rare = suppress_rare_locations(engine, located.mutate(place=place), least)
     return replace(placed, events=engine.materialise("crowded", events), points=None), rare
 
 
@@ -156,7 +156,7 @@ def _constants(mapping: ColumnMapping) -> dict[str, str | None]:
     return constants if mapping.session or mapping.session_gap else {**constants, "session": None}
 
 
-def _listed(engine: Engine, origin: Origin) -> tuple[dict[str, Any], list[pa.Table]]:
+def _listed(engine: Engine, origin: BuildInputs) -> tuple[dict[str, Any], list[pa.Table]]:
     """What tables say of nodes, by type, and the rows of them that are set aside."""
     found = {kind: listed_nodes(engine, kind, origin.parts[kind]) for kind in origin.written}
     return {kind: table for kind, (table, _) in found.items()}, [bad for _, bad in found.values()]
@@ -176,20 +176,20 @@ def _nodes(engine: Engine, encoded: Encoded, placed: Placed, listed: Mapping[str
     }
 
 
-def _events(columns: pa.Table, origin: Origin) -> tuple[pa.Table, np.ndarray, dict[str, Any]]:
+def _events(columns: pa.Table, origin: BuildInputs) -> tuple[pa.Table, np.ndarray, dict[str, Any]]:
     """Columns of events.parquet, the keys of the events, and what the manifest says of the split.
 
     In a log without times, an event of train happens at second 0, one of val at 1, one of test at 2.
     """
     key = columns["key"].to_numpy()
-    time = times(key)
+    time = key_to_time(key)
     split, about = split_events(
         origin.mapping,
         time=time,
         user=columns["user"].to_numpy(),
         file=_files(key, origin) if split_method(origin.mapping) == "files" else np.empty(0, np.int64),
         column=columns["split"].to_numpy(),
-        place=places(key),
+        place=key_to_row(key),
         names=[part.source for part in origin.events],
     )
     if origin.mapping.timeless:
@@ -204,10 +204,10 @@ def _events(columns: pa.Table, origin: Origin) -> tuple[pa.Table, np.ndarray, di
     return pa.table({**given, "time": time, **rest, **ends}), key, about
 
 
-def _files(key: np.ndarray, origin: Origin) -> np.ndarray:
+def _files(key: np.ndarray, origin: BuildInputs) -> np.ndarray:
     """The place of each event's file among the files of the log, [n]."""
     before = np.cumsum([0, *(part.rows for part in origin.events)])
-    return np.searchsorted(before, places(key), side="left") - 1
+    return np.searchsorted(before, key_to_row(key), side="left") - 1
 
 
 def _write(folder: Path, tables: Tables) -> None:

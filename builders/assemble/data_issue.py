@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from builders.assemble.tables import Tables
-from builders.ingest.inputs import Origin
-from builders.ingest.parts import located, places
+from builders.ingest.inputs import BuildInputs
+from builders.ingest.parts import key_to_row, source_rows
 
 EXAMPLES = 3
 """How many examples are told of a finding."""
@@ -50,7 +50,11 @@ class Finding:
 
 
 def node_examples(
-    origin: Origin, found: Tables, kind: str, codes: Sequence[int] | np.ndarray, values: Sequence[str] | None = None
+    origin: BuildInputs,
+    found: Tables,
+    kind: str,
+    codes: Sequence[int] | np.ndarray,
+    values: Sequence[str] | None = None,
 ) -> tuple[Example, ...]:
     """Examples of nodes (or kinds of event): their first event, or else the row of the table that lists them."""
     shown = [int(code) for code in codes[:EXAMPLES]]
@@ -67,23 +71,23 @@ def node_examples(
 
 
 def event_examples(
-    origin: Origin, found: Tables, rows: Sequence[int] | np.ndarray, values: Sequence[str]
+    origin: BuildInputs, found: Tables, rows: Sequence[int] | np.ndarray, values: Sequence[str]
 ) -> tuple[Example, ...]:
     """Examples of what events say, at ``rows`` of the events in time order."""
-    files, numbers = located(origin.events, places(found.key[np.asarray(rows)]))
+    files, numbers = source_rows(origin.events, key_to_row(found.key[np.asarray(rows)]))
     return tuple(
         Example(value, file, int(number))
         for value, file, number in zip(values, files.to_pylist(), numbers, strict=True)
     )
 
 
-def _listed(origin: Origin, kind: str, identity: str, value: str) -> Example:
+def _listed(origin: BuildInputs, kind: str, identity: str, value: str) -> Example:
     """Where the table of nodes lists one."""
     before = 0
     for part in origin.parts.get(kind, ()):
         place = _pc.index(pq.read_table(part.path, columns=["id"])["id"], identity).as_py()
         if place >= 0:
-            files, rows = located(origin.parts[kind], np.array([before + place + 1]))
+            files, rows = source_rows(origin.parts[kind], np.array([before + place + 1]))
             return Example(value, files[0].as_py(), int(rows[0]))
         before += part.rows
     return Example(value)

@@ -15,7 +15,7 @@ from builders.assemble.event_codes import NODE_TYPES
 from builders.assemble.split import split_method
 from builders.assemble.tables import Tables
 from builders.assemble.time_zone import far_from_sun, wrong_zone
-from builders.ingest.inputs import Origin
+from builders.ingest.inputs import BuildInputs
 from graphrec.graph.splits import SPLITS
 
 SLASHED = re.compile(r"\s*(\d{1,2})/(\d{1,2})/")
@@ -29,7 +29,7 @@ MOJIBAKE = f"\ufffd|[\u0080-\u009f]|[\u00c2\u00c3]{_TAIL}|\u00e2\u20ac|([\u00c2-
 _pc: Any = pc  # its functions are made at run time, so that no checker knows them
 
 
-def findings(origin: Origin, found: Tables) -> tuple[Finding, ...]:
+def findings(origin: BuildInputs, found: Tables) -> tuple[Finding, ...]:
     """What is odd about a log, from the tables that were made of it; they have at least one event.
 
     No row of the log is read again: a million events take a quarter of a second.
@@ -52,7 +52,7 @@ def either_way_round(sample: Sequence[str], time_format: str) -> Iterator[Findin
     )
 
 
-def _busiest_user(origin: Origin, found: Tables) -> Iterator[Finding]:
+def _busiest_user(origin: BuildInputs, found: Tables) -> Iterator[Finding]:
     events = np.bincount(found.events["user"].to_numpy())
     user = int(events.argmax())
     if 2 * events[user] >= len(found.events) >= LEAST_EVENTS:
@@ -64,7 +64,7 @@ def _busiest_user(origin: Origin, found: Tables) -> Iterator[Finding]:
         )
 
 
-def _no_text(origin: Origin, found: Tables) -> Iterator[Finding]:
+def _no_text(origin: BuildInputs, found: Tables) -> Iterator[Finding]:
     text = found.nodes["item"]["text"]
     if 0 < text.null_count < len(text):
         yield Finding(
@@ -75,7 +75,7 @@ def _no_text(origin: Origin, found: Tables) -> Iterator[Finding]:
         )
 
 
-def _other_encoding(origin: Origin, found: Tables) -> Iterator[Finding]:
+def _other_encoding(origin: BuildInputs, found: Tables) -> Iterator[Finding]:
     count, examples = 0, list[Example]()
     for kind in NODE_TYPES:
         for column in (found.nodes[kind][name].combine_chunks() for name in ("id", "label", "text")):
@@ -95,7 +95,7 @@ def _other_encoding(origin: Origin, found: Tables) -> Iterator[Finding]:
         )
 
 
-def _alike_ids(origin: Origin, found: Tables) -> Iterator[Finding]:
+def _alike_ids(origin: BuildInputs, found: Tables) -> Iterator[Finding]:
     own = NODE_TYPES if found.location_method == "log" else ("user", "item")
     ids = {f"{kind} ids": found.nodes[kind]["id"].combine_chunks() for kind in own}
     for what, column in {**ids, "kinds of event": pa.array(found.kinds, pa.string())}.items():
@@ -127,7 +127,7 @@ def _alike(ids: pa.Array) -> tuple[int, list[np.ndarray]]:
     return int(several.sum()), [np.flatnonzero(codes == code)[:EXAMPLES] for code in np.flatnonzero(several)[:EXAMPLES]]
 
 
-def _unused(origin: Origin, found: Tables) -> Iterator[Finding]:
+def _unused(origin: BuildInputs, found: Tables) -> Iterator[Finding]:
     unused: dict[tuple[str, str], str] = {}  # the file of each column, once for all files of a role
     for source in origin.sources:
         for column in source.get("unused", ()):
@@ -141,7 +141,7 @@ def _unused(origin: Origin, found: Tables) -> Iterator[Finding]:
         )
 
 
-def _empty_splits(origin: Origin, found: Tables) -> Iterator[Finding]:
+def _empty_splits(origin: BuildInputs, found: Tables) -> Iterator[Finding]:
     events = np.bincount(found.events["split"].to_numpy(), minlength=len(SPLITS))
     method = split_method(origin.mapping)
     for name, code in SPLITS.items():

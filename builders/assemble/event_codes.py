@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from builders.engine.backend import Engine
-from builders.ingest.parts import Part, located, places
+from builders.ingest.parts import Part, key_to_row, source_rows
 from builders.ingest.quarantine import DUPLICATE, quarantine
 from graphrec.errors import InputError
 from graphrec.graph.splits import SPLITS
@@ -35,8 +35,8 @@ def set_aside_duplicates(engine: Engine, events: Any, parts: Sequence[Part]) -> 
     rows = rows.mutate(first=rows.key.min().over(ibis.window(group_by=["content", "time"])))
     again = engine.materialise("repeated_rows", rows.filter(rows.key > rows["first"]).select("key", "first"))
     table = engine.to_pyarrow(again.order_by("key"))
-    file, row = located(parts, places(table["key"].to_numpy()))
-    first_file, first_row = located(parts, places(table["first"].to_numpy()))
+    file, row = source_rows(parts, key_to_row(table["key"].to_numpy()))
+    first_file, first_row = source_rows(parts, key_to_row(table["first"].to_numpy()))
     elsewhere = pc.if_else(pc.equal(file, first_file), "", pc.binary_join_element_wise("", " of ", first_file, ""))
     value = pc.binary_join_element_wise("same as row ", pa.array(first_row).cast(pa.string()), elsewhere, "")
     reason, column = pa.array([DUPLICATE] * len(table), pa.string()), pa.nulls(len(table), pa.string())

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from builders.assemble.data_quality import findings
 from builders.assemble.directory import content_hash
 from builders.assemble.tables import Tables
-from builders.ingest.inputs import Origin
+from builders.ingest.inputs import BuildInputs
 from builders.ingest.quarantine import counts_by_reason
 from builders.mapping.editions import check_counts, recognise
 from graphrec.graph.manifest import FORMAT
@@ -24,7 +24,9 @@ LIBRARIES = ("graphrec", "torch", "ibis-framework", "duckdb", "pyarrow", "h3", "
 """The packages whose versions a graph remembers."""
 
 
-def describe(origin: Origin, tables: Tables, text: dict[str, Any] | None, vectors: dict[str, Any]) -> dict[str, Any]:
+def describe(
+    origin: BuildInputs, tables: Tables, text: dict[str, Any] | None, vectors: dict[str, Any]
+) -> dict[str, Any]:
     """The manifest of a graph that is about to be written."""
     mapping = origin.mapping
     if tables.resolution is not None:
@@ -69,7 +71,7 @@ def _counts(tables: Tables) -> dict[str, int]:
     }
 
 
-def _edition(origin: Origin, tables: Tables) -> dict[str, Any]:
+def _edition(origin: BuildInputs, tables: Tables) -> dict[str, Any]:
     """Which edition of a known log was read, and what to say where it is none that is known."""
     if origin.preset is None:
         return {"edition": None, "notes": []}
@@ -79,7 +81,7 @@ def _edition(origin: Origin, tables: Tables) -> dict[str, Any]:
     return {"edition": edition.name if edition else None, "notes": check_counts(origin.preset, counts, logs)}
 
 
-def _read_counts(origin: Origin, tables: Tables) -> dict[str, int]:
+def _read_counts(origin: BuildInputs, tables: Tables) -> dict[str, int]:
     """Counts of what was read, for `builders.mapping.editions`; users and items only where no filter left any out."""
     rows: dict[str, int] = {}
     for source in origin.sources:
@@ -91,7 +93,7 @@ def _read_counts(origin: Origin, tables: Tables) -> dict[str, int]:
     return {**counts, **({"listed": rows["item"]} if "item" in rows else {})}
 
 
-def _privacy(origin: Origin, tables: Tables) -> dict[str, Any] | None:
+def _privacy(origin: BuildInputs, tables: Tables) -> dict[str, Any] | None:
     """What is hidden of people, and the risk before and after; None where nothing is."""
     privacy = origin.mapping.privacy
     if not privacy:
@@ -100,7 +102,7 @@ def _privacy(origin: Origin, tables: Tables) -> dict[str, Any] | None:
     return privacy.describe(tables.rare, origin.risk, risk_of_events(**columns))
 
 
-def _templates(origin: Origin) -> dict[str, str]:
+def _templates(origin: BuildInputs) -> dict[str, str]:
     found = {kind: table.text for kind, table in origin.written.items() if table.text}
     own = origin.mapping.item_text or (f"{{{origin.mapping.text}}}" if origin.mapping.text else None)
     return {**({"item": own} if own else {}), **found}

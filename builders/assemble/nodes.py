@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from builders.engine.backend import Engine
-from builders.ingest.parts import MOST_ROWS
+from builders.ingest.parts import MAX_ROWS
 from builders.mapping.timestamps import EARLIEST
 from graphrec.errors import InputError
 from graphrec.formatting import FORGOTTEN
@@ -56,7 +56,7 @@ def node_table(engine: Engine, codes: Any, listed: Any | None, own: Any | None, 
         joined = nodes.left_join(right, nodes[at] == right.said_at)
         nodes = joined.mutate(**{old: ibis.coalesce(joined[new], joined[old]) for old, new in told.items()})
         nodes = nodes.drop("said_at", *told.values())
-    seen = (nodes["first"] // MOST_ROWS + EARLIEST).fill_null(TIME_MAX)
+    seen = (nodes["first"] // MAX_ROWS + EARLIEST).fill_null(TIME_MAX)
     nodes = nodes.mutate(
         first_seen=nodes.row.notnull().ifelse(TIME_MIN, seen),
         label=nodes.id.isnull().ifelse(FORGOTTEN, nodes.label),

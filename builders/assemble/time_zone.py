@@ -9,7 +9,7 @@ import numpy as np
 
 from builders.assemble.data_issue import EXAMPLES, Example, Finding, event_examples
 from builders.assemble.tables import Tables
-from builders.ingest.inputs import Origin
+from builders.ingest.inputs import BuildInputs
 from builders.mapping.timestamps import EPOCHS
 
 HOUR, DAY = 3600, 86_400
@@ -74,7 +74,7 @@ def told_zone(sample: Sequence[str], time_format: str) -> str:
     return "taken as UTC, for none is written" if not told else "written in some times; the others are taken as UTC"
 
 
-def wrong_zone(origin: Origin, found: Tables) -> Iterator[Finding]:
+def wrong_zone(origin: BuildInputs, found: Tables) -> Iterator[Finding]:
     """Whether the log sleeps by day."""
     mapping, time = origin.mapping, found.events["time"].to_numpy()
     offset = found.events["utc_offset"].to_numpy()
@@ -98,7 +98,7 @@ def wrong_zone(origin: Origin, found: Tables) -> Iterator[Finding]:
     )
 
 
-def far_from_sun(origin: Origin, found: Tables) -> Iterator[Finding]:
+def far_from_sun(origin: BuildInputs, found: Tables) -> Iterator[Finding]:
     """Whether clocks are set to where the coordinates are, if the log has both."""
     mapping = origin.mapping
     if mapping.utc_offset is None and mapping.utc_offset_constant is None:

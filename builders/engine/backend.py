@@ -24,7 +24,7 @@ DUCKDB = "duckdb"
 """The engine that needs nothing else."""
 BATCH_ROWS = 1 << 17
 """Rows that come from the engine at a time."""
-LEAST_MEMORY = 384 * 2**20
+MIN_MEMORY_BYTES = 384 * 2**20
 """Bytes that the engine may use at least; beyond its limit it spills to disk."""
 
 
@@ -79,7 +79,7 @@ class Engine:
         ``error_type``; None where every line is a row."""
         return take_rejects(self.backend) if source.format == "csv" else None
 
-    def forget_rejects(self, source: Source) -> None:
+    def clear_rejects(self, source: Source) -> None:
         """Forget what the scan of a sample noted: the next one reads those lines again."""
         self.rejects(source)
 
@@ -105,9 +105,9 @@ class Engine:
         rows: list[tuple[Any, ...]] = self.backend.raw_sql(statement).fetchall()
         return rows
 
-    def allow_memory(self, input_bytes: int) -> None:
+    def set_memory_limit(self, input_bytes: int) -> None:
         """Let the engine use half as much memory as the input is large, within reason; it spills what needs more."""
-        most = max(LEAST_MEMORY, min(input_bytes // 2, psutil.virtual_memory().total // 2))
+        most = max(MIN_MEMORY_BYTES, min(input_bytes // 2, psutil.virtual_memory().total // 2))
         self.run(f"SET memory_limit = '{most // 2**20}MiB'")
 
 
@@ -115,7 +115,7 @@ def connect_duckdb(workspace: Path, row_hash: str = DUCKDB) -> Engine:
     """An in-memory DuckDB that spills to ``workspace`` and reads times without a zone as UTC."""
     engine = Engine(ibis.duckdb.connect(temp_directory=str(workspace / "spill")), workspace, row_hash)
     engine.run("SET TimeZone = 'UTC'")
-    engine.allow_memory(0)
+    engine.set_memory_limit(0)
     if engine.run("SELECT current_setting('enable_progress_bar')")[0][0]:
         engine.run("SET enable_progress_bar = false")  # off, it cannot be set in a notebook without ipywidgets
     return engine

@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from builders.sources.source import Source
 
-LONGEST_LINE = 1 << 24
+MAX_LINE_BYTES = 1 << 24
 """Bytes of a line of JSON."""
 LINE_END = "\x1e"
 """A delimiter that no line of JSON holds unescaped."""
-LONGEST_TOLD = 10_000
+MAX_REJECT_CHARACTERS = 10_000
 """The engine tells so many characters of a line that is no row."""
 Scan = tuple[Any, frozenset[str]]
 """A table with columns ``c0``, ``c1``, ... (text, null where empty) in the source's order, of JSON also ``line``; and
@@ -78,8 +78,8 @@ def _scan_json(backend: Any, source: Source, name: str) -> Any:
         header=False,
         compression=source.packed,
         columns={"line": "VARCHAR"},
-        max_line_size=LONGEST_LINE,
-        buffer_size=2 * LONGEST_LINE,  # else sixteen times as much
+        max_line_size=MAX_LINE_BYTES,
+        buffer_size=2 * MAX_LINE_BYTES,  # else sixteen times as much
     )
     is_object = json_valid(lines.line) & lines.line.strip().startswith("{")
     paths = ibis.array([_json_path(key) for key in source.columns])

@@ -22,25 +22,25 @@ SAMPLE_BYTES = 1 << 20
 """How much of a text file is looked at to see how long its lines are."""
 PACKED_SAMPLE_BYTES = 1 << 23
 """How much of a packed file is unpacked to see how well it is packed."""
-PACE_QUERY = (
+BENCHMARK_QUERY = (
     "SELECT max(n) FROM (SELECT 'u' || (hash(i) % 20000) AS k, count(*) AS n FROM range(500000) AS t (i) GROUP BY k)"
 )
-PACE_SECONDS, PACE_BOX = 0.035, 0.2
+BENCHMARK_SECONDS, BENCHMARK_TIME_LIMIT = 0.035, 0.2
 """What the query takes where the constants below were measured; for so many seconds it is asked again and again."""
-START_SECONDS, SECONDS_A_VALUE = 5.0, 0.36e-6
+START_SECONDS, SECONDS_PER_VALUE = 5.0, 0.36e-6
 """Seconds of one processor for starting and looking at the files, and for each value of a column that has a role."""
-SECONDS_A_BYTE = {"csv": 3e-9, "jsonl": 3e-8, "parquet": 3e-9}
+SECONDS_PER_BYTE = {"csv": 3e-9, "jsonl": 3e-8, "parquet": 3e-9}
 """Seconds of one processor for each unpacked byte, by format."""
-UNPACKING_SECONDS_A_BYTE = 2e-8
+UNPACKING_SECONDS_PER_BYTE = 2e-8
 """What each of them takes besides in a packed file."""
-ALONE = 0.5
+SERIAL_SHARE = 0.5
 """The share of the work that one processor does while the others wait."""
-START_BYTES, BYTES_A_ROW, BYTES_A_VALUE = 450e6, 60, 7
+START_BYTES, BYTES_PER_ROW, BYTES_PER_VALUE = 450e6, 60, 7
 """Memory of the process and of the engine's buffers, what each row adds, and each value with a role."""
 
 
 @dataclass(frozen=True)
-class Amount:
+class FileSize:
     """What a file holds."""
 
     rows: int
@@ -55,7 +55,7 @@ class Amount:
     @property
     def reading_seconds(self) -> float:
         """Seconds of one processor that its bytes take."""
-        return self.bytes * (SECONDS_A_BYTE[self.format] + self.packed * UNPACKING_SECONDS_A_BYTE)
+        return self.bytes * (SECONDS_PER_BYTE[self.format] + self.packed * UNPACKING_SECONDS_PER_BYTE)
 
 
 @dataclass(frozen=True)
@@ -80,39 +80,39 @@ def estimate_build(engine: Engine, sources: Sequence[Source], columns: int) -> E
 
     ``columns`` are those of the log that have a role.
     """
-    return estimate([amount(source) for source in sources], columns, pace(engine), threads(engine))
+    return estimate([file_size(source) for source in sources], columns, machine_slowdown(engine), threads(engine))
 
 
-def estimate(amounts: Sequence[Amount], columns: int, pace: float, threads: int) -> Estimate:
+def estimate(amounts: Sequence[FileSize], columns: int, machine_slowdown: float, threads: int) -> Estimate:
     """What a build of files without text will take.
 
     Parameters
     ----------
     columns
         Of each file, those that have a role.
-    pace
+    machine_slowdown
         How many times as long as the machine of benchmarks/build.md this one takes for the same work.
     threads
         On how many the engine runs.
     """
-    rows = sum(amount.rows for amount in amounts)
-    alone = START_SECONDS + SECONDS_A_VALUE * rows * columns + sum(amount.reading_seconds for amount in amounts)
-    seconds = pace * alone * (ALONE + (1 - ALONE) / threads)
-    return Estimate(seconds, int(START_BYTES + (BYTES_A_ROW + BYTES_A_VALUE * columns) * rows))
+    rows = sum(file_size.rows for file_size in amounts)
+    alone = START_SECONDS + SECONDS_PER_VALUE * rows * columns + sum(file_size.reading_seconds for file_size in amounts)
+    seconds = machine_slowdown * alone * (SERIAL_SHARE + (1 - SERIAL_SHARE) / threads)
+    return Estimate(seconds, int(START_BYTES + (BYTES_PER_ROW + BYTES_PER_VALUE * columns) * rows))
 
 
-def amount(source: Source) -> Amount:
+def file_size(source: Source) -> FileSize:
     """What a file holds, by its footer or its first lines."""
     if source.format == "parquet":
         footer = pq.read_metadata(source.readable)
         unpacked = sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
-        return Amount(footer.num_rows, unpacked, source.format)
+        return FileSize(footer.num_rows, unpacked, source.format)
     with open_bytes(source.readable, source.packed) as file:
         sample = file.read(SAMPLE_BYTES)
     packed = source.packed != "none"
     share = _unpacked_share(source.readable, source.packed) if packed else 1.0
     unpacked = round(source.readable.stat().st_size * share)
-    return Amount(round(unpacked * sample.count(b"\n") / max(len(sample), 1)), unpacked, source.format, packed)
+    return FileSize(round(unpacked * sample.count(b"\n") / max(len(sample), 1)), unpacked, source.format, packed)
 
 
 def _unpacked_share(path: Path, packed: str) -> float:
@@ -122,14 +122,14 @@ def _unpacked_share(path: Path, packed: str) -> float:
         return unpacked / max(int(file.tell()), 1)
 
 
-def pace(engine: Engine) -> float:
+def machine_slowdown(engine: Engine) -> float:
     """How many times as long this machine takes now as that of benchmarks/build.md did, busy as it may be."""
-    engine.run(PACE_QUERY)  # the first is slow
+    engine.run(BENCHMARK_QUERY)  # the first is slow
     count, began, elapsed = 0, time.perf_counter(), 0.0
-    while elapsed < PACE_BOX:
-        engine.run(PACE_QUERY)
+    while elapsed < BENCHMARK_TIME_LIMIT:
+        engine.run(BENCHMARK_QUERY)
         count, elapsed = count + 1, time.perf_counter() - began
-    return elapsed / count / PACE_SECONDS
+    return elapsed / count / BENCHMARK_SECONDS
 
 
 def threads(engine: Engine) -> int:

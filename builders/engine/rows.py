@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from builders.engine.backend import Engine, engine_errors
-from builders.engine.duckdb_scan import LONGEST_TOLD
+from builders.engine.duckdb_scan import MAX_REJECT_CHARACTERS
 from builders.sources.line_endings import split_lines
 from builders.sources.source import Source
 from graphrec.errors import InputError
 
 SAMPLE_ROWS = 1000
 """How many rows are looked at to find out what a column holds."""
-UNCLOSED = "UNQUOTED VALUE"
+UNCLOSED_QUOTE = "UNQUOTED VALUE"
 """What the engine calls a quote that is never closed."""
 
 
@@ -47,7 +47,7 @@ class Rows:
         if not self._sampled:
             with engine_errors(str(self.source.path)):
                 head = engine.to_pyarrow(self.table.limit(SAMPLE_ROWS))
-                engine.forget_rejects(self.source)
+                engine.clear_rejects(self.source)
             for place, name in enumerate(self.source.columns):
                 self._sampled[name] = head[f"c{place}"].drop_null().to_pylist()
         return self._sampled
@@ -90,13 +90,13 @@ def row_numbers(place: np.ndarray, rejected: np.ndarray) -> np.ndarray:
 def _refuse_lost_lines(source: Source, errors: pa.Table) -> None:
     for error in errors.to_pylist():
         text, row = error["csv_line"], error["line"] - source.header
-        if error["error_type"] == UNCLOSED and ("\n" in text.rstrip("\n") or len(text) >= LONGEST_TOLD):
+        if error["error_type"] == UNCLOSED_QUOTE and ("\n" in text.rstrip("\n") or len(text) >= MAX_REJECT_CHARACTERS):
             raise InputError(
                 f"{source.path}: a quote in row {row} is never closed, so that the rows after it cannot be told apart "
                 f"({text.splitlines()[0][:60]!r}); correct it, or write "
                 "'quote: \"\"' into the mapping if quotes are characters like others"
             )
-        if len(text) >= LONGEST_TOLD:
+        if len(text) >= MAX_REJECT_CHARACTERS:
             raise InputError(
                 f"{source.path}: row {row} cannot be cut into fields and is too long to be set aside "
                 f"({text[:60]!r}...); correct it or take it out"

@@ -22,7 +22,7 @@ from pyspark.sql import SparkSession
 
 from builders.engine.backend import Engine, EngineError, connect_duckdb, portable_text
 from builders.engine.duckdb_scan import Scan
-from builders.engine.spark_scan import address, read_natively
+from builders.engine.spark_scan import address, read_with_spark
 from builders.engine.spark_sql import SparkBackend, conv
 from builders.sources.source import Source
 from graphrec.errors import ConfigError
@@ -42,7 +42,7 @@ SQL_SETTINGS = {
     "spark.sql.variant.allowDuplicateKeys": "true",
 }
 """Of the session of one build: what the expressions rely on."""
-PARTITIONS_A_CORE = 2
+SHUFFLE_PARTITIONS_PER_CORE = 2
 """Pieces that Spark cuts joins and groups into, for each core; it joins small ones again."""
 
 
@@ -62,14 +62,14 @@ class SparkEngine(Engine):
         if path is None:
             return self._read(name, [folder])
         aside = path.with_name(f"{path.name}.part")
-        join_files(folder, aside)
+        concatenate_files(folder, aside)
         shutil.rmtree(folder)
         aside.replace(path)
         return self._read(name, [path])
 
     def view(self, name: str, expression: Any) -> Any:
         """An expression under a name, run with each that reads it."""
-        with told():
+        with wrap_errors():
             return self.backend.create_view(view_name(name), expression, overwrite=True)
 
     def create_table(self, name: str, rows: pa.Table) -> Any:
@@ -80,7 +80,7 @@ class SparkEngine(Engine):
 
     def read_parts(self, name: str, paths: Sequence[Path]) -> Any:
         """Parquet files one after the other, with ``file_row_number``: the place of a row in its file, from 0."""
-        with told():
+        with wrap_errors():
             frames = [self._session.read.parquet(address(path)) for path in paths]
             frames = [frame.selectExpr("*", "_metadata.row_index AS file_row_number") for frame in frames]
             reduce(lambda one, other: one.unionByName(other, True), frames).createOrReplaceTempView(view_name(name))
@@ -88,8 +88,8 @@ class SparkEngine(Engine):
 
     def scan(self, source: Source, name: str) -> Scan:
         """The rows of a file as a table called ``name``, read when an expression over them runs."""
-        with told():
-            found = read_natively(self._session, source, self.workspace)
+        with wrap_errors():
+            found = read_with_spark(self._session, source, self.workspace)
             if found is not None:
                 self.rejected[str(source.path)] = found.rejects
                 found.rows.createOrReplaceTempView(view_name(name))
@@ -104,7 +104,7 @@ class SparkEngine(Engine):
         """Lines of a file that could not be cut into fields; None where every line is a row."""
         return self.rejected[str(source.path)]
 
-    def forget_rejects(self, source: Source) -> None:
+    def clear_rejects(self, source: Source) -> None:
         """Nothing: they were found before the first row was read."""
 
     def row_hash(self, columns: Sequence[Any]) -> Any:
@@ -127,32 +127,32 @@ class SparkEngine(Engine):
         folder = self.workspace / "result.spark"
         self._write(table, folder)
         schema = table.schema().to_pyarrow()
-        rows = pa.concat_tables([pq.read_table(file) for file in files_of(folder)]).cast(schema)
+        rows = pa.concat_tables([pq.read_table(file) for file in part_files(folder)]).cast(schema)
         shutil.rmtree(folder)
         return rows[0][0] if isinstance(expression, ibis.expr.types.Scalar) else rows
 
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """The rows of a statement."""
-        with told():
+        with wrap_errors():
             return [tuple(row) for row in self._session.sql(statement).collect()]
 
-    def allow_memory(self, input_bytes: int) -> None:
+    def set_memory_limit(self, input_bytes: int) -> None:
         """Nothing: Spark's memory is set where it is started. DuckDB on this machine gets its own."""
-        self.local.allow_memory(input_bytes)
+        self.local.set_memory_limit(input_bytes)
 
     @property
     def _session(self) -> Any:
         return self.backend._session
 
     def _write(self, expression: Any, folder: Path) -> None:
-        with told():
+        with wrap_errors():
             rows = self._session.sql(self.backend.compile(expression))
             types = PySparkSchema.from_ibis(expression.schema())  # a constant has no other type in Spark's SQL
             rows = rows.select(*(rows[field.name].cast(field.dataType) for field in types.fields))
             rows.write.mode("overwrite").parquet(address(folder))
 
     def _read(self, name: str, paths: Sequence[Path]) -> Any:
-        with told():
+        with wrap_errors():
             self._session.read.parquet(*map(address, paths)).createOrReplaceTempView(view_name(name))
             return self.backend.table(view_name(name))
 
@@ -166,7 +166,7 @@ def connect_spark(workspace: Path, master: str) -> SparkEngine:
     for key, value in SQL_SETTINGS.items():
         session.conf.set(key, value)
     cores = session.sparkContext.defaultParallelism
-    session.conf.set("spark.sql.shuffle.partitions", str(PARTITIONS_A_CORE * cores))
+    session.conf.set("spark.sql.shuffle.partitions", str(SHUFFLE_PARTITIONS_PER_CORE * cores))
     ibis.pyspark  # noqa: B018 - looked at once, it has its options
     return SparkEngine(SparkBackend().connect(session), workspace, "md5", local=connect_duckdb(workspace))
 
@@ -183,7 +183,7 @@ def _start(master: str) -> Any:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def wrap_errors() -> Iterator[None]:
     """Spark's errors as the one that every engine raises."""
     try:
         yield
@@ -201,14 +201,14 @@ def view_name(name: str) -> str:
     return re.sub(r"\W", lambda found: f"_x{ord(found.group()):x}_", name)
 
 
-def files_of(folder: Path) -> list[Path]:
+def part_files(folder: Path) -> list[Path]:
     """The files that Spark wrote into a folder, in the order of their rows."""
     return sorted(folder.glob("part-*.parquet"))
 
 
-def join_files(folder: Path, path: Path) -> None:
+def concatenate_files(folder: Path, path: Path) -> None:
     """Write the rows of Spark's files into one, a row group at a time."""
-    files = files_of(folder)
+    files = part_files(folder)
     with pq.ParquetWriter(path, pq.read_schema(files[0]).remove_metadata()) as writer:
         for file in map(pq.ParquetFile, files):
             for group in range(file.num_row_groups):

@@ -12,18 +12,18 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from builders.engine.duckdb_scan import LONGEST_TOLD
+from builders.engine.duckdb_scan import MAX_REJECT_CHARACTERS
 from builders.sources.compression import unpack
 from builders.sources.source import Source
 
 PLAIN = ("tinyint", "smallint", "int", "bigint", "string", "boolean", "date", "timestamp_ntz")
 """Types of Parquet columns that Spark writes as text in the way of DuckDB."""
-ROWS_A_PARTITION = 1 << 33
+ROW_NUMBERS_PER_PARTITION = 1 << 33
 """Spark numbers the rows of each piece of a file from a multiple of this."""
 
 
 @dataclass(frozen=True)
-class Native:
+class SparkTable:
     """A file as Spark reads it."""
 
     rows: DataFrame
@@ -32,7 +32,7 @@ class Native:
     """Its lines that are no rows."""
 
 
-def read_natively(session: Any, source: Source, workspace: Path) -> Native | None:
+def read_with_spark(session: Any, source: Source, workspace: Path) -> SparkTable | None:
     """The rows of a file; None for one that only DuckDB reads: with a line break in a field, or lists in a column."""
     if source.format == "parquet":
         return _read_parquet(session, source)
@@ -49,7 +49,7 @@ def address(path: Path) -> str:
 
 
 def _lines(session: Any, path: Path) -> DataFrame:
-    """The lines of a text file: ``line``, ``number`` (rising, see `ROWS_A_PARTITION`) and ``begin`` of their piece."""
+    """The lines of a text file: ``line``, ``number`` (rising, see `ROW_NUMBERS_PER_PARTITION`) and ``begin`` of their piece."""
     read = session.read.option("lineSep", "\n").text(address(path))
     read = read.select("value", F.monotonically_increasing_id().alias("number"), F.col("_metadata.file_block_start"))
     line = F.regexp_replace("value", "\r$", "")
@@ -57,7 +57,7 @@ def _lines(session: Any, path: Path) -> DataFrame:
     return read.select("number", line.alias("line"), F.col("file_block_start").alias("begin"))
 
 
-def _read_csv(lines: DataFrame, source: Source) -> Native | None:
+def _read_csv(lines: DataFrame, source: Source) -> SparkTable | None:
     count = len(source.columns)
     if count == 1:
         return None  # a blank line may be a row then
@@ -69,7 +69,7 @@ def _read_csv(lines: DataFrame, source: Source) -> Native | None:
     if rejects is None:
         return None
     columns = (F.nullif(F.get("fields", F.lit(place)), F.lit("")).alias(f"c{place}") for place in range(count))
-    return Native(cut.filter(F.col("is_row") & ~broken).select(*columns), rejects)
+    return SparkTable(cut.filter(F.col("is_row") & ~broken).select(*columns), rejects)
 
 
 def _fields(source: Source) -> tuple[Column, Column]:
@@ -100,7 +100,7 @@ def _unquoted(text: Column, quote: str) -> Column:
 
 def _rejects(lines: DataFrame) -> pa.Table | None:
     """Lines that are no rows, by their numbers in the file; None where one of them goes on in the next line."""
-    piece = F.floor(F.col("number") / ROWS_A_PARTITION).alias("piece")
+    piece = F.floor(F.col("number") / ROW_NUMBERS_PER_PARTITION).alias("piece")
     goes_on = F.max(F.col("broken") & F.col("open"))
     pieces = sorted(tuple(row) for row in lines.groupBy(piece).agg(F.count("*"), F.min("begin"), goes_on).collect())
     begins = [begin for _, _, begin, _ in pieces]
@@ -110,22 +110,25 @@ def _rejects(lines: DataFrame) -> pa.Table | None:
     for number, count, *_ in pieces:
         before[number] = lines_before
         lines_before += count
-    broken = lines.filter("broken").select("number", F.substring("line", 1, LONGEST_TOLD))
+    broken = lines.filter("broken").select("number", F.substring("line", 1, MAX_REJECT_CHARACTERS))
     found = [(row[0], row[1]) for row in broken.collect()]
-    rows = sorted((before[number // ROWS_A_PARTITION] + number % ROWS_A_PARTITION + 1, text) for number, text in found)
+    rows = sorted(
+        (before[number // ROW_NUMBERS_PER_PARTITION] + number % ROW_NUMBERS_PER_PARTITION + 1, text)
+        for number, text in found
+    )
     columns = {"line": [row for row, _ in rows], "csv_line": [text for _, text in rows]}
     types = {"line": pa.int64(), "csv_line": pa.string()}
     table = pa.table({name: pa.array(columns[name], types[name]) for name in columns})
     return table.append_column("error_type", pa.array(["BROKEN"] * len(table), pa.string()))
 
 
-def _read_json(lines: DataFrame, source: Source) -> Native:
+def _read_json(lines: DataFrame, source: Source) -> SparkTable:
     schema = ", ".join(f"`{name.replace('`', '``')}` string" for name in source.columns)
     objects = F.when(F.startswith(F.ltrim("line"), F.lit("{")), F.col("line"))
     read = lines.select(F.nullif("line", F.lit("")).alias("line"), F.from_json(objects, schema).alias("object"))
     names = [f"c{place}" for place in range(len(source.columns))]
     flat = read.select("line", "object.*").toDF("line", *names)
-    return Native(flat.select("line", *(_decimal(F.col(name)).alias(name) for name in names)), None)
+    return SparkTable(flat.select("line", *(_decimal(F.col(name)).alias(name) for name in names)), None)
 
 
 def _decimal(text: Column) -> Column:
@@ -135,7 +138,7 @@ def _decimal(text: Column) -> Column:
     return F.when(exponent, F.regexp_replace(digits, r"\.$", ".0")).otherwise(text)
 
 
-def _read_parquet(session: Any, source: Source) -> Native | None:
+def _read_parquet(session: Any, source: Source) -> SparkTable | None:
     try:
         table = session.read.parquet(address(source.readable))
     except AnalysisException:  # a type that Spark does not have, such as times in nanoseconds
@@ -144,7 +147,7 @@ def _read_parquet(session: Any, source: Source) -> Native | None:
     if not {*types} <= {*PLAIN, "timestamp", "double"}:
         return None
     table = table.toDF(*(f"c{place}" for place in range(len(types))))
-    return Native(table.select(*(_as_text(f"c{place}", type_) for place, type_ in enumerate(types))), None)
+    return SparkTable(table.select(*(_as_text(f"c{place}", type_) for place, type_ in enumerate(types))), None)
 
 
 def _as_text(name: str, type_: str) -> Column:

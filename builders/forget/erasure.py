@@ -22,8 +22,8 @@ from builders.engine.rows import row_numbers
 from builders.forget.id_search import Search, search
 from builders.forget.log_rows import DeletedRows, contains_id, contains_user, delete_rows, referenced_ids
 from builders.forget.tombstones import blank_nodes, copy_with_tombstones
-from builders.ingest.inputs import origin_of
-from builders.mapping.id_columns import of_part, of_users
+from builders.ingest.inputs import load_inputs
+from builders.mapping.id_columns import part_id_columns, user_columns
 from builders.mapping.pseudonyms import Key
 from builders.text.encode import cache_folder, text_digest
 from graphrec.errors import GraphError, InputError
@@ -201,7 +201,7 @@ def _clear_quarantine(root: Path, copy: Path, names: Sequence[str], deleted: Del
         return 0
     path = copy / "quarantine.parquet"
     rows = pq.read_table(path)
-    for part in (part for parts in origin_of(root, root / "log").parts.values() for part in parts):
+    for part in (part for parts in load_inputs(root, root / "log").parts.values() for part in parts):
         numbers = row_numbers(deleted.numbers.get(part.path.name, np.zeros(0, np.int64)), part.rejected)
         mask |= pc.equal(rows["file"], part.source).to_numpy() & np.isin(rows["row"].to_numpy(), numbers)
     mask &= pc.is_valid(rows["value"]).to_numpy()
@@ -214,7 +214,7 @@ def user_id_columns(path: Path, manifest: Mapping[str, Any]) -> set[str]:
     """The columns of a file of a graph directory that hold ids of users."""
     if path.parent.name == "nodes":
         return {"id"} if path.stem == "user" else set()
-    return of_users(of_part(path, manifest))
+    return user_columns(part_id_columns(path, manifest))
 
 
 def _removed_texts(before: TemporalGraph, after: TemporalGraph) -> list[str]:

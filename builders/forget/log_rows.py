@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from builders.forget.id_search import IdPattern
-from builders.mapping.id_columns import of_part, of_users
+from builders.mapping.id_columns import part_id_columns, user_columns
 
 DELETED = -1
 """Value of the column ``failed`` of a part in a deleted row."""
@@ -49,7 +49,7 @@ def delete_rows(log: Path, out: Path, user: str, names: Sequence[str], manifest:
     out.mkdir(parents=True)
     deleted = DeletedRows()
     for path in sorted(log.iterdir()):
-        types = of_part(path, manifest)
+        types = part_id_columns(path, manifest)
         if path.suffix == ".parquet" and _has_user(path, user, names, types):
             _rewrite(path, out / path.name, user, names, types, deleted)
         else:
@@ -59,19 +59,19 @@ def delete_rows(log: Path, out: Path, user: str, names: Sequence[str], manifest:
 
 def contains_user(log: Path, user: str, names: Sequence[str], manifest: Mapping[str, Any]) -> bool:
     """Whether a log part has a row to delete."""
-    return any(_has_user(path, user, names, of_part(path, manifest)) for path in sorted(log.glob("*.parquet")))
+    return any(_has_user(path, user, names, part_id_columns(path, manifest)) for path in sorted(log.glob("*.parquet")))
 
 
 def _has_user(path: Path, user: str, names: Sequence[str], types: Mapping[str, str]) -> bool:
     with pq.ParquetFile(path) as file:
-        columns = [column for column in file.schema_arrow.names if column in {*of_users(types), "value"}]
+        columns = [column for column in file.schema_arrow.names if column in {*user_columns(types), "value"}]
         batches = file.iter_batches(columns=columns) if columns else ()
         return any(_user_mask(batch, user, names, types).any() for batch in batches)
 
 
 def _user_mask(batch: pa.RecordBatch, user: str, names: Sequence[str], types: Mapping[str, str]) -> np.ndarray:
     """Rows of the user, and rejected rows whose value contains one of the names; [rows] bool."""
-    columns = [batch[column] for column in of_users(types) if column in batch.schema.names]
+    columns = [batch[column] for column in user_columns(types) if column in batch.schema.names]
     masks = [pc.equal(column, user).fill_null(False).to_numpy(zero_copy_only=False) for column in columns]
     if "value" in batch.schema.names:
         masks += [contains_id(batch["value"], name) for name in names]
@@ -124,7 +124,7 @@ def referenced_ids(log: Path, ids: Mapping[str, set[str]], manifest: Mapping[str
     referenced: dict[str, set[str]] = {kind: set() for kind in ids}
     for path in sorted(log.glob("*.parquet")):
         with pq.ParquetFile(path) as file:
-            types = {c: kind for c, kind in of_part(path, manifest).items() if c in file.schema_arrow.names}
+            types = {c: kind for c, kind in part_id_columns(path, manifest).items() if c in file.schema_arrow.names}
             wanted = {c: pa.array(sorted(ids[kind]), pa.string()) for c, kind in types.items() if ids.get(kind)}
             for batch in file.iter_batches(columns=[*wanted, "failed"]) if wanted else ():
                 usable = batch.filter(pc.is_null(batch["failed"]))

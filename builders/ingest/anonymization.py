@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from builders.engine.backend import Engine
 from builders.ingest.quarantine import DUPLICATE
-from builders.mapping.id_columns import TYPES, of_users
+from builders.mapping.id_columns import ID_COLUMNS, user_columns
 from builders.mapping.privacy import DAY, Privacy
 from builders.mapping.pseudonyms import Key
 from graphrec.errors import InputError
@@ -26,18 +26,18 @@ MONDAY = 4 * DAY
 """Seconds from the first moment of 1970, a Thursday, to its first Monday: weeks start there."""
 RISK_RESOLUTION = 10
 """H3 cells that the risk of a log is measured in, about 130 m across: a house and its neighbours."""
-WITHHELD = "(withheld)"
+REDACTED = "(withheld)"
 """Stands in the quarantine for what a row said."""
-KEPT_OF_BAD_ROWS = ("failed", "before")
+BAD_ROW_COLUMNS = ("failed", "before")
 """What a part still says of a row that cannot be used: that it is there."""
 
 
-def protect_part(
+def anonymize_part(
     engine: Engine,
     raw: Path,
     out: Path,
     privacy: Privacy,
-    types: Mapping[str, str] = TYPES["events"],
+    types: Mapping[str, str] = ID_COLUMNS["events"],
     text_was_asked: bool = False,
 ) -> None:
     """Hide what the options say in a log part: the same rows in the same order, with the same columns.
@@ -57,9 +57,9 @@ def protect_part(
     """
     table = engine.read_parts(f"raw_{uuid.uuid4().hex}", [raw])
     usable = table.failed.isnull()
-    columns = [name for name in table.columns if name not in (*KEPT_OF_BAD_ROWS, "file_row_number")]
+    columns = [name for name in table.columns if name not in (*BAD_ROW_COLUMNS, "file_row_number")]
     table = table.mutate(**{name: usable.ifelse(table[name], None) for name in columns})
-    hidden = protect(engine, table, privacy, types)
+    hidden = anonymize(engine, table, privacy, types)
     if types.get("id") == "user" and privacy.pseudonyms:
         names = ("label",) if text_was_asked else ("label", "text")
         hidden = hidden.mutate(**{name: ibis.null("string") for name in names})
@@ -67,7 +67,7 @@ def protect_part(
     engine.materialise(f"hidden_{uuid.uuid4().hex}", ordered, out)
 
 
-def protect(engine: Engine, table: Any, privacy: Privacy, types: Mapping[str, str] = TYPES["events"]) -> Any:
+def anonymize(engine: Engine, table: Any, privacy: Privacy, types: Mapping[str, str] = ID_COLUMNS["events"]) -> Any:
     """The expression of the same rows, in any order, with what the options say hidden:
 
     - pseudonyms: an id of a user is a pseudonym of 32 hexadecimal digits; ``session`` and ``content`` of a user's
@@ -76,7 +76,7 @@ def protect(engine: Engine, table: Any, privacy: Privacy, types: Mapping[str, st
     - time: that of events and of ties between users is rounded down in UTC, so that what came first never comes last;
       from a day on ``utc_offset`` is 0, since a day is a UTC day. Weeks start on Monday.
     """
-    users = sorted(of_users(types))
+    users = sorted(user_columns(types))
     for column in users if privacy.pseudonyms else ():
         table = _under_pseudonyms(engine, table, column)
     if privacy.coordinates is not None and "lat" in table.columns:
@@ -134,7 +134,7 @@ def _table(engine: Engine, columns: Mapping[str, Any]) -> Any:
     return engine.create_table(f"known_{uuid.uuid4().hex}", pa.table(dict(columns)))
 
 
-def drop_rare_places(engine: Engine, events: Any, least: int) -> tuple[Any, int]:
+def suppress_rare_locations(engine: Engine, events: Any, least: int) -> tuple[Any, int]:
     """Drop the events at places with fewer than ``least`` different users; an event without a place stays.
 
     Ask it after every other filter, or that may leave a place with fewer again.
@@ -159,10 +159,10 @@ def drop_rare_places(engine: Engine, events: Any, least: int) -> tuple[Any, int]
     return kept, total - left
 
 
-def withhold_values(quarantine: pa.Table) -> pa.Table:
+def redact_values(quarantine: pa.Table) -> pa.Table:
     """The quarantine without what its rows said; which row another repeats may be told."""
     tells = pc.or_(pc.equal(quarantine["reason"], DUPLICATE), pc.is_null(quarantine["value"]))
-    value = pc.if_else(tells, quarantine["value"], pa.scalar(WITHHELD))
+    value = pc.if_else(tells, quarantine["value"], pa.scalar(REDACTED))
     return quarantine.set_column(quarantine.schema.get_field_index("value"), quarantine.schema.field("value"), value)
 
 
@@ -173,12 +173,12 @@ def withhold_sources(sources: Sequence[Mapping[str, Any]]) -> list[dict[str, Any
     """
     key = Key.from_environment()
     return [
-        {**source, "name": neutral_name(place, source["name"]), "sha256": key.hide(source["sha256"])}
+        {**source, "name": anonymous_filename(place, source["name"]), "sha256": key.hide(source["sha256"])}
         for place, source in enumerate(sources)
     ]
 
 
-def neutral_name(place: int, name: str) -> str:
+def anonymous_filename(place: int, name: str) -> str:
     """A file's name without what its owner called it: ``anna_train.csv.gz``, the first, is ``file0-train.csv.gz``."""
     word = re.search("train|val|dev|test", name.lower())  # as builders.assemble.split looks for it
     endings = re.search(r"(\.(csv|tsv|txt|jsonl|ndjson|json|parquet|gz|zst))*$", name)

@@ -13,14 +13,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from builders.engine.backend import DUCKDB, Engine
-from builders.ingest.anonymization import neutral_name, protect_part, risk_of_log, withhold_values
-from builders.ingest.log import Log, check_log
-from builders.ingest.node_tables import LISTED_TWICE, read_catalogue
+from builders.ingest.anonymization import anonymize_part, anonymous_filename, redact_values, risk_of_log
+from builders.ingest.log import Log, ingest_log
+from builders.ingest.node_tables import LISTED_TWICE, ingest_table
 from builders.ingest.parts import Part, part_path, read_log
-from builders.ingest.quarantine import BROKEN_LINE, DUPLICATE, QUARANTINE, Sifted, refuse_too_many
-from builders.ingest.relations import Declared, read_links, read_relation
+from builders.ingest.quarantine import BROKEN_LINE, DUPLICATE, QUARANTINE, CheckedRows, check_bad_share
+from builders.ingest.relations import IngestedRelation, ingest_links, ingest_relation
 from builders.mapping.column_mapping import ColumnMapping
-from builders.mapping.id_columns import of_part
+from builders.mapping.id_columns import part_id_columns
 from builders.mapping.pseudonyms import Key
 from builders.mapping.table_mapping import TableMapping, table_mapping
 from builders.mapping.templates import unused_columns
@@ -30,14 +30,14 @@ from graphrec.graph.manifest import read_manifest
 from graphrec.progress import Progress
 from graphrec.reidentification import Risk
 
-UNKNOWN = "unknown "
+UNKNOWN_NODE = "unknown "
 """How the reason begins for which a row of a relation is set aside: it names a node that is not in the graph."""
-FOUND_AGAIN = (DUPLICATE, LISTED_TWICE)
-"""Reasons that an assembly finds itself, as it does those that begin with `UNKNOWN`: they depend on other rows."""
+ASSEMBLY_REASONS = (DUPLICATE, LISTED_TWICE)
+"""Reasons that an assembly finds itself, as it does those that begin with `UNKNOWN_NODE`: they depend on other rows."""
 
 
 @dataclass(frozen=True)
-class Origin:
+class BuildInputs:
     """What a graph is made of."""
 
     name: str
@@ -71,7 +71,7 @@ class Origin:
         return self.parts.get("events", ())
 
 
-def origin_of(root: Path, log: Path) -> Origin:
+def load_inputs(root: Path, log: Path) -> BuildInputs:
     """What the graph ``root`` was made of, its parts in the folder ``log``."""
     manifest = read_manifest(root)
     quarantine = QUARANTINE.empty_table()
@@ -79,9 +79,9 @@ def origin_of(root: Path, log: Path) -> Origin:
         quarantine = pq.read_table(root / "quarantine.parquet")
     roles = dict.fromkeys(source["role"] for source in manifest["sources"])
     reason = quarantine["reason"]
-    again = pc.or_(pc.is_in(reason, pa.array(FOUND_AGAIN)), pc.starts_with(reason, UNKNOWN))
+    again = pc.or_(pc.is_in(reason, pa.array(ASSEMBLY_REASONS)), pc.starts_with(reason, UNKNOWN_NODE))
     risk = ((manifest.get("privacy") or {}).get("risk") or {}).get("before")
-    return Origin(
+    return BuildInputs(
         name=str(root),
         mapping=ColumnMapping.of(manifest["mapping"], f"{root / 'manifest.json'}"),
         preset=manifest["preset"],
@@ -113,7 +113,7 @@ def _parts(log: Path, role: str, manifest: Mapping[str, Any], quarantine: pa.Tab
 
 
 @dataclass(frozen=True)
-class Given:
+class InputFiles:
     """Files to make a graph of, or to add to one."""
 
     log: Log | None
@@ -124,7 +124,7 @@ class Given:
     """The share of the log's rows that may be unusable; None: all of them, for whoever only looks."""
 
 
-def extend(engine: Engine, folder: Path, origin: Origin, given: Given, progress: Progress) -> Origin:
+def ingest(engine: Engine, folder: Path, origin: BuildInputs, given: InputFiles, progress: Progress) -> BuildInputs:
     """The origin with more files, read into parts in the graph directory ``folder``, people hidden as it says."""
     mapping, secret = origin.mapping, origin.mapping.privacy
     if secret and engine.row_hash_name != DUCKDB:
@@ -154,14 +154,14 @@ def extend(engine: Engine, folder: Path, origin: Origin, given: Given, progress:
 
 
 @dataclass(frozen=True)
-class Read:
+class IngestedFile:
     """One file that was read into a part."""
 
     role: str
-    """See `Origin.parts`."""
+    """See `BuildInputs.parts`."""
     source: Source
     """The file."""
-    sifted: Sifted
+    sifted: CheckedRows
     """Its rows."""
     table: TableMapping | None = None
     """How a table of nodes is written."""
@@ -169,7 +169,9 @@ class Read:
     """How a declared relation is written, its columns settled."""
 
 
-def _read(engine: Engine, home: Path, origin: Origin, given: Given, progress: Progress) -> Iterator[Read]:
+def _read(
+    engine: Engine, home: Path, origin: BuildInputs, given: InputFiles, progress: Progress
+) -> Iterator[IngestedFile]:
     mapping, listed = origin.mapping, {*origin.written, *given.tables}
     if "location" in given.tables and mapping.location is None:
         raise MappingError(
@@ -179,50 +181,52 @@ def _read(engine: Engine, home: Path, origin: Origin, given: Given, progress: Pr
     taken = len(origin.sources)
     if given.log is not None:
         before = _rows(origin.events)
-        checked = check_log(engine, given.log, "item" in listed, home, progress, len(origin.events), before)
+        checked = ingest_log(engine, given.log, "item" in listed, home, progress, len(origin.events), before)
         total = sum(sifted.total for _, sifted in checked)
         bad = pa.concat_tables([sifted.quarantine for _, sifted in checked])
         if given.max_bad is not None:
-            refuse_too_many(bad, total, given.max_bad, given.log.name)
-        yield from (Read("events", source, sifted) for source, sifted in checked)
+            check_bad_share(bad, total, given.max_bad, given.log.name)
+        yield from (IngestedFile("events", source, sifted) for source, sifted in checked)
         taken += len(checked)
     for place, (kind, (path, written)) in enumerate(given.tables.items()):
         had = origin.parts.get(kind, ())
-        shown = neutral_name(taken + place, Path(path).name) if mapping.privacy.pseudonyms else ""
+        shown = anonymous_filename(taken + place, Path(path).name) if mapping.privacy.pseudonyms else ""
         table = table_mapping(kind, mapping, written or origin.written.get(kind))
         part = part_path(home, kind, len(had))
-        catalogue = read_catalogue(engine, kind, Path(path), table, mapping, part, _rows(had), shown)
-        yield Read(kind, catalogue.source, catalogue.sifted, table=catalogue.mapping)
+        catalogue = ingest_table(engine, kind, Path(path), table, mapping, part, _rows(had), shown)
+        yield IngestedFile(kind, catalogue.source, catalogue.sifted, table=catalogue.mapping)
     for name, relation in mapping.relations.items():
         if f"relation-{name}" not in origin.parts:
-            found = read_relation(engine, name, relation, part_path(home, f"relation-{name}", 0))
+            found = ingest_relation(engine, name, relation, part_path(home, f"relation-{name}", 0))
             yield _related(f"relation-{name}", found)
             if relation.links:
-                yield _related(f"links-{name}", read_links(engine, name, relation, part_path(home, f"links-{name}", 0)))
+                yield _related(
+                    f"links-{name}", ingest_links(engine, name, relation, part_path(home, f"links-{name}", 0))
+                )
 
 
-def _related(role: str, declared: Declared) -> Read:
+def _related(role: str, declared: IngestedRelation) -> IngestedFile:
     files = {"file": declared.source.path.name}
     links = {"links": Path(declared.mapping.links).name} if declared.mapping.links else {}
     relation = declared.mapping.model_copy(update={**files, **links}) if role.startswith("relation-") else None
-    return Read(role, declared.source, declared.sifted, relation=relation)
+    return IngestedFile(role, declared.source, declared.sifted, relation=relation)
 
 
 def _rows(parts: Sequence[Part]) -> int:
     return sum(part.rows for part in parts)
 
 
-def _hidden(engine: Engine, folder: Path, mapping: ColumnMapping, one: Read) -> Read:
+def _hidden(engine: Engine, folder: Path, mapping: ColumnMapping, one: IngestedFile) -> IngestedFile:
     """A file's part with people hidden, in its place in the graph directory."""
     raw, text_was_asked = one.sifted.part, mapping.user_text is not None
     out = folder / "log" / raw.path.name
-    types = of_part(raw.path, {"mapping": mapping.settings()})
-    protect_part(engine, raw.path, out, mapping.privacy, types, text_was_asked)
-    bad = withhold_values(one.sifted.quarantine) if mapping.privacy.withholds else one.sifted.quarantine
+    types = part_id_columns(raw.path, {"mapping": mapping.settings()})
+    anonymize_part(engine, raw.path, out, mapping.privacy, types, text_was_asked)
+    bad = redact_values(one.sifted.quarantine) if mapping.privacy.redacts_rows else one.sifted.quarantine
     return replace(one, sifted=replace(one.sifted, part=replace(raw, path=out), quarantine=bad))
 
 
-def _entry(one: Read, mapping: ColumnMapping) -> dict[str, Any]:
+def _entry(one: IngestedFile, mapping: ColumnMapping) -> dict[str, Any]:
     """What the manifest says of a file."""
     digest = Key.from_environment().hide(one.source.sha256) if mapping.privacy.pseudonyms else one.source.sha256
     written = mapping if one.role == "events" else one.table or one.relation

@@ -9,10 +9,10 @@ from typing import Any
 
 from builders.engine.backend import Engine, engine_errors
 from builders.engine.rows import Rows, scan
-from builders.ingest.anonymization import neutral_name
-from builders.ingest.parts import MOST_ROWS, part_path
-from builders.ingest.quarantine import Sifted, sift
-from builders.ingest.row_checks import event_columns, read_events
+from builders.ingest.anonymization import anonymous_filename
+from builders.ingest.parts import MAX_ROWS, part_path
+from builders.ingest.quarantine import CheckedRows, check_rows
+from builders.ingest.row_checks import event_columns, typed_events
 from builders.mapping.column_mapping import ColumnMapping, guess_mapping
 from builders.mapping.filter_checks import check_filters
 from builders.mapping.presets import Preset, find_files, load_preset
@@ -20,8 +20,8 @@ from builders.mapping.table_mapping import TableMapping
 from builders.mapping.templates import check_fields
 from builders.mapping.timestamps import detect_format
 from builders.sources.database import fetch_table, is_database
-from builders.sources.remote import fetch, is_remote
-from builders.sources.source import Source, detect, expand
+from builders.sources.remote import fetch_files, is_remote
+from builders.sources.source import Source, detect_source, expand_paths
 from graphrec.errors import InputError, MappingError
 from graphrec.progress import Progress
 
@@ -61,7 +61,7 @@ def open_log(
     """
     given = mapping if isinstance(mapping, ColumnMapping) else ColumnMapping.of(mapping or {})
     local, named = _bring(engine, files, given.query, progress)
-    paths, tables = expand(local), {}
+    paths, tables = expand_paths(local), {}
     if preset is not None:
         found = find_files(preset, local)
         paths, tables = found.logs, found.tables
@@ -71,11 +71,11 @@ def open_log(
     progress.start("looking at the files", len(paths))
     rows = []
     for place, (path, shown) in enumerate(zip(paths, names, strict=True)):
-        shown = neutral_name(len(taken) + place, shown) if given.privacy.pseudonyms else named.get(path, shown)
-        rows.append(scan(engine, replace(detect(path, given, engine.workspace), shown=shown), f"log{place}"))
+        shown = anonymous_filename(len(taken) + place, shown) if given.privacy.pseudonyms else named.get(path, shown)
+        rows.append(scan(engine, replace(detect_source(path, given, engine.workspace), shown=shown), f"log{place}"))
         progress.advance(note=shown)
     progress.finish()
-    engine.allow_memory(sum(log.source.bytes for log in rows))
+    engine.set_memory_limit(sum(log.source.bytes for log in rows))
     has_names = rows[0].source.header or rows[0].source.format != "csv" or given.columns is not None
     guess = guess_mapping(rows[0].sample(engine), has_names)
     return Log(rows, given.filled(guess), load_preset(preset) if preset else None, tables)
@@ -93,7 +93,7 @@ def _bring(
             named[table.path] = table.name
             local.append(table.path)
         elif is_remote(given):
-            copies = fetch(given, engine.workspace, progress)
+            copies = fetch_files(given, engine.workspace, progress)
             named |= {copy.path: copy.name for copy in copies}
             local += [copy.path for copy in copies]
         else:
@@ -128,30 +128,30 @@ def check_mapping(log: Log, has_items: bool) -> None:
     check_filters(mapping)
 
 
-def check_log(
+def ingest_log(
     engine: Engine, log: Log, has_items: bool, folder: Path, progress: Progress, number: int = 0, before: int = 0
-) -> list[tuple[Source, Sifted]]:
+) -> list[tuple[Source, CheckedRows]]:
     """Check every row of a log into parts in the graph directory ``folder``.
 
     ``number`` is that of the first part, ``before`` how many rows the parts before it have.
     """
     check_mapping(log, has_items)
     mapping = log.mapping.model_copy(update={"item_text": None, "item_label": None}) if has_items else log.mapping
-    found: list[tuple[Source, Sifted]] = []
+    found: list[tuple[Source, CheckedRows]] = []
     progress.start("reading and checking", sum(rows.source.bytes for rows in log.files))
     for place, rows in enumerate(log.files, start=number):
         with engine_errors(str(rows.source.path)):
             form = time_format(engine, rows, mapping)
-            table, checks = read_events(engine, f"typed{place}", rows, mapping, form)
+            table, checks = typed_events(engine, f"typed{place}", rows, mapping, form)
             part = part_path(folder, "events", place)
             columns = event_columns(mapping, place)
-            sifted = sift(engine, f"events{place}", rows, table, columns, checks, part, before)
+            sifted = check_rows(engine, f"events{place}", rows, table, columns, checks, part, before)
         before += sifted.part.rows
         found.append((rows.source, sifted))
         progress.advance(rows.source.bytes, note=rows.source.name)
     progress.finish()
-    if before >= MOST_ROWS:
-        raise InputError(f"{log.name}: at most {MOST_ROWS:,} rows expected in a graph, got {before:,}; leave some out")
+    if before >= MAX_ROWS:
+        raise InputError(f"{log.name}: at most {MAX_ROWS:,} rows expected in a graph, got {before:,}; leave some out")
     return found
 
 

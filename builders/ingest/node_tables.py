@@ -13,16 +13,16 @@ from ibis import _
 
 from builders.engine.backend import Engine, engine_errors
 from builders.engine.rows import Rows, scan
-from builders.ingest.parts import Part, located, read_parts
-from builders.ingest.quarantine import Sifted, quarantine, sift
-from builders.ingest.row_checks import Check, coordinate_checks, number, present
+from builders.ingest.parts import Part, read_parts, source_rows
+from builders.ingest.quarantine import CheckedRows, check_rows, quarantine
+from builders.ingest.row_checks import Check, coordinate_checks, nullify_missing, number
 from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.column_names import READABLE, SYNONYMS, check_column, match_role
-from builders.mapping.column_types import is_words
+from builders.mapping.column_types import is_text
 from builders.mapping.table_mapping import TableMapping
 from builders.mapping.templates import check_fields, render
 from builders.mapping.timestamps import detect_format, to_seconds
-from builders.sources.source import Source, detect
+from builders.sources.source import Source, detect_source
 from graphrec.errors import MappingError
 from graphrec.suggestion import normalize
 
@@ -30,32 +30,32 @@ LISTED_TWICE = "id is listed twice"
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class IngestedTable:
     """A table of nodes of one type, checked."""
 
     source: Source
     """The file that it comes from."""
     mapping: TableMapping
     """Its columns, given and guessed."""
-    sifted: Sifted
+    sifted: CheckedRows
     """Its rows: ``id``, ``label``, ``text``, ``lat``, ``lon``, ``location``, ``since``."""
 
 
-def read_catalogue(
+def ingest_table(
     engine: Engine, kind: str, path: Path, given: TableMapping, mapping: ColumnMapping, part: Path, before: int = 0,
     shown: str = "",
-) -> Catalogue:  # fmt: skip
+) -> IngestedTable:  # fmt: skip
     """Read a table of nodes into a part; its rows that cannot be used are set aside.
 
     Raises MappingError when no column looks like the id or a column that was named is not there.
     """
-    rows = scan(engine, replace(detect(path, given, engine.workspace), shown=shown), f"{kind}_rows")
+    rows = scan(engine, replace(detect_source(path, given, engine.workspace), shown=shown), f"{kind}_rows")
     columns = _complete(engine, kind, rows, given, mapping)
     with engine_errors(str(path)):
         table, checks = _read(engine, f"{kind}_typed", rows, columns)
         kept = {name: _[name] for name in ("id", "label", "text", "lat", "lon", "location", "since")}
-        sifted = sift(engine, f"{kind}_table", rows, table, kept, checks, part, before)
-    return Catalogue(rows.source, columns, sifted)
+        sifted = check_rows(engine, f"{kind}_table", rows, table, kept, checks, part, before)
+    return IngestedTable(rows.source, columns, sifted)
 
 
 def _complete(engine: Engine, kind: str, rows: Rows, given: TableMapping, mapping: ColumnMapping) -> TableMapping:
@@ -97,13 +97,13 @@ def default_template(sample: dict[str, list[str]], taken: str) -> str | None:
     """A template over the columns that hold words, in the order in which they read well; None without any."""
     by_name = {normalize(name): name for name in reversed(list(sample)) if name != taken}
     readable = [by_name[normalize(name)] for name in READABLE if normalize(name) in by_name]
-    words = [name for name in readable if is_words(sample[name])]
+    words = [name for name in readable if is_text(sample[name])]
     return ". ".join(f"{{{name}}}" for name in words) + "." if words else None
 
 
 def _read(engine: Engine, name: str, rows: Rows, columns: TableMapping) -> tuple[Any, list[Check]]:
     nothing = ibis.null("string")
-    values = {name: present(column) for name, column in rows.columns.items()}
+    values = {name: nullify_missing(column) for name, column in rows.columns.items()}
     text = {
         key: values.get(getattr(columns, key), nothing) for key in ("id", "label", "lat", "lon", "location", "since")
     }
@@ -150,7 +150,7 @@ def listed_nodes(engine: Engine, kind: str, parts: Sequence[Part]) -> tuple[Any,
     table = engine.materialise(f"{kind}_listed", ranked.drop("name"))
     again = engine.to_pyarrow(table.filter(table.again).select("row", "id").order_by("row"))
     count = len(again)
-    file, row = located(parts, again["row"].to_numpy())
+    file, row = source_rows(parts, again["row"].to_numpy())
     reason = pa.array([LISTED_TWICE] * count, pa.string())
     bad = quarantine(file, row, pa.nulls(count, pa.string()), reason, again["id"])
     return table.filter(~table.again).drop("again"), bad

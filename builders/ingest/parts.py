@@ -19,7 +19,7 @@ from builders.engine.backend import Engine
 from builders.engine.rows import row_numbers
 from builders.mapping.timestamps import EARLIEST
 
-MOST_ROWS = 1 << 29
+MAX_ROWS = 1 << 29
 """Rows that one graph can be made of: a row's place and its time fit into one number of 64 bits."""
 
 
@@ -54,7 +54,7 @@ def read_parts(engine: Engine, name: str, parts: Sequence[Part]) -> Any:
     )
 
 
-def located(parts: Sequence[Part], place: np.ndarray) -> tuple[pa.Array, np.ndarray]:
+def source_rows(parts: Sequence[Part], place: np.ndarray) -> tuple[pa.Array, np.ndarray]:
     """The files [n] and their rows [n], from 1, that rows at ``place`` [n] were read from."""
     before = np.cumsum([0, *(part.rows for part in parts)])
     part_of = np.searchsorted(before, place, side="left") - 1
@@ -68,14 +68,14 @@ def located(parts: Sequence[Part], place: np.ndarray) -> tuple[pa.Array, np.ndar
 def read_log(engine: Engine, parts: Sequence[Part]) -> Any:
     """The usable rows of parts with ``key``, by which they are in the order of time, then of the log."""
     rows = read_parts(engine, "log", parts)
-    return rows.mutate(key=(rows.time - EARLIEST) * MOST_ROWS + rows.place)
+    return rows.mutate(key=(rows.time - EARLIEST) * MAX_ROWS + rows.place)
 
 
-def places(key: np.ndarray) -> np.ndarray:
+def key_to_row(key: np.ndarray) -> np.ndarray:
     """Numbers over all parts, from 1, of the rows with such keys."""
-    return key % MOST_ROWS
+    return key % MAX_ROWS
 
 
-def times(key: np.ndarray) -> np.ndarray:
+def key_to_time(key: np.ndarray) -> np.ndarray:
     """UTC seconds of the rows with such keys."""
-    return key // MOST_ROWS + EARLIEST
+    return key // MAX_ROWS + EARLIEST

@@ -36,7 +36,7 @@ QUARANTINE = pa.schema(
 
 
 @dataclass(frozen=True)
-class Sifted:
+class CheckedRows:
     """A source's rows, good parted from bad."""
 
     part: Part
@@ -49,10 +49,10 @@ class Sifted:
     """Rows of the source, without blank lines."""
 
 
-def sift(
+def check_rows(
     engine: Engine, name: str, rows: Rows, table: Any, columns: dict[str, Any], checks: list[Check], path: Path,
     before: int = 0,
-) -> Sifted:  # fmt: skip
+) -> CheckedRows:  # fmt: skip
     """Read a source once into a part (see `builders.ingest.parts`); a row is set aside for its first failure.
 
     Parameters
@@ -89,7 +89,9 @@ def _line_checks(line: Any) -> list[Check]:
     ]
 
 
-def _sifted(engine: Engine, source: Source, table: Any, path: Path, checks: list[Check], rejected: pa.Table) -> Sifted:
+def _sifted(
+    engine: Engine, source: Source, table: Any, path: Path, checks: list[Check], rejected: pa.Table
+) -> CheckedRows:
     failed = table.filter(table.failed.notnull()).select("file_row_number", "failed", "value")
     bad = engine.to_pyarrow(failed.order_by("file_row_number"))
     part = Part(path, source.name, rejected["row"].to_numpy())
@@ -107,7 +109,7 @@ def _sifted(engine: Engine, source: Source, table: Any, path: Path, checks: list
     nothing, reason = pa.nulls(broken, pa.string()), pa.array([BROKEN_LINE] * broken, pa.string())
     lines = quarantine(source.name, rejected["row"], nothing, reason, rejected["value"])
     set_aside = pa.concat_tables([failed_rows.filter(pc.invert(blank)), lines]).sort_by("row")
-    return Sifted(part, read, set_aside, read + broken - (pc.sum(blank).as_py() or 0))
+    return CheckedRows(part, read, set_aside, read + broken - (pc.sum(blank).as_py() or 0))
 
 
 def quarantine(file: str | pa.Array, row: Any, column: Any, reason: Any, value: Any) -> pa.Table:
@@ -122,7 +124,7 @@ def counts_by_reason(rows: pa.Table) -> dict[str, int]:
     return {entry["values"]: entry["counts"] for entry in sorted(counts, key=lambda entry: -entry["counts"])}
 
 
-def refuse_too_many(rows: pa.Table, total: int, most: float, where: str) -> None:
+def check_bad_share(rows: pa.Table, total: int, most: float, where: str) -> None:
     """Raise InputError, with the commonest reason and an example, if more than the share ``most`` of all rows is bad.
 
     So it does, whatever the share, if every row is. A row that only repeats another is not bad.

@@ -13,13 +13,13 @@ from ibis import _
 
 from builders.engine.backend import Engine, engine_errors
 from builders.engine.rows import Rows, scan
-from builders.ingest.parts import Part, located, read_parts
-from builders.ingest.quarantine import Sifted, sift
-from builders.ingest.row_checks import Check, present
+from builders.ingest.parts import Part, read_parts, source_rows
+from builders.ingest.quarantine import CheckedRows, check_rows
+from builders.ingest.row_checks import Check, nullify_missing
 from builders.mapping.column_names import SYNONYMS, check_column
 from builders.mapping.relation_mapping import RelationMapping
 from builders.mapping.timestamps import EARLIEST, LATEST, detect_format, to_seconds
-from builders.sources.source import Layout, Source, detect
+from builders.sources.source import Layout, Source, detect_source
 from graphrec.errors import InputError, MappingError
 from graphrec.suggestion import normalize
 
@@ -51,20 +51,20 @@ NODE_TYPES = ("user", "item", "location")
 
 
 @dataclass(frozen=True)
-class Declared:
+class IngestedRelation:
     """A file of a declared relation, checked."""
 
     source: Source
     """The file."""
     mapping: RelationMapping
     """Its columns, given and guessed."""
-    sifted: Sifted
+    sifted: CheckedRows
     """Its rows: ``source_id``, ``target_id``, ``relation``, ``valid_from``; of links ``item``, ``entity``."""
 
 
-def read_relation(
+def ingest_relation(
     engine: Engine, name: str, given: RelationMapping, part: Path, folder: Path | None = None, before: int = 0
-) -> Declared:
+) -> IngestedRelation:
     """Read the file of a declared relation into a part; rows that cannot be used are set aside.
 
     Parameters
@@ -85,14 +85,14 @@ def read_relation(
     with engine_errors(str(path)):
         table, checks = _typed(engine, f"{part.stem}_typed", rows, mapping)
         kept = {column: _[column] for column in COLUMNS}
-        sifted = sift(engine, f"{part.stem}_part", rows, table, kept, checks, part, before)
-    return Declared(rows.source, mapping, sifted)
+        sifted = check_rows(engine, f"{part.stem}_part", rows, table, kept, checks, part, before)
+    return IngestedRelation(rows.source, mapping, sifted)
 
 
-def read_links(
+def ingest_links(
     engine: Engine, name: str, given: RelationMapping, part: Path, folder: Path | None = None, before: int = 0
-) -> Declared:
-    """Read the file that says which items the nodes of a declared relation are; see `read_relation`."""
+) -> IngestedRelation:
+    """Read the file that says which items the nodes of a declared relation are; see `ingest_relation`."""
     path = find_file(str(given.links), name, folder)
     rows = _scan(engine, path, Layout(), part.stem)
     names = rows.source.columns
@@ -101,16 +101,16 @@ def read_links(
     entity = next((column for column in names[:2] if normalize(column).startswith("entity")), names[1])
     item = names[0] if entity == names[1] else names[1]
     with engine_errors(str(path)):
-        table = rows.table.select(item=present(rows[item]), entity=present(rows[entity]), **_line(rows))
+        table = rows.table.select(item=nullify_missing(rows[item]), entity=nullify_missing(rows[entity]), **_line(rows))
         table = engine.view(f"{part.stem}_typed", table)
         checks = [
             Check("missing item", item, table.item.isnull(), _.item),
             Check("missing entity", entity, table.entity.isnull(), _.entity),
         ]
-        sifted = sift(
+        sifted = check_rows(
             engine, f"{part.stem}_part", rows, table, {"item": _.item, "entity": _.entity}, checks, part, before
         )
-    return Declared(rows.source, given, sifted)
+    return IngestedRelation(rows.source, given, sifted)
 
 
 def find_file(given: str, name: str, folder: Path | None) -> Path:
@@ -130,9 +130,9 @@ def _scan(engine: Engine, path: Path, layout: Layout, name: str, columns: Sequen
     names one of them so, or where one is a usual name.
     """
     try:
-        rows = scan(engine, detect(path, layout, engine.workspace), name)
+        rows = scan(engine, detect_source(path, layout, engine.workspace), name)
     except InputError:  # such as for two columns of one name, which are no names then
-        return scan(engine, detect(path, _headless(layout), engine.workspace), name)
+        return scan(engine, detect_source(path, _headless(layout), engine.workspace), name)
     names = rows.source.columns
     if rows.source.format != "csv" or _headless(layout) == layout or not rows.source.header:
         return rows
@@ -140,7 +140,7 @@ def _scan(engine: Engine, path: Path, layout: Layout, name: str, columns: Sequen
         return rows
     if not any({*names} & {*values} for values in rows.sample(engine).values()):
         return rows
-    return scan(engine, detect(path, _headless(layout), engine.workspace), name)
+    return scan(engine, detect_source(path, _headless(layout), engine.workspace), name)
 
 
 def _headless(layout: Layout) -> Layout:
@@ -170,7 +170,7 @@ def relation_rows(
         columns[f"{end}_id"] = ibis.coalesce(item, rows[f"{end}_id"])
     order = ("place", "source_id", "target_id")
     found = engine.to_pyarrow(rows.select("place", "relation", "valid_from", **columns).order_by(*order))
-    file, row = located(parts, found["place"].to_numpy())
+    file, row = source_rows(parts, found["place"].to_numpy())
     known = {"file": file, "row": row}
     return pa.table(
         [known.get(column, found[column] if column in found.column_names else None) for column in ROWS.names],
@@ -199,7 +199,7 @@ def _complete(engine: Engine, name: str, rows: Rows, given: RelationMapping) -> 
 
 def _typed(engine: Engine, name: str, rows: Rows, mapping: RelationMapping) -> tuple[Any, list[Check]]:
     nothing = ibis.null("string")
-    text = {key: present(rows[column]) if (column := getattr(mapping, key)) else nothing for key in COLUMNS}
+    text = {key: nullify_missing(rows[column]) if (column := getattr(mapping, key)) else nothing for key in COLUMNS}
     ids = {key: text[key] for key in COLUMNS[:3]}
     written = engine.view(
         f"{name}_written", rows.table.select(**ids, text_valid_from=text["valid_from"], **_line(rows))

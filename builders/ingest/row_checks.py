@@ -20,7 +20,7 @@ from graphrec.errors import MappingError
 
 MISSING = ("", "\\N", "null", "NULL", "nan", "NaN", "None", "NA", "N/A")
 """What logs write where there is no value."""
-PLAIN = ("user", "item", "location", "kind", "session")
+ID_ROLES = ("user", "item", "location", "kind", "session")
 """Roles that are ids: single values."""
 DAY = 86_400
 DEFAULT_KIND = "event"
@@ -47,7 +47,7 @@ class Check:
     """Deferred expression: what stands in the column."""
 
 
-def present(text: Any) -> Any:
+def nullify_missing(text: Any) -> Any:
     """A text column with null for every way to write that there is no value."""
     padded = (text < "!") | text.endswith(" ")  # a blank first or last: seldom, so that few are stripped
     blank = text.strip()
@@ -62,7 +62,7 @@ def number(text: Any) -> Any:
     return value.isnan().ifelse(None, value)
 
 
-def read_events(
+def typed_events(
     engine: Engine, name: str, rows: Rows, mapping: ColumnMapping, time_format: str
 ) -> tuple[Any, list[Check]]:
     """A log's rows with the roles as typed columns, and the checks on them, nothing computed yet.
@@ -76,7 +76,7 @@ def read_events(
     roles = mapping.roles()
     written = rows.table.select(
         content=engine.row_hash([*rows.columns.values()]),
-        label=present(rows[mapping.item_label]) if mapping.item_label else ibis.null("string"),
+        label=nullify_missing(rows[mapping.item_label]) if mapping.item_label else ibis.null("string"),
         text=_text(rows, mapping),
         **({"line": rows.table.line} if rows.source.format == "jsonl" else {}),
         **{f"text_{role}": _written(role, rows[column]) for role, column in roles.items()},
@@ -84,7 +84,7 @@ def read_events(
     written = engine.view(f"{name}_written", written)
     typed = {role: _typed(written[f"text_{role}"], role, mapping, time_format) for role in roles if role != "text"}
     table = engine.view(name, written.mutate(**typed))
-    nested = _nested_checks(rows, table, {role: column for role, column in roles.items() if role in PLAIN})
+    nested = _nested_checks(rows, table, {role: column for role, column in roles.items() if role in ID_ROLES})
     return table, [
         *nested,
         *(check for role, column in roles.items() for check in _checks(table, role, column, mapping)),
@@ -110,12 +110,12 @@ def _nested_checks(rows: Rows, table: Any, roles: dict[str, str]) -> list[Check]
 
 def _text(rows: Rows, mapping: ColumnMapping) -> Any:
     if mapping.item_text:
-        return render(mapping.item_text, {name: present(column) for name, column in rows.columns.items()})
-    return present(rows[mapping.text]) if mapping.text else ibis.null("string")
+        return render(mapping.item_text, {name: nullify_missing(column) for name, column in rows.columns.items()})
+    return nullify_missing(rows[mapping.text]) if mapping.text else ibis.null("string")
 
 
 def _written(role: str, text: Any) -> Any:
-    return text if role in NUMBERS or role == "time" else present(text)
+    return text if role in NUMBERS or role == "time" else nullify_missing(text)
 
 
 def _typed(text: Any, role: str, mapping: ColumnMapping, time_format: str) -> Any:
@@ -135,8 +135,8 @@ def _split_code(text: Any, mapping: ColumnMapping) -> Any:
 
 def _checks(table: Any, role: str, column: str, mapping: ColumnMapping) -> list[Check]:
     text, value, written = table[f"text_{role}"], table[role], _[f"text_{role}"]
-    missing = value.isnull() & present(text).isnull() if role == "time" else text.isnull()
-    checks = [Check(f"missing {role}", column, missing, present(written))] if role in REQUIRED else []
+    missing = value.isnull() & nullify_missing(text).isnull() if role == "time" else text.isnull()
+    checks = [Check(f"missing {role}", column, missing, nullify_missing(written))] if role in REQUIRED else []
     if role == "time":
         checks += [
             Check("unparsable time", column, value.isnull(), written),
@@ -159,7 +159,7 @@ def number_checks(table: Any, role: str, column: str) -> list[Check]:
     name = {"lat": "latitude", "lon": "longitude", "utc_offset": "UTC offset"}.get(role, role)
     most = NUMBERS[role]
     return [
-        Check(f"{name} is not a number", column, value.isnull() & present(text).notnull(), written),
+        Check(f"{name} is not a number", column, value.isnull() & nullify_missing(text).notnull(), written),
         Check(f"{name} out of range", column, ~value.between(-most, most), written),
     ]
 
@@ -174,7 +174,12 @@ def coordinate_checks(table: Any, lat_column: str, lon_column: str) -> list[Chec
         Check("latitude and longitude seem to be swapped", lat_column, swapped, both),
         *number_checks(table, "lat", lat_column),
         *number_checks(table, "lon", lon_column),
-        Check("half a coordinate", lon_column, half, ibis.coalesce(present(_.text_lat), present(_.text_lon))),
+        Check(
+            "half a coordinate",
+            lon_column,
+            half,
+            ibis.coalesce(nullify_missing(_.text_lat), nullify_missing(_.text_lon)),
+        ),
         Check("latitude and longitude are 0, most likely missing", lat_column, (lat == 0) & (lon == 0), both),
     ]
 

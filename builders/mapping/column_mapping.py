@@ -12,7 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from builders.mapping.column_names import check_column, match_role
-from builders.mapping.column_types import fits, guess_by_contents
+from builders.mapping.column_types import can_play_role, guess_by_contents
 from builders.mapping.privacy import Privacy
 from builders.mapping.relation_mapping import RelationMapping, check_relation_name
 from builders.mapping.timestamps import EPOCHS
@@ -257,7 +257,7 @@ def guess_mapping(sample: Mapping[str, Sequence[str]], named: bool = True) -> Co
     roles: dict[str, str] = {}
     for role in ROLES if named else ():
         column = match_role(role, columns, roles.values())
-        if column is not None and fits(role, sample[column]):
+        if column is not None and can_play_role(role, sample[column]):
             roles[role] = column
     if ("lat" in roles) != ("lon" in roles):
         roles.pop("lat", None)

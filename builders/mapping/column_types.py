@@ -35,12 +35,12 @@ def is_degrees(values: Sequence[str], most: float) -> bool:
     return len(numbers) > len(values) / 2 and sum(abs(value) <= most for value in numbers) > len(numbers) / 2
 
 
-def is_words(values: Sequence[str]) -> bool:
+def is_text(values: Sequence[str]) -> bool:
     """Whether most values have letters in them and are no times."""
     return share(values, re.compile(r".*[^\W\d_]{2,}.*", re.DOTALL)) > 0.5 and not is_time(values)
 
 
-def kind_of(values: Sequence[str]) -> str:
+def column_type(values: Sequence[str]) -> str:
     """``empty``, ``time``, ``integer``, ``number`` or ``text``."""
     if not values:
         return "empty"
@@ -51,7 +51,7 @@ def kind_of(values: Sequence[str]) -> str:
     return "number" if share(values, _NUMBER) == 1 else "text"
 
 
-def fits(role: str, values: Sequence[str]) -> bool:
+def can_play_role(role: str, values: Sequence[str]) -> bool:
     """Whether a column whose name says ``role`` holds values that can be one."""
     if not values:
         return role in ("user", "item", "time")
@@ -63,7 +63,7 @@ def fits(role: str, values: Sequence[str]) -> bool:
         return len(set(values)) <= 100
     if role == "split":
         return {value.strip().lower() for value in values} <= SPLIT_WORDS.keys()
-    return role != "text" or is_words(values)
+    return role != "text" or is_text(values)
 
 
 def guess_by_contents(sample: Mapping[str, Sequence[str]], named: bool, taken: Mapping[str, str]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from builders.mapping.relation_mapping import RelationMapping
 
-TYPES: dict[str, dict[str, str]] = {
+ID_COLUMNS: dict[str, dict[str, str]] = {
     "events": {"user": "user", "item": "item", "location": "location"},
     "user": {"id": "user"},
     "item": {"id": "item", "location": "location"},
@@ -17,21 +17,21 @@ TYPES: dict[str, dict[str, str]] = {
 """Columns and their types, by the role of a part: the events, or the table of a type of nodes."""
 
 
-def of_relation(mapping: RelationMapping) -> dict[str, str]:
+def relation_id_columns(mapping: RelationMapping) -> dict[str, str]:
     """The columns of the parts of a declared relation, and of those that link its nodes to items."""
     return {"source_id": mapping.source, "target_id": mapping.target, "item": "item"}
 
 
-def of_part(part: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
+def part_id_columns(part: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
     """The columns of a part in the ``log`` folder of a graph; none for any other file."""
     role = part.stem.rpartition("-")[0]
-    if role in TYPES:
-        return TYPES[role]
+    if role in ID_COLUMNS:
+        return ID_COLUMNS[role]
     declared = (manifest.get("mapping") or {}).get("relations") or {}
     given = declared.get(role.partition("-")[2])  # after relation- or links-
-    return of_relation(RelationMapping.model_validate(given)) if given else {}
+    return relation_id_columns(RelationMapping.model_validate(given)) if given else {}
 
 
-def of_users(types: Mapping[str, str]) -> set[str]:
+def user_columns(types: Mapping[str, str]) -> set[str]:
     """Those that hold ids of users."""
     return {column for column, kind in types.items() if kind == "user"}

@@ -15,7 +15,7 @@ from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.table_mapping import TableMapping
 from builders.sources.file_patterns import Match, best_match, matches
 from builders.sources.first_line import fields_of, first_line, has_word
-from builders.sources.source import expand
+from builders.sources.source import expand_paths
 from graphrec.errors import InputError
 from graphrec.suggestion import did_you_mean
 
@@ -25,7 +25,7 @@ TABLES = {"items": "item", "users": "user", "locations": "location"}
 """The tables of a form and the types of their nodes."""
 
 
-class TableForm(TableMapping):
+class TableLayout(TableMapping):
     """A table of nodes that lies beside the logs."""
 
     file: str
@@ -37,18 +37,18 @@ class TableForm(TableMapping):
         return TableMapping(**self.model_dump(exclude={"file"}))
 
 
-class Form(BaseModel):
+class FileLayout(BaseModel):
     """One way in which the files of a known log are written."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     logs: tuple[str, ...]
     """Patterns of the log files' names, one file each, in the order train, val, test where the files are the split."""
-    items: TableForm | None = None
+    items: TableLayout | None = None
     """The table of items beside the logs; it may be missing, as all tables and relations may."""
-    users: TableForm | None = None
+    users: TableLayout | None = None
     """The table of users beside the logs."""
-    locations: TableForm | None = None
+    locations: TableLayout | None = None
     """The table of locations beside the logs."""
     relations: dict[str, dict[str, Any]] = {}
     """Relations beside the logs by name: keys of `builders.mapping.relation_mapping`, ``file`` a pattern."""
@@ -72,19 +72,19 @@ class Preset(BaseModel):
 
     about: str
     """What the log is, in one line."""
-    forms: tuple[Form, ...]
+    forms: tuple[FileLayout, ...]
     """The ways in which its files are written; the first whose files are there is taken."""
     protocol: dict[str, Any] = Field(default_factory=dict)
     """How rankings on it are asked and judged: keys of `graphrec.queries.protocol.EvaluationProtocol`."""
 
 
 @dataclass(frozen=True)
-class Found:
+class PresetMatch:
     """A preset's files, found among those that were given."""
 
     logs: list[Path]
     """The log files, in the order of the form."""
-    form: Form
+    form: FileLayout
     """How they are written."""
     mapping: ColumnMapping
     """How the log is written; optional roles that it does not have are left out."""
@@ -114,14 +114,14 @@ def load_preset(name: str) -> Preset:
     return known[name]
 
 
-def find_files(name: str, files: Sequence[str | Path]) -> Found:
+def find_files(name: str, files: Sequence[str | Path]) -> PresetMatch:
     """The files of a preset among files, globs and folders; a single log may have any name.
 
     Tables and relations are looked for beside the log, too.
 
     Raises InputError when no form of the preset has all its files there, or two files could be the same one.
     """
-    preset, given = load_preset(name), expand(files)
+    preset, given = load_preset(name), expand_paths(files)
     there = [entry for path in given for entry in (sorted(path.iterdir()) if path.is_dir() else [path])]
     there = [path for path in there if path.is_file()]
     for form in preset.forms:
@@ -136,7 +136,7 @@ def find_files(name: str, files: Sequence[str | Path]) -> Found:
     raise _nothing_fits(name, preset, there)
 
 
-def _fits(form: Form, path: Path) -> bool:
+def _fits(form: FileLayout, path: Path) -> bool:
     """Whether a file can be the log of this form, by its first line."""
     line = first_line(path)
     if line is None or form.mapping.get("lists"):
@@ -150,7 +150,7 @@ def _fits(form: Form, path: Path) -> bool:
     return all(has_word(line, word) for word in words)
 
 
-def _refuse_several(name: str, form: Form, logs: list[list[Match]]) -> None:
+def _refuse_several(name: str, form: FileLayout, logs: list[list[Match]]) -> None:
     for pattern, found in zip(form.logs, logs, strict=True):
         if len(found) > 1:
             names = ", ".join(match.path.name for match in found[:4])
@@ -160,7 +160,7 @@ def _refuse_several(name: str, form: Form, logs: list[list[Match]]) -> None:
             )
 
 
-def _found(form: Form, logs: list[Match], there: list[Path]) -> Found:
+def _found(form: FileLayout, logs: list[Match], there: list[Path]) -> PresetMatch:
     beside = [path for path in sorted(logs[0].path.parent.iterdir()) if path.is_file()]
     pool = list(dict.fromkeys([*there, *beside]))
     tables = {}
@@ -170,17 +170,17 @@ def _found(form: Form, logs: list[Match], there: list[Path]) -> Found:
         if path is not None:
             tables[kind] = path, table.mapping
     mapping = ColumnMapping.of(_without_missing(form, logs[0].path), "preset")
-    return Found([match.path for match in logs], form, mapping, tables, _relations(form, logs[0].name, pool))
+    return PresetMatch([match.path for match in logs], form, mapping, tables, _relations(form, logs[0].name, pool))
 
 
-def _without_missing(form: Form, path: Path) -> dict[str, Any]:
+def _without_missing(form: FileLayout, path: Path) -> dict[str, Any]:
     """The mapping without the optional roles whose columns the log does not have."""
     line = first_line(path)
     missing = {role for role in form.optional if line is not None and not has_word(line, form.mapping[role])}
     return {key: value for key, value in form.mapping.items() if key not in missing}
 
 
-def _relations(form: Form, log_name: str, pool: list[Path]) -> dict[str, tuple[Path, dict[str, Any]]]:
+def _relations(form: FileLayout, log_name: str, pool: list[Path]) -> dict[str, tuple[Path, dict[str, Any]]]:
     found: dict[str, tuple[Path, dict[str, Any]]] = {}
     for name, settings in form.relations.items():
         paths = {key: best_match(pool, settings[key], log_name) for key in ("file", "links") if key in settings}

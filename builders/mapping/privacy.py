@@ -76,7 +76,7 @@ class Privacy(BaseModel):
         return _seconds(self.time) if self.time else None
 
     @property
-    def withholds(self) -> bool:
+    def redacts_rows(self) -> bool:
         """Whether rows are changed before they are kept, so that a bad row's value must not be kept either."""
         return self.pseudonyms or self.coordinates is not None or self.time is not None
 

@@ -12,7 +12,7 @@ from graphrec.errors import ConfigError
 
 VARIABLE = "GRAPHREC_PSEUDONYM_KEY"
 """The environment variable that holds the key."""
-LEAST_BYTES = 16
+MIN_KEY_BYTES = 16
 """Length of the shortest key that is taken."""
 
 
@@ -27,9 +27,9 @@ class Key:
     """The key itself."""
 
     def __post_init__(self) -> None:
-        if len(self.secret) < LEAST_BYTES:
+        if len(self.secret) < MIN_KEY_BYTES:
             raise ConfigError(
-                f"{VARIABLE}: a key of at least {LEAST_BYTES} bytes expected, got {len(self.secret)}; "
+                f"{VARIABLE}: a key of at least {MIN_KEY_BYTES} bytes expected, got {len(self.secret)}; "
                 "make one with 'openssl rand -hex 32' and keep it in a safe place"
             )
 

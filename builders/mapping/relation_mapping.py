@@ -10,7 +10,7 @@ from pydantic import field_validator, model_validator
 from builders.sources.source import Layout
 from graphrec.errors import MappingError
 
-TAKEN = ("at", "near")
+RESERVED_NAMES = ("at", "near")
 """Names of the relations that every graph has."""
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 """What a declared relation or node type may be called: it becomes part of a file's name."""
@@ -60,8 +60,8 @@ class RelationMapping(Layout):
 
 def check_relation_name(name: str) -> None:
     """Raise MappingError for a name that a relation of the mapping cannot have."""
-    if name in TAKEN or not NAME.fullmatch(name):
+    if name in RESERVED_NAMES or not NAME.fullmatch(name):
         raise MappingError(
-            f"relations: a name of letters, digits, - and _ other than {' and '.join(TAKEN)} expected, got {name!r}; "
+            f"relations: a name of letters, digits, - and _ other than {' and '.join(RESERVED_NAMES)} expected, got {name!r}; "
             "write it as 'relations: {friends: {file: friends.csv}}'"
         )

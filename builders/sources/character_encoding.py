@@ -13,7 +13,7 @@ from builders.sources.compression import chunks
 from graphrec.errors import InputError
 
 UTF8, LATIN1, UTF16 = "utf-8", "latin-1", "utf-16"
-OF_PYTHON = ("unicode-escape", "raw-unicode-escape", "punycode", "idna")
+NON_TEXT_CODECS = ("unicode-escape", "raw-unicode-escape", "punycode", "idna")
 """Codecs that are no encodings of files."""
 _CONTROL = bytes(range(0x80, 0xA0))
 """Bytes that Latin-1 leaves to control characters: a text that has them is written in something else."""
@@ -104,7 +104,7 @@ def _canonical(path: Path, name: str) -> str:
         found = codecs.lookup(name).name
     except (LookupError, ValueError):
         found = ""
-    if found in ("", *OF_PYTHON):
+    if found in ("", *NON_TEXT_CODECS):
         raise InputError(f"{path}: encoding {name!r} is unknown; use a name such as utf-8, latin-1 or cp1252")
     return found
 

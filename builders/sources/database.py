@@ -27,12 +27,12 @@ QUERY = re.compile(r"(\s|--[^\n]*\n|/\*.*?\*/|\()*(SELECT|WITH)\b.*\s", re.IGNOR
 HOST = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(:\d*)?")
 BAD_CODE = re.compile(r"%(?![0-9a-fA-F]{2})|%00")
 """What is no percent code in an address."""
-MOST_NAMED = 20
+MAX_TABLES_LISTED = 20
 """Tables that an error lists."""
 
 
 @dataclass(frozen=True)
-class Fetched:
+class DatabaseTable:
     """A table or query of a database, on this machine."""
 
     path: Path
@@ -48,7 +48,7 @@ def is_database(given: str) -> bool:
     return given.startswith((*POSTGRES, *FILES)) or _file_kind(Path(given).expanduser()) is not None
 
 
-def fetch_table(given: str, query: str | None, workspace: Path) -> Fetched:
+def fetch_table(given: str, query: str | None, workspace: Path) -> DatabaseTable:
     """Write a table or the result of a query to a Parquet file in ``workspace``, in batches.
 
     Parameters
@@ -75,7 +75,7 @@ def fetch_table(given: str, query: str | None, workspace: Path) -> Fetched:
             rows = _write(session, statement, path, name)
     if not rows:
         raise InputError(f"{name}: a log with one row an event expected, got no rows")
-    return Fetched(path, name, rows)
+    return DatabaseTable(path, name, rows)
 
 
 def _digest(*parts: str) -> str:
@@ -189,7 +189,9 @@ def _find_table(session: DatabaseSession, wanted: str | None, shown: str) -> tup
         raise InputError(f"{shown}: there is no table {wanted!r}{hint}; name a table or give a SELECT statement")
     if len(found) > 1:
         names = [f"{schema}.{name}" if schema != session.schema else name for schema, name in found]
-        some = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if names[MOST_NAMED:] else "")
+        some = ", ".join(names[:MAX_TABLES_LISTED]) + (
+            f" and {len(names) - MAX_TABLES_LISTED} more" if names[MAX_TABLES_LISTED:] else ""
+        )
         raise InputError(f"{shown}: name one table with 'query', or give a SELECT statement: there are {some}")
     return found[0]
 

@@ -15,7 +15,7 @@ BLANK_LINES = re.compile(rb"\A(\xef\xbb\xbf)?([ \t]*(\r\n|\n|\r))+")
 """What may stand before the first line, and a byte order mark before that."""
 
 
-class LineEnds:
+class LineEndings:
     """Which kinds of line end a file has, told from its pieces as they go by."""
 
     def __init__(self) -> None:
@@ -47,7 +47,7 @@ def split_lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def write_one_kind(path: Path, compression: str, quote: str, target: Path) -> Path:
+def normalize_line_endings(path: Path, compression: str, quote: str, target: Path) -> Path:
     """Write a text file unpacked to ``target``, each line end outside of quotes a line feed, no blank line first."""
     rest, inside, begun = b"", 0, False
     with target.open("wb") as copy:

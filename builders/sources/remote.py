@@ -29,7 +29,7 @@ HOSTS = (*WEB, "ftp", "sftp", "ssh", "smb", "webdav")
 """Addresses that begin with a host and perhaps its port."""
 CONNECT_SECONDS, READ_SECONDS = 15, 120
 """How long a web server may take to answer, and to go on."""
-LONGEST_NAME = 120
+MAX_NAME_LENGTH = 120
 """Letters of a file's name that a copy keeps, the last ones."""
 
 
@@ -48,7 +48,7 @@ def is_remote(given: str) -> bool:
     return ADDRESS.match(given) is not None and not is_database(given)
 
 
-def fetch(given: str, workspace: Path, progress: Progress | None = None) -> list[RemoteFile]:
+def fetch_files(given: str, workspace: Path, progress: Progress | None = None) -> list[RemoteFile]:
     """Copy a file, or those that a pattern matches, to ``workspace``, a piece at a time.
 
     Parameters
@@ -153,17 +153,17 @@ def _copy(system: Any, path: str, workspace: Path, progress: Progress) -> Remote
     folder = workspace / f"remote-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / _file_name(path)
-    system.get_file(path, str(target), callback=_Heard(progress, target.name))
+    system.get_file(path, str(target), callback=_ProgressCallback(progress, target.name))
     return RemoteFile(target, _shown(address))
 
 
 def _file_name(path: str) -> str:
     """The last part of a path, without what no file name can hold here."""
     name = PurePosixPath(unquote(path.partition("?")[0] if "://" in path else path)).name
-    return name.replace("\0", "_")[-LONGEST_NAME:] or "file"
+    return name.replace("\0", "_")[-MAX_NAME_LENGTH:] or "file"
 
 
-class _Heard(Callback):  # type: ignore[misc]
+class _ProgressCallback(Callback):  # type: ignore[misc]
     """Hands the bytes that have come on to a progress."""
 
     def __init__(self, progress: Progress, note: str) -> None:

@@ -20,13 +20,13 @@ from builders.sources.character_encoding import UTF8, detect_encoding, transcode
 from builders.sources.compression import MAGIC, REFUSED, chunks, compression_of, open_bytes, refuse_tar, unpack
 from builders.sources.dialect import column_names, detect_delimiter, detect_header, parse
 from builders.sources.item_lists import NAMES, write_pairs
-from builders.sources.line_endings import LineEnds, split_lines, write_one_kind
+from builders.sources.line_endings import LineEndings, normalize_line_endings, split_lines
 from builders.sources.python_literals import are_literals, as_json, write_json_lines
 from graphrec.errors import InputError, MappingError
 
 SAMPLE_BYTES = 1 << 18
 """How much of a text file is looked at to find its delimiter, header and columns."""
-NO_LOGS = {
+NON_LOG_PREFIXES = {
     "<!doctype": "a web page; fetch the file itself",
     "<html": "a web page; fetch the file itself",
     "<?xml": "XML; write one event a line",
@@ -110,7 +110,7 @@ class Source:
         return self.shown or self.path.name
 
 
-def expand(files: Sequence[str | Path]) -> list[Path]:
+def expand_paths(files: Sequence[str | Path]) -> list[Path]:
     """Paths and globs as a list of paths that exist, each once, a glob's in the order of their names.
 
     Raises InputError for a file that is not there or a glob that matches nothing.
@@ -133,7 +133,7 @@ def _glob(pattern: Path) -> list[Path]:
     return sorted(Path(name) for name in names)
 
 
-def detect(path: Path, layout: Layout, workspace: Path) -> Source:
+def detect_source(path: Path, layout: Layout, workspace: Path) -> Source:
     """Find out what a file is, reading it once from end to end; copies that the engine needs go to ``workspace``.
 
     Raises InputError for a file that is missing, a folder, empty, damaged, or neither text nor Parquet.
@@ -186,13 +186,13 @@ def _parquet(source: Source, workspace: Path) -> Source:
 def _text(source: Source, layout: Layout, workspace: Path) -> Source:
     source, ends = _read_through(source, layout.encoding)
     if source.encoding != UTF8:
-        copy, ends = _copy_path(source, workspace), LineEnds()
+        copy, ends = _copy_path(source, workspace), LineEndings()
         source = replace(source, readable=transcode(source.path, source.compression, str(source.encoding), copy))
         deque(ends.watch(chunks(copy, "none")), maxlen=0)
     first, lines = _sample_lines(source)
     if not lines:
         raise InputError(f"{source.path}: the file holds blank lines only; a log with one row an event expected")
-    what = next((what for start, what in NO_LOGS.items() if lines[0].lstrip().lower().startswith(start)), None)
+    what = next((what for start, what in NON_LOG_PREFIXES.items() if lines[0].lstrip().lower().startswith(start)), None)
     if what is not None:
         raise InputError(f"{source.path}: CSV, JSON lines or Parquet expected, got {what}")
     if layout.lists:
@@ -201,13 +201,13 @@ def _text(source: Source, layout: Layout, workspace: Path) -> Source:
     if ends.mixed or not first.strip():
         target = workspace / f"{source.sha256[:16]}.lines"
         quote = "" if is_json else layout.quote
-        source = replace(source, readable=write_one_kind(source.readable, source.packed, quote, target))
+        source = replace(source, readable=normalize_line_endings(source.readable, source.packed, quote, target))
     return _json_lines(source, lines, workspace) if is_json else _delimited(source, layout, lines)
 
 
-def _read_through(source: Source, wanted: str | None) -> tuple[Source, LineEnds]:
+def _read_through(source: Source, wanted: str | None) -> tuple[Source, LineEndings]:
     """The source with its hash and its encoding, and its line ends, found in one pass where it is not packed."""
-    path, digest, ends = source.path, hashlib.sha256(), LineEnds()
+    path, digest, ends = source.path, hashlib.sha256(), LineEndings()
     if source.compression != "none":
         pieces = ends.watch(chunks(path, source.compression))
         encoding = detect_encoding(path, source.compression, wanted, pieces)

@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.engine.connect import connect
-from builders.engine.estimate import Amount, Estimate, amount, estimate, estimate_build, pace, threads
-from builders.sources.source import Layout, detect
+from builders.engine.estimate import Estimate, FileSize, estimate, estimate_build, file_size, machine_slowdown, threads
+from builders.sources.source import Layout, detect_source
 
 AMOUNTS = st.builds(
-    Amount,
+    FileSize,
     rows=st.integers(0, 10**9),
     bytes=st.integers(0, 10**12),
     format=st.sampled_from(["csv", "jsonl", "parquet"]),
@@ -26,30 +26,32 @@ AMOUNTS = st.builds(
 
 
 @given(AMOUNTS, AMOUNTS, st.floats(0.1, 10), st.integers(1, 64))
-def test_more_files_take_longer(one: Amount, other: Amount, pace: float, threads: int) -> None:
-    alone, both = estimate([one], 9, pace, threads), estimate([one, other], 9, pace, threads)
+def test_more_files_take_longer(one: FileSize, other: FileSize, machine_slowdown: float, threads: int) -> None:
+    alone, both = estimate([one], 9, machine_slowdown, threads), estimate([one, other], 9, machine_slowdown, threads)
     assert both.seconds >= alone.seconds
     assert both.peak_bytes >= alone.peak_bytes
 
 
 @given(AMOUNTS, st.floats(0.1, 10), st.integers(1, 64))
-def test_the_work_is_linear_in_the_rows(one: Amount, pace: float, threads: int) -> None:
-    nothing, once, thrice = (estimate([one] * count, 9, pace, threads) for count in (0, 1, 3))
+def test_the_work_is_linear_in_the_rows(one: FileSize, machine_slowdown: float, threads: int) -> None:
+    nothing, once, thrice = (estimate([one] * count, 9, machine_slowdown, threads) for count in (0, 1, 3))
     assert thrice.seconds - nothing.seconds == pytest.approx(3 * (once.seconds - nothing.seconds), rel=1e-6, abs=1e-6)
     assert thrice.peak_bytes - nothing.peak_bytes == pytest.approx(3 * (once.peak_bytes - nothing.peak_bytes), abs=3)
 
 
 @given(AMOUNTS, st.floats(0.1, 10), st.integers(1, 64))
-def test_a_slower_machine_takes_longer_and_more_threads_never_do(one: Amount, pace: float, threads: int) -> None:
-    here = estimate([one], 9, pace, threads)
-    assert estimate([one], 9, 2 * pace, threads).seconds == pytest.approx(2 * here.seconds)
-    more = estimate([one], 9, pace, 2 * threads)
+def test_a_slower_machine_takes_longer_and_more_threads_never_do(
+    one: FileSize, machine_slowdown: float, threads: int
+) -> None:
+    here = estimate([one], 9, machine_slowdown, threads)
+    assert estimate([one], 9, 2 * machine_slowdown, threads).seconds == pytest.approx(2 * here.seconds)
+    more = estimate([one], 9, machine_slowdown, 2 * threads)
     assert here.seconds / 2 < more.seconds < here.seconds
     assert more.peak_bytes == here.peak_bytes
 
 
 @given(AMOUNTS)
-def test_a_column_more_takes_longer(one: Amount) -> None:
+def test_a_column_more_takes_longer(one: FileSize) -> None:
     narrow, wide = estimate([one], 3, 1.0, 2), estimate([one], 9, 1.0, 2)
     assert (narrow.seconds < wide.seconds) == (one.rows > 0)
     assert (narrow.peak_bytes < wide.peak_bytes) == (one.rows > 0)
@@ -59,9 +61,9 @@ def test_rows_of_text_are_judged_by_the_first_lines(tmp_path: Path) -> None:
     line = "u1,i1,2024-01-01T00:00:00Z\n"
     log = tmp_path / "log.csv"
     log.write_text("user,item,time\n" + line * 99_999)
-    found = amount(detect(log, Layout(), tmp_path))
+    found = file_size(detect_source(log, Layout(), tmp_path))
     assert found.rows == pytest.approx(100_000, rel=0.001)
-    assert found == Amount(found.rows, log.stat().st_size, "csv")
+    assert found == FileSize(found.rows, log.stat().st_size, "csv")
 
 
 def test_packed_bytes_are_judged_as_they_unpack(tmp_path: Path) -> None:
@@ -70,7 +72,7 @@ def test_packed_bytes_are_judged_as_they_unpack(tmp_path: Path) -> None:
     ]
     log = tmp_path / "log.jsonl.gz"
     log.write_bytes(gzip.compress("".join(rows).encode()))
-    found = amount(detect(log, Layout(), tmp_path))
+    found = file_size(detect_source(log, Layout(), tmp_path))
     assert (found.format, found.packed) == ("jsonl", True)
     unpacked = replace(found, packed=False)
     assert estimate([unpacked], 3, 1.0, 2).seconds < estimate([found], 3, 1.0, 2).seconds
@@ -81,7 +83,7 @@ def test_packed_bytes_are_judged_as_they_unpack(tmp_path: Path) -> None:
 def test_parquet_says_how_much_it_holds(tmp_path: Path) -> None:
     log = tmp_path / "log.parquet"
     pq.write_table(pa.table({"user": ["u"] * 5_000, "item": ["i"] * 5_000, "time": range(5_000)}), log)
-    found = amount(detect(log, Layout(), tmp_path))
+    found = file_size(detect_source(log, Layout(), tmp_path))
     assert (found.rows, found.format) == (5_000, "parquet")
     assert found.bytes > 8_000  # the times alone, as they are encoded
 
@@ -90,9 +92,9 @@ def test_a_build_is_estimated_on_this_machine(tmp_path: Path) -> None:
     log = tmp_path / "log.csv"
     log.write_text("user,item,time\nu1,i1,2024-01-01\n")
     engine = connect(tmp_path)
-    assert pace(engine) > 0
+    assert machine_slowdown(engine) > 0
     assert threads(engine) >= 1
-    assert 0 < estimate_build(engine, [detect(log, Layout(), tmp_path)], 3).seconds < 600
+    assert 0 < estimate_build(engine, [detect_source(log, Layout(), tmp_path)], 3).seconds < 600
 
 
 def test_text_after_the_build_takes_its_own_time_and_the_larger_memory() -> None:

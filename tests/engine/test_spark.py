@@ -22,7 +22,7 @@ from builders.engine.connect import connect
 from builders.engine.duckdb_scan import json_valid
 from builders.ingest.row_checks import number
 from builders.mapping.timestamps import FORMATS, to_seconds
-from builders.sources.source import Layout, detect
+from builders.sources.source import Layout, detect_source
 from graphrec.errors import ConfigError, InputError
 
 SPARK = "local[2]"
@@ -228,7 +228,7 @@ def test_lines_keep_their_order_over_pieces(engines: list[Engine], tmp_path: Pat
     engine = engines[1]
     engine.run("SET spark.sql.files.maxPartitionBytes = 5000")
     try:
-        source = detect(log, Layout(), tmp_path)
+        source = detect_source(log, Layout(), tmp_path)
         table, _ = engine.scan(source, "pieces")
         engine.materialise("pieces_kept", table, tmp_path / "part.parquet")
         rejected = engine.rejects(source)

@@ -23,16 +23,16 @@ from builders.build import build_graph
 from builders.engine.backend import Engine
 from builders.engine.connect import connect
 from builders.ingest.anonymization import (
-    WITHHELD,
-    drop_rare_places,
-    neutral_name,
-    protect_part,
+    REDACTED,
+    anonymize_part,
+    anonymous_filename,
+    redact_values,
     risk_of_log,
+    suppress_rare_locations,
     withhold_sources,
-    withhold_values,
 )
 from builders.ingest.quarantine import DUPLICATE, QUARANTINE
-from builders.mapping.id_columns import TYPES, of_relation
+from builders.mapping.id_columns import ID_COLUMNS, relation_id_columns
 from builders.mapping.privacy import Privacy
 from builders.mapping.pseudonyms import VARIABLE, Key
 from builders.mapping.relation_mapping import RelationMapping
@@ -73,7 +73,7 @@ def hidden(engine: Engine, rows: list[dict[str, Any]], options: str, **role: Any
     raw, out = engine.workspace / "raw.parquet", engine.workspace / "hidden.parquet"
     table = pa.Table.from_pylist([{**EVENT, **row} for row in rows], SCHEMA)
     pq.write_table(table, raw)
-    protect_part(engine, raw, out, Privacy.parse(options), **role)
+    anonymize_part(engine, raw, out, Privacy.parse(options), **role)
     assert pq.read_schema(out).names == table.column_names
     found: list[dict[str, Any]] = pq.read_table(out).to_pylist()
     return found
@@ -85,7 +85,7 @@ def test_options_are_read_from_one_text() -> None:
     assert Privacy.model_validate(found.model_dump(mode="json")) == found
     assert Privacy.parse("time=2d").seconds == 172_800
     assert (bool(found), bool(Privacy())) == (True, False)
-    assert (found.withholds, Privacy.parse("places=2").withholds) == (True, False)
+    assert (found.redacts_rows, Privacy.parse("places=2").redacts_rows) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -233,11 +233,11 @@ def test_users_of_a_table_lose_what_names_them(engine: Engine, key: Key) -> None
     pq.write_table(pa.Table.from_pylist([row], LISTED), raw)
     options = Privacy.parse("pseudonyms,coordinates=5")
     for asked, text in ((False, None), (True, row["text"])):
-        protect_part(engine, raw, out, options, TYPES["user"], text_was_asked=asked)
+        anonymize_part(engine, raw, out, options, ID_COLUMNS["user"], text_was_asked=asked)
         (found,) = pq.read_table(out).to_pylist()
         assert (found["id"], found["label"], found["text"]) == (key.pseudonym("anna"), None, text)
         assert found["lat"] != row["lat"]
-    protect_part(engine, raw, out, options, TYPES["item"])
+    anonymize_part(engine, raw, out, options, ID_COLUMNS["item"])
     (found,) = pq.read_table(out).to_pylist()
     assert (found["id"], found["label"], found["lat"] == row["lat"]) == ("anna", "Anna K.", False)
 
@@ -251,7 +251,9 @@ def test_ties_of_users_go_by_pseudonyms_and_coarse_times_too(engine: Engine, key
     pq.write_table(pa.Table.from_pylist(rows, schema), raw)
     ties, triples = (RelationMapping(file="f", target=kind) for kind in ("user", "brand"))
     for mapping, second in ((ties, key.pseudonym("bo")), (triples, "bo")):
-        protect_part(engine, raw, out, Privacy.parse("pseudonyms,time=1d,coordinates=5"), of_relation(mapping))
+        anonymize_part(
+            engine, raw, out, Privacy.parse("pseudonyms,time=1d,coordinates=5"), relation_id_columns(mapping)
+        )
         first, other = pq.read_table(out).to_pylist()
         assert (first["source_id"], first["target_id"]) == (key.pseudonym("anna"), second)
         assert (first["valid_from"], other["valid_from"]) == (86_400, None)
@@ -271,9 +273,9 @@ def test_places_without_a_crowd_are_dropped_and_counted(
     table = engine.create_table("visits", pa.table({name: pa.array(rows[name], pa.string()) for name in rows}))
     if visits and not expected:
         with pytest.raises(InputError, match=f"places={least}"):
-            drop_rare_places(engine, table, least)
+            suppress_rare_locations(engine, table, least)
         return
-    kept, dropped = drop_rare_places(engine, table, least)
+    kept, dropped = suppress_rare_locations(engine, table, least)
     found = [(row["user"], row["place"]) for row in engine.to_pyarrow(kept).to_pylist()]
     assert Counter(found) == Counter(expected)
     assert dropped == len(visits) - len(expected)
@@ -283,8 +285,8 @@ def test_the_quarantine_tells_no_values() -> None:
     reasons = ["missing time", DUPLICATE, "blank"]
     values = ["anna;cafe", "same as row 3", None]
     rows = pa.table([["log.csv"] * 3, [1, 2, 3], [None] * 3, reasons, values], schema=QUARANTINE)
-    found = withhold_values(rows)
-    assert found["value"].to_pylist() == [WITHHELD, "same as row 3", None]
+    found = redact_values(rows)
+    assert found["value"].to_pylist() == [REDACTED, "same as row 3", None]
     assert found.drop(["value"]) == rows.drop(["value"])
     assert found.schema == QUARANTINE
 
@@ -295,7 +297,7 @@ def test_the_manifest_names_no_file_after_a_person(key: Key) -> None:
     assert [source["name"] for source in found] == ["file0.csv.gz", "file1-train.txt"]
     assert found[0] == {"name": "file0.csv.gz", "sha256": key.hide("ab" * 32), "rows": 3}
     assert withhold_sources(sources) == found
-    assert neutral_name(4, "anna") == "file4"
+    assert anonymous_filename(4, "anna") == "file4"
 
 
 def at(day: int, hour: int) -> int:
@@ -439,7 +441,7 @@ def test_a_graph_under_privacy_shows_nobody(city: Path, tmp_path: Path, monkeypa
         assert b"person-" not in path.read_bytes(), path
         assert path.suffix != ".parquet" or "person-" not in str(pq.read_table(path).to_pylist()), path
     assert not {"anna.csv", "bo.csv", "users.csv"} & {source["name"] for source in manifest["sources"]}
-    assert set(pq.read_table(out / "quarantine.parquet")["value"].to_pylist()) == {WITHHELD}
+    assert set(pq.read_table(out / "quarantine.parquet")["value"].to_pylist()) == {REDACTED}
     events_of = pq.read_table(out / "events.parquet")
     assert {time % 86_400 for time in events_of["time"].to_pylist()} == {0}
     for kind in ("item", "location", "user"):

@@ -18,7 +18,7 @@ from builders.assemble.nodes import SCHEMA
 from builders.engine.backend import Engine
 from builders.engine.connect import connect
 from builders.ingest.parts import Part
-from builders.ingest.relations import ROWS, read_links, read_relation, relation_rows
+from builders.ingest.relations import ROWS, ingest_links, ingest_relation, relation_rows
 from builders.mapping.relation_mapping import RelationMapping, check_relation_name
 from graphrec.errors import InputError, MappingError
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -110,8 +110,8 @@ def read(
         (folder / "ties.link").write_text(links)
         mapping = {**mapping, "links": "ties.link"}
     given = RelationMapping.model_validate({"file": "ties.txt", **mapping})
-    declared = read_relation(engine, "kg", given, folder / "relation.parquet", folder)
-    linked = [read_links(engine, "kg", given, folder / "links.parquet", folder).sifted.part] if links else []
+    declared = ingest_relation(engine, "kg", given, folder / "relation.parquet", folder)
+    linked = [ingest_links(engine, "kg", given, folder / "links.parquet", folder).sifted.part] if links else []
     table = relation_rows(engine, "kg", declared.mapping, [declared.sifted.part], linked)
     assert table.schema == ROWS
     return table, declared.mapping, declared.sifted.quarantine
@@ -197,7 +197,7 @@ def test_rows_of_several_parts_keep_their_files(engine: Engine, tmp_path: Path) 
         (tmp_path / f"{place}.csv").write_text(text)
         mapping = RelationMapping(file=f"{place}.csv", header=False)
         before = sum(part.rows for part in parts)
-        declared = read_relation(engine, "friends", mapping, tmp_path / f"{place}.parquet", tmp_path, before)
+        declared = ingest_relation(engine, "friends", mapping, tmp_path / f"{place}.parquet", tmp_path, before)
         parts.append(declared.sifted.part)
     table = relation_rows(engine, "friends", declared.mapping, parts)
     assert table.select(["file", "row", "source_id"]).to_pylist() == [

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from builders.assemble.event_codes import set_aside_duplicates
 from builders.engine.connect import connect
-from builders.ingest.log import check_log, open_log
+from builders.ingest.log import ingest_log, open_log
 from builders.ingest.parts import read_log
-from builders.ingest.quarantine import counts_by_reason, refuse_too_many
+from builders.ingest.quarantine import check_bad_share, counts_by_reason
 from builders.mapping.templates import render
 from builders.mapping.timestamps import detect_format, to_seconds
 from graphrec.errors import InputError
@@ -91,7 +91,7 @@ def check(tmp_path: Path, lines: list[str], header: str = "user,item,time,lat,lo
     engine = connect(tmp_path)
     (tmp_path / "log").mkdir()
     log = open_log(engine, [path], None, None, Silent())
-    [(_, sifted)] = check_log(engine, log, False, tmp_path, Silent())
+    [(_, sifted)] = ingest_log(engine, log, False, tmp_path, Silent())
     events, again = set_aside_duplicates(engine, read_log(engine, [sifted.part]), [sifted.part])
     return Looked(engine.to_pyarrow(events), pa.concat_tables([sifted.quarantine, again]), sifted.total)
 
@@ -148,13 +148,13 @@ def test_a_log_of_mostly_bad_rows_is_refused_with_an_example(tmp_path: Path) -> 
     checked = check(tmp_path, [*GOOD[:2], *(f"u{i},i,2024-01-01,40,{i}00,1" for i in range(3, 7)), ",,,,,"])
     words = r"5 of 7 rows cannot be used, more than 50.0%; mostly: longitude out of range \(4\), such as lon='300'"
     with pytest.raises(InputError, match=words) as caught:
-        refuse_too_many(checked.quarantine, checked.total, 0.5, "log.csv")
+        check_bad_share(checked.quarantine, checked.total, 0.5, "log.csv")
     assert "\n" not in str(caught.value)
 
 
 def test_a_log_given_twice_is_not_refused(tmp_path: Path) -> None:
     checked = check(tmp_path, GOOD * 3)
-    refuse_too_many(checked.quarantine, checked.total, 0.5, "log.csv")
+    check_bad_share(checked.quarantine, checked.total, 0.5, "log.csv")
     assert counts_by_reason(checked.quarantine) == {"duplicate row": 2 * len(GOOD)}
 
 

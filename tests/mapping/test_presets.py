@@ -17,7 +17,7 @@ from builders.mapping.editions import check_counts, editions, recognise
 from builders.mapping.presets import find_files, load_preset, presets
 from builders.mapping.relation_mapping import RelationMapping
 from builders.mapping.table_mapping import TableMapping
-from builders.sources.source import detect
+from builders.sources.source import detect_source
 from graphrec.errors import GraphrecError
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.protocol import EvaluationProtocol
@@ -99,10 +99,10 @@ def test_every_form_is_built_and_has_its_counts(form: str, known: Callable[[str]
 def test_what_is_made_alike_has_the_columns_that_its_preset_names(form: str, tmp_path: Path) -> None:
     found = find_files(form.split("/")[0], [write(tmp_path, form)])
     for path in found.logs:
-        found.mapping.check_columns(detect(path, found.mapping, tmp_path).columns, path.name)
+        found.mapping.check_columns(detect_source(path, found.mapping, tmp_path).columns, path.name)
     path, table = found.tables.get("item", (found.logs[0], TableMapping()))
     columns = {table.id, table.label, table.lat, table.lon} - {None}
-    assert columns <= set(detect(path, table, tmp_path).columns)
+    assert columns <= set(detect_source(path, table, tmp_path).columns)
 
 
 def test_every_form_of_every_preset_has_a_log_here(tmp_path: Path) -> None:

@@ -10,14 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builders.inspection import inspect_log
-from builders.sources.line_endings import LineEnds, split_lines, write_one_kind
+from builders.sources.line_endings import LineEndings, normalize_line_endings, split_lines
 
 TEXTS = st.text(st.sampled_from('ab"\r\n'), max_size=40)
 ENDS = ("\n", "\r\n", "\r")
 
 
 def one_kind(text: str, quote: str) -> str:
-    """What `write_one_kind` must write, one character at a time."""
+    """What `normalize_line_endings` must write, one character at a time."""
     written, inside, place = [], False, 0
     while place < len(text):
         inside ^= text[place] == quote
@@ -37,14 +37,14 @@ def test_each_end_outside_of_quotes_becomes_a_line_feed(
 ) -> None:
     monkeypatch.setattr("builders.sources.compression.CHUNK", size)
     (tmp_path / "log").write_bytes(b"x" + text.encode())
-    write_one_kind(tmp_path / "log", "none", quote, tmp_path / "copy")
+    normalize_line_endings(tmp_path / "log", "none", quote, tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes().decode() == "x" + one_kind(text, quote)
 
 
 @given(TEXTS, st.integers(1, 5))
 def test_mixed_ends_are_seen_wherever_the_pieces_end(text: str, size: int) -> None:
     pieces = [text.encode()[begin : begin + size] for begin in range(0, len(text), size)]
-    ends = LineEnds()
+    ends = LineEndings()
     assert list(ends.watch(pieces)) == pieces
     bare = text.replace("\r\n", "")
     assert ends.mixed == (("\n" in bare) + ("\r" in bare) + ("\r\n" in text) > 1)

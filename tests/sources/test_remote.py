@@ -18,7 +18,7 @@ import fsspec
 import pytest
 
 from builders.sources import remote
-from builders.sources.remote import fetch, is_remote
+from builders.sources.remote import fetch_files, is_remote
 from graphrec.errors import GraphrecError, MissingPackage
 
 LOG = b"user,item,time\nanna,bar,2024-01-01\n" * 1000
@@ -158,7 +158,7 @@ def memory() -> Iterator[Any]:
 
 
 def contents(given: str, workspace: Path) -> dict[str, bytes]:
-    copies = fetch(given, workspace)
+    copies = fetch_files(given, workspace)
     assert len({copy.path for copy in copies}) == len(copies)
     return {f"{copy.name} as {copy.path.name}": copy.path.read_bytes() for copy in copies}
 
@@ -196,28 +196,28 @@ def test_memory_with_and_without_a_pattern(tmp_path: Path) -> None:
 
 
 def test_new_files_are_seen_in_a_long_session(tmp_path: Path, memory: Any) -> None:
-    assert len(fetch("memory://logs/*.csv", tmp_path)) == 3
+    assert len(fetch_files("memory://logs/*.csv", tmp_path)) == 3
     memory.pipe("/logs/c.csv", b"new")
-    assert len(fetch("memory://logs/*.csv", tmp_path)) == 4
+    assert len(fetch_files("memory://logs/*.csv", tmp_path)) == 4
     memory.pipe("/logs/c.csv", b"newer")
-    assert fetch("memory://logs/c.csv", tmp_path)[0].path.read_bytes() == b"newer"
+    assert fetch_files("memory://logs/c.csv", tmp_path)[0].path.read_bytes() == b"newer"
 
 
 def test_progress_hears_of_every_byte(tmp_path: Path, web: str) -> None:
     for given, total in (("memory://logs/*.csv", 3 * len(LOG)), (f"http://{web}/a.csv", len(LOG))):
         heard = Heard()
-        fetch(given, tmp_path, heard)
+        fetch_files(given, tmp_path, heard)
         assert (heard.total, heard.steps) == ([total, -1], total)
     heard = Heard()
-    fetch(f"http://{web}/download?id=5", tmp_path, heard)
+    fetch_files(f"http://{web}/download?id=5", tmp_path, heard)
     assert (heard.total, heard.steps) == ([None, -1], len(LOG))
 
 
 def test_a_local_file_is_not_copied(tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_bytes(LOG)
-    assert [(copy.path, copy.name) for copy in fetch(f"file://{path}", tmp_path)] == [(path, "log.csv")]
-    assert [copy.path for copy in fetch(f"file://{tmp_path}/*.csv", tmp_path)] == [path]
+    assert [(copy.path, copy.name) for copy in fetch_files(f"file://{path}", tmp_path)] == [(path, "log.csv")]
+    assert [copy.path for copy in fetch_files(f"file://{tmp_path}/*.csv", tmp_path)] == [path]
 
 
 def test_an_archive_in_a_store_is_read(tmp_path: Path, memory: Any) -> None:
@@ -247,7 +247,7 @@ def test_s3_is_read_by_name_and_by_pattern(tmp_path: Path) -> None:
 
 def refused(given: str, workspace: Path) -> str:
     with pytest.raises(GraphrecError) as caught:
-        fetch(given, workspace)
+        fetch_files(given, workspace)
     line = str(caught.value)
     assert "\n" not in line
     for secret in ("s3cr3t", "me:", "t%2Fz", "t/z", "ss@"):
@@ -328,6 +328,6 @@ def test_a_missing_package_is_named(given: str, package: str, tmp_path: Path, mo
 
 def test_names_that_no_folder_can_hold() -> None:
     assert remote._file_name("bucket/" + "x" * 300 + ".csv.gz").endswith("xxx.csv.gz")
-    assert len(remote._file_name("bucket/" + "x" * 300 + ".csv.gz")) == remote.LONGEST_NAME
+    assert len(remote._file_name("bucket/" + "x" * 300 + ".csv.gz")) == remote.MAX_NAME_LENGTH
     assert remote._file_name("https://h/") in ("h", "file")
     assert remote._file_name("https://h/a%2F..%2Fb.csv?x=1") == "b.csv"

@@ -25,13 +25,13 @@ from ibis import _
 
 from builders.engine.connect import connect
 from builders.engine.rows import row_numbers, scan
-from builders.ingest.quarantine import sift
+from builders.ingest.quarantine import check_rows
 from builders.ingest.row_checks import Check
 from builders.mapping.column_mapping import ColumnMapping
 from builders.sources.character_encoding import detect_encoding
 from builders.sources.item_lists import write_pairs
 from builders.sources.python_literals import as_json
-from builders.sources.source import Layout, Source, detect, expand
+from builders.sources.source import Layout, Source, detect_source, expand_paths
 from graphrec.errors import GraphrecError, InputError
 
 ROWS = [("anna", "café", "2024-01-01"), ("ben", "bar", "2024-01-02"), ("cleo", "a, b", "2024-01-03")]
@@ -50,11 +50,11 @@ class Read:
 def read(path: Path, tmp_path: Path, **layout: object) -> Read:
     scratch = tmp_path / "scratch"
     scratch.mkdir(exist_ok=True)
-    engine, source = connect(scratch), detect(path, Layout.model_validate(layout), scratch)
+    engine, source = connect(scratch), detect_source(path, Layout.model_validate(layout), scratch)
     rows = scan(engine, source, "raw")
     names = [f"c{place}" for place in range(len(source.columns))]
     never = Check("never", None, ibis.literal(value=False), ibis.literal(""))
-    sifted = sift(engine, "all", rows, rows.table, {name: _[name] for name in names}, [never], scratch / "part")
+    sifted = check_rows(engine, "all", rows, rows.table, {name: _[name] for name in names}, [never], scratch / "part")
     table = pq.read_table(sifted.part.path)
     place = np.flatnonzero(table["failed"].is_null().to_numpy()) + 1
     good = table.filter(table["failed"].is_null())
@@ -257,7 +257,7 @@ def test_columns_may_differ_by_case_only(tmp_path: Path) -> None:
 def test_globs_and_paths_are_taken_in_order_and_once(tmp_path: Path) -> None:
     for name in ("b.csv", "a.csv"):
         (tmp_path / name).touch()
-    assert [path.name for path in expand([tmp_path / "b.csv", f"{tmp_path}/*.csv"])] == ["b.csv", "a.csv"]
+    assert [path.name for path in expand_paths([tmp_path / "b.csv", f"{tmp_path}/*.csv"])] == ["b.csv", "a.csv"]
 
 
 def tarred(content: bytes) -> bytes:
@@ -309,7 +309,7 @@ def test_a_cut_off_file_is_refused(packed: str, tmp_path: Path) -> None:
     path = tmp_path / f"log.csv{packed}"
     path.write_bytes(content[:-20])
     with pytest.raises(GraphrecError, match="damaged or cut off"):
-        detect(path, Layout(), tmp_path)
+        detect_source(path, Layout(), tmp_path)
 
 
 @pytest.mark.parametrize("packed", [".gz", ".zst"])
@@ -324,7 +324,7 @@ def test_the_hash_is_that_of_the_file_as_it_lies_there(packed: str, tmp_path: Pa
     for place, content in enumerate((delimited(",").encode(), delimited(",").encode("utf-16"), b"a,b\n\xe9,1\nc,d\n")):
         path = write(tmp_path / f"{place}{packed}", content)
         with patch("builders.sources.compression.CHUNK", 5):  # what the file is, is clear long before its end
-            assert detect(path, Layout(), tmp_path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+            assert detect_source(path, Layout(), tmp_path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0")), st.integers(1, 7), st.booleans())
@@ -354,9 +354,9 @@ def test_an_encoding_that_was_named_wrongly_says_where(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("given", "words"), [("*.csv", "no file matches"), ("log.csv", "there is no such file")])
 def test_files_that_are_not_there_are_refused(given: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(GraphrecError, match=words):
-        expand([tmp_path / given])
+        expand_paths([tmp_path / given])
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(GraphrecError, match="a file expected, got a folder"):
-        detect(tmp_path, Layout(), tmp_path)
+        detect_source(tmp_path, Layout(), tmp_path)
