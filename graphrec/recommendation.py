@@ -20,7 +20,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.propagation import SMALLEST
 from graphrec.models.ranking import BATCH, Ranker, Ranking
 from graphrec.progress import Progress, Silent
-from graphrec.queries.query import Queries, check_place, check_time, end_of_log
+from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
 from graphrec.runs.run import Run
 
@@ -69,8 +69,7 @@ def recommend(
     if k < 1:
         raise InputError(f"-k {k}: at least 1 expected")
     graph, ranker = run.graph, run.ranker
-    time = end_of_log(graph) if at is None else check_time(at)
-    place = check_place(near) if near else (float("nan"), float("nan"))
+    every = Queries.from_user_ids(graph, users, at, near)
     candidates = run.protocol.candidate_mask(graph)
     novel = run.protocol.novel if novel is None else novel
     listener = progress or Silent()
@@ -78,14 +77,9 @@ def recommend(
     answers: list[dict[str, Any]] = []
     for start in range(0, len(users), BATCH):
         batch = users[start : start + BATCH]
-        codes = torch.tensor([graph.nodes["user"].code(user) for user in batch], device=graph.log.time.device)
-        queries = Queries.from_users(
-            codes,
-            torch.full_like(codes, time),
-            torch.tensor([place] * len(batch), dtype=torch.float32, device=codes.device),
-        )
+        queries = every.rows(slice(start, start + BATCH))
         found = ranker.top(queries, min(k, len(graph.nodes["item"])), candidates, novel)
-        whole = torch.ones(len(batch), device=codes.device)
+        whole = torch.ones(len(batch), device=queries.user.device)
         if novel and found.whole is not None:
             whole = found.whole.clamp(min=SMALLEST)
         found = replace(found, scores=found.scores / whole[:, None])
@@ -97,7 +91,7 @@ def recommend(
         if what_if and isinstance(ranker, Ranker):
             _add_what_if(ranker, queries, found.items, items, candidates, novel)
         for row, user in enumerate(batch):
-            answers.append(_answer(graph, user, int(codes[row]), time, near, items[row]))
+            answers.append(_answer(graph, user, int(queries.user[row]), int(queries.time[row]), near, items[row]))
         listener.advance(len(batch))
     listener.finish()
     return answers

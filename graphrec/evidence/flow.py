@@ -31,7 +31,7 @@ from graphrec.graph.conversion import Node
 from graphrec.models.event_features import paths
 from graphrec.models.ranking import Answer, Ranker, event_mass
 from graphrec.models.stgat import Attention, Stgat
-from graphrec.queries.query import Queries, check_place, check_time, end_of_log
+from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context
 from graphrec.runs.run import Run
 
@@ -195,15 +195,11 @@ def attention_flow(
     graph, ranker = run.graph, run.ranker
     if not isinstance(ranker, Ranker):
         raise RunError(f"{run.path}: only stgat can take its scores apart, and this is {run.config.model.name}")
-    device = graph.log.time.device
-    place = torch.tensor([check_place(near) if near else (float("nan"),) * 2], device=device)
-    code = torch.tensor([graph.nodes["user"].code(user)], device=device)
-    time = torch.full_like(code, end_of_log(graph) if at is None else check_time(at))
-    asked = Queries.from_users(code, time, place)
+    asked = Queries.from_user_ids(graph, [user], at, near)
     if item is None:
         wanted = int(ranker.top(asked, 1, run.protocol.candidate_mask(graph), run.protocol.novel).items)
         if wanted < 0:
-            raise InputError(f"no item may be ranked as of {utc(int(time))}; ask a later time")
+            raise InputError(f"no item may be ranked as of {utc(int(asked.time))}; ask a later time")
     elif (wanted := graph.nodes["item"].code(item)) < 0:
         raise InputError(f"item {item!r} is not among the {len(graph.nodes['item']):,} items of this graph")
     return flow_to(ranker, asked, wanted)

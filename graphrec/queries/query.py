@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -60,6 +61,22 @@ class Queries:
         return Queries(
             user.long(), time.long(), nowhere if coordinates is None else coordinates, torch.full_like(user.long(), -1)
         )
+
+    @staticmethod
+    def from_user_ids(
+        graph: TemporalGraph, users: Sequence[str], at: int | None = None, near: tuple[float, float] | None = None
+    ) -> Queries:
+        """One query per user id; an id that the graph does not have gets the code -1.
+
+        ``at`` is in UTC seconds, one second after the last event where None; ``near`` is a latitude and longitude in
+        degrees, the place of the user's last event where None. Raises InputError for a time off the calendar and for a
+        place off the globe.
+        """
+        device = graph.log.time.device
+        user = torch.tensor([graph.nodes["user"].code(user) for user in users], dtype=torch.int64, device=device)
+        time = torch.full_like(user, end_of_log(graph) if at is None else check_time(at))
+        place = torch.tensor(check_place(near) if near else (torch.nan, torch.nan), dtype=torch.float32, device=device)
+        return Queries.from_users(user, time, place.expand(len(user), 2))
 
 
 def queries_for_events(

@@ -27,11 +27,8 @@ def model_neighbourhood(
     ``near`` is a latitude and longitude in degrees; without it the user is where they last were.
     Raises InputError for a user whom the graph does not know before ``time``, RunError for a model without events.
     """
-    view = ranker.graph.as_of(time)
-    device = view.log.time.device
-    code = torch.tensor([known_user(view, user)], device=device)
-    place = torch.tensor([near or (torch.nan, torch.nan)], dtype=torch.float32, device=device)
-    return neighbourhood_of(ranker, Queries.from_users(code, torch.full_like(code, time), place))
+    known_user(ranker.graph.as_of(time), user)
+    return neighbourhood_of(ranker, Queries.from_user_ids(ranker.graph, [user], time, near))
 
 
 def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.MultiDiGraph[Node]:

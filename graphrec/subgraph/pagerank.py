@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 import scipy.stats
-import torch
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
@@ -73,10 +72,8 @@ def agreement(ranker: Ranker, user: str, time: int, k: int = 10, restart: float 
     """Compare a model's ranking for a user as of a time (UTC seconds) with personalised PageRank as of then."""
     view = ranker.graph.as_of(time)
     walk = personalised_pagerank(view, user, restart)
-    asked = Queries.from_users(torch.tensor([view.nodes["user"].code(user)]), torch.tensor([time])).to(
-        view.log.time.device
-    )
-    score = ranker.scores(ranker.answer(asked), slice(0, len(walk)))[0].double().cpu().numpy()
+    answer = ranker.answer(Queries.from_user_ids(ranker.graph, [user], time))
+    score = ranker.scores(answer, slice(0, len(walk)))[0].double().cpu().numpy()
     best, reached_first = (np.argsort(-values, kind="stable")[:k] for values in (score, walk))
     overlap = len(np.intersect1d(best, reached_first[walk[reached_first] > 0])) / k
     reached = (walk > 0) & np.isfinite(score)

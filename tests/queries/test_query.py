@@ -5,6 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphrec.errors import InputError
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.queries.query import Queries, queries_for_events
@@ -43,6 +44,22 @@ def test_no_row_and_no_event_give_no_question(query_time: str) -> None:
     none = torch.zeros(0, dtype=torch.int64)
     assert len(queries_for_events(small_world(), none, query_time)) == 0
     assert len(queries_for_events(graph(events([], [], []), 1, 1), none, query_time)) == 0
+
+
+def test_queries_of_user_ids_have_one_time_and_one_place() -> None:
+    world = small_world()
+    known = str(world.nodes["user"].ids[1].as_py())
+    queries = Queries.from_user_ids(world, [known, "nobody"], near=(1.0, 2.0))
+    assert (queries.user.tolist(), queries.time.tolist()) == ([1, -1], [41, 41])
+    assert queries.coordinates.tolist() == [[1.0, 2.0], [1.0, 2.0]]
+    assert Queries.from_user_ids(world, [known], at=20).coordinates.isnan().all()
+    assert len(Queries.from_user_ids(world, [])) == 0
+
+
+@pytest.mark.parametrize(("at", "near"), [(10**13, None), (20, (91.0, 0.0)), (20, (0.0, float("nan")))])
+def test_a_time_off_the_calendar_or_a_place_off_the_globe_is_refused(at: int, near: tuple[float, float] | None) -> None:
+    with pytest.raises(InputError, match="expected"):
+        Queries.from_user_ids(small_world(), ["user-0"], at, near)
 
 
 @settings(deadline=None, max_examples=20)
