@@ -5,9 +5,10 @@ Both fit their weights on the train split, once, at first use, and then answer f
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import psutil
@@ -25,8 +26,8 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
 
-BYTES_A_PAIR = 12
-"""Memory of EASE for each pair of items, while it is fitted."""
+BYTES_PER_PAIR = 12
+"""Peak memory of a closed-form solution for each pair of items."""
 
 
 class ItemKNNConfig(BaseModel):
@@ -94,50 +95,76 @@ class ItemKNN:
         return _scores(visits[:, : self.similarity.shape[0]] @ self.similarity, queries, visits.shape[1])
 
 
-class Ease:
-    """Ridge regression of each item's visits on those of all others, in closed form.
+class ItemWeights(ABC):
+    """A model that multiplies a history by a dense matrix of item-to-item weights, solved for in closed form.
 
-    Steck 2019, "Embarrassingly shallow autoencoders for sparse data", on log(1 + visits). Fitting peaks at 12
-    bytes for each pair of items (5,000 items: 300 MB; 10,000: 1.2 GB) and keeps 4.
+    Solving peaks at 12 bytes for each pair of items (5,000 items: 300 MB; 10,000: 1.2 GB), of which 4 are kept.
     """
 
-    name = "ease"
+    name: ClassVar[str]
 
-    def __init__(self, graph: TemporalGraph, config: EaseConfig | None = None) -> None:
+    def __init__(self, graph: TemporalGraph) -> None:
         self.graph = graph
-        self.ridge = (config or EaseConfig()).ridge
+
+    @abstractmethod
+    def solve(self) -> NDArray[np.float32]:
+        """Weight of each item of a history (row) for each candidate (column), from the train split."""
+
+    @abstractmethod
+    def history(self, queries: Queries) -> scipy.sparse.csr_array:
+        """What the weights are multiplied by, [batch, items], from what each query may see."""
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
-        """Weight of each item (row) for each other (column), zero diagonal, fitted at first use."""
-        counts = train_counts(self.graph).log1p()
-        lower, diagonal = _ridge_inverse(counts, self.ridge)
-        weights = lower + lower.T
-        weights /= -diagonal
-        return weights
+        """The weights, solved for at first use."""
+        return self.solve()
 
     def fit(self, seed: int) -> None:
-        """Solve the regression; nothing of it is random. GraphError where there is no memory for that."""
+        """Solve for the weights, which nothing random enters. GraphError where memory does not suffice."""
         items, free = len(self.graph.nodes["item"]), psutil.virtual_memory().available
-        if BYTES_A_PAIR * items**2 > free:
+        if BYTES_PER_PAIR * items**2 > free:
             raise GraphError(
-                f"ease: {items:,} items need {BYTES_A_PAIR * items**2 / 2**30:.1f} GiB of memory, and "
+                f"{self.name}: {items:,} items need {BYTES_PER_PAIR * items**2 / 2**30:.1f} GiB of memory, and "
                 f"{free / 2**30:.1f} GiB are free; take another model, such as item-knn"
             )
         _ = self.weights
 
     def tensors(self) -> dict[str, Tensor]:
-        """The weights, one row and one column an item."""
+        """The weights, one row and one column per item."""
         return {"item.item": torch.from_numpy(self.weights)}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take weights that were solved for before."""
+        """Load weights that were solved for before."""
         self.weights = tensors["item.item"].numpy()
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
-        """The regression's answer to the user's history."""
-        visits = visit_counts(self.graph, queries).log1p().astype(np.float32)
-        return _scores(visits[:, : len(self.weights)] @ self.weights, queries, visits.shape[1])
+        """The history times the weights."""
+        history = self.history(queries).astype(np.float32)
+        return _scores(history[:, : len(self.weights)] @ self.weights, queries, history.shape[1])
+
+
+class Ease(ItemWeights):
+    """Ridge regression of each item's visits on those of all others, in closed form.
+
+    Steck 2019, "Embarrassingly shallow autoencoders for sparse data", arXiv 1905.03375, on log(1 + visits).
+    """
+
+    name = "ease"
+
+    def __init__(self, graph: TemporalGraph, config: EaseConfig | None = None) -> None:
+        super().__init__(graph)
+        self.ridge = (config or EaseConfig()).ridge
+
+    def solve(self) -> NDArray[np.float32]:
+        """Weights with a zero diagonal."""
+        lower, diagonal = _ridge_inverse(train_counts(self.graph).log1p(), self.ridge)
+        weights = lower + lower.T
+        weights /= -diagonal
+        return weights
+
+    def history(self, queries: Queries) -> scipy.sparse.csr_array:
+        """log(1 + visits)."""
+        return visit_counts(self.graph, queries).log1p()
 
 
 def _counts(row: Tensor, item: Tensor, shape: tuple[int, int]) -> scipy.sparse.csr_array:
