@@ -29,7 +29,6 @@ from torch import Tensor
 from builders.build import build_graph
 from graphrec.environment import versions
 from graphrec.evaluation.per_query import judge
-from graphrec.evaluation.validation import learned_from, protocol_of
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import means
 from graphrec.models.baselines import Follows
@@ -38,6 +37,7 @@ from graphrec.models.score_ranker import ItemScorer, ScoreRanker
 from graphrec.models.slit import Slit, SlitConfig
 from graphrec.queries.query import Queries
 from graphrec.runs.config import TrainingConfig
+from graphrec.runs.training_split import learned_from, protocol_of
 
 PAGE = Path(__file__).with_suffix(".md")
 LOG = "ml-latest-small"
