@@ -44,10 +44,11 @@ from graphrec import (
     places_of,
     user_profile,
 )
+from graphrec.formatting import DAY
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.interest.forecast import learn_rates
 from graphrec.interest.habitual_places import at_home, at_work
-from graphrec.interest.history import DAY, History
+from graphrec.interest.history import History
 from graphrec.interest.themes import _categories
 
 PAGE = Path(__file__).with_suffix(".md")

@@ -21,7 +21,7 @@ from graphrec.models.propagation import SMALLEST
 from graphrec.models.ranking import BATCH, Ranker, Ranking
 from graphrec.progress import Progress, Silent
 from graphrec.queries.query import Queries
-from graphrec.queries.user_history import UserHistory
+from graphrec.queries.user_history import UserHistory, user_events
 from graphrec.runs.run import Run
 
 
@@ -159,10 +159,10 @@ def plain(graph: TemporalGraph, found: Ranking) -> list[list[dict[str, Any]]]:
 def _answer(
     graph: TemporalGraph, user: str, code: int, time: int, near: tuple[float, float] | None, items: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    rows = history(graph, code, time)
+    rows = user_events(graph, code, time)
     place = f"{near[0]:.4f},{near[1]:.4f}" if near else None
     if place is None and len(rows):
-        place = f"at {graph.nodes['item'].label(int(graph.log.item[rows[0]]))}"
+        place = f"at {graph.nodes['item'].label(int(graph.log.item[rows[-1]]))}"
     return {
         "user": user,
         "known": code >= 0,
@@ -173,22 +173,15 @@ def _answer(
     }
 
 
-def history(graph: TemporalGraph, user: int, time: int) -> Int64[Tensor, " events"]:
-    """Rows of a user's events strictly before a time, the latest first; empty for a user of -1."""
-    mine = graph.relation("user->item")
-    code, when = torch.tensor([user]), torch.tensor([min(time, graph.horizon)])
-    device = graph.log.time.device
-    count = int(mine.count_before(code.to(device), when.to(device))) if len(mine) else 0
-    rows, _ = mine.before(code.to(device), when.to(device), count)
-    return mine.event[rows[0]].long() if count else rows[0]
-
-
 def history_in_words(graph: TemporalGraph, rows: Int64[Tensor, " events"]) -> str:
-    """A user's past in one line: how many events, since when (if the log says), what most often."""
+    """A user's past in one line: number of events, first day (if the log has times), most frequent item.
+
+    ``rows`` are events of the log, the oldest first.
+    """
     if not len(rows):
         return "no events before"
-    first = datetime.fromtimestamp(int(graph.log.time[rows[-1]]), UTC)
-    code, count = Counter(graph.log.item[rows].tolist()).most_common(1)[0]
+    first = datetime.fromtimestamp(int(graph.log.time[rows[0]]), UTC)
+    code, count = Counter(graph.log.item[rows.flip(0)].tolist()).most_common(1)[0]
     often = f", most often {graph.nodes['item'].label(code)} ({count})" if count > 1 else ""
     since = "" if graph.timeless else f" since {first:%Y-%m-%d}"
     return f"{counted(len(rows), 'event')}{since}{often}"

@@ -18,7 +18,8 @@ from graphrec.evidence.shares import SHARES
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.ranking import BATCH
 from graphrec.queries.query import Queries, end_of_log
-from graphrec.recommendation import history, history_in_words, recommend, sample_users
+from graphrec.queries.user_history import user_events
+from graphrec.recommendation import history_in_words, recommend, sample_users
 from graphrec.report.publishing import publish
 from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run
@@ -237,17 +238,17 @@ def test_a_user_never_seen_is_answered_from_time_and_place(run: Run) -> None:
 
 def test_histories_in_words(run: Run) -> None:
     graph, user = run.graph, run.graph.nodes["user"].code("u0001")
-    rows = history(graph, user, end_of_log(graph))
+    rows = user_events(graph, user, end_of_log(graph))
     assert (graph.log.user[rows] == user).all()
-    assert (graph.log.time[rows].diff() <= 0).all()
+    assert (graph.log.time[rows].diff() >= 0).all()
     assert len(rows) == int((graph.log.user == user).sum())
     assert history_in_words(graph, rows).startswith(f"{len(rows)} events since 2024-03-")
     assert history_in_words(graph, rows[-1:]).startswith("1 event since 2024-03-")
     timeless = replace(graph, manifest={**graph.manifest, "mapping": {"timeless": True}})
     assert history_in_words(timeless, rows[-1:]) == "1 event"
-    assert len(history(graph, -1, end_of_log(graph))) == 0
-    first = int(graph.log.time[rows[-1]])
-    assert len(history(graph, user, first)) == 0  # strictly before
+    assert len(user_events(graph, -1, end_of_log(graph))) == 0
+    first = int(graph.log.time[rows[0]])
+    assert len(user_events(graph, user, first)) == 0  # strictly before
 
 
 def test_a_report_shows_users_of_different_activity(run: Run) -> None:

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
+from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.interest.history import DAY, History
+from graphrec.interest.history import History
 from graphrec.interest.over_time import InterestOverTime
 
 LEVEL = 0.01

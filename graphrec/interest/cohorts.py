@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2, vq
 
 from graphrec.errors import InputError
+from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.interest.history import DAY
 from graphrec.interest.themes import OTHER, Themes, themes_of
 
 STARTS = 5

@@ -20,10 +20,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from graphrec.formatting import DAY
 from graphrec.graph.event_kinds import habit
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.interest.history import DAY, MONDAY, History
+from graphrec.interest.history import MONDAY, History
 
 REACH_KM = 1.5
 """Distance at which a place draws e times less."""

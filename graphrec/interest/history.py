@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
-from graphrec.formatting import utc
+from graphrec.formatting import DAY, utc
 from graphrec.graph.conversion import known_user
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.queries.user_history import user_events
 
-DAY = 86_400
-"""Seconds."""
 MONDAY = 4 * DAY
 """1970-01-05, the first Monday of the epoch: weeks start there, so those of two users line up."""
 
@@ -46,9 +44,7 @@ class History:
     def before(graph: TemporalGraph, user: str, until: int) -> History:
         """A user's events strictly before ``until`` (UTC seconds); InputError for a user not known by then."""
         view = graph.as_of(until)
-        code = torch.tensor([known_user(view, user)], device=view.log.time.device)
-        mine = view.relation("user->item")
-        rows = mine.event[mine.start[code] : mine.end(code, torch.full_like(code, view.horizon))].long()
+        rows = user_events(view, known_user(view, user), view.horizon)
         offset = 60 * view.log.utc_offset[rows].long()
         visible = view.log.count_before(view.horizon)
         return History(

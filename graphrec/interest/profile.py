@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graphrec.formatting import counted, day, percent
+from graphrec.formatting import DAY, counted, day, percent
 from graphrec.graph.event_kinds import habit
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.change_points import Change, interest_changes, place_changes
 from graphrec.interest.forecast import Forecast, forecast_interest
 from graphrec.interest.habitual_places import Place, places_of
-from graphrec.interest.history import DAY, History
+from graphrec.interest.history import History
 from graphrec.interest.over_time import InterestOverTime, interest_over_time
 from graphrec.interest.themes import OTHER
 

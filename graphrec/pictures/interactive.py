@@ -20,7 +20,7 @@ from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.pictures.palette import FAINT, INK, PAPER, SOFT, TYPES, WASH
 from graphrec.pictures.radial import Radial, radial
 from graphrec.queries.sampling import event_coordinates
-from graphrec.recommendation import history
+from graphrec.queries.user_history import user_events
 
 if TYPE_CHECKING:
     from folium import Map
@@ -52,7 +52,7 @@ def interactive_map(graph: TemporalGraph, user: str, time: int) -> Map:
     """
     folium = _package("folium")
     view = graph.as_of(time)
-    rows = history(view, known_user(view, user), view.horizon)
+    rows = user_events(view, known_user(view, user), view.horizon)
     where = event_coordinates(view, rows)
     placed = known_places(where)
     rows, where = rows[placed], where[placed].double().cpu()

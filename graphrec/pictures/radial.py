@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from graphrec.formatting import DAY, HOUR, MINUTE
 from graphrec.graph.conversion import Node
 from graphrec.graph.time_bounds import TIME_MAX
 
-MINUTE, HOUR, DAY = 60, 3_600, 86_400
 RINGS = {
     "1 hour": HOUR,
     "1 day": DAY,

@@ -8,8 +8,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.interest.history import DAY, MONDAY, History
+from graphrec.interest.history import MONDAY, History
 from graphrec.pictures.palette import PAPER, SEQUENCE
 from graphrec.pictures.style import style, title
 

@@ -60,6 +60,12 @@ class UserHistory:
         return last.scatter_reduce_(0, self.question, self.event, "amax")
 
 
+def user_events(graph: TemporalGraph, user: int, time: int) -> Int64[Tensor, " events"]:
+    """Rows of one user's visible events strictly before ``time`` (UTC seconds), the oldest first; none for user -1."""
+    code = torch.tensor([user], device=graph.log.time.device)
+    return UserHistory.before(graph, Queries.from_users(code, torch.full_like(code, time))).event
+
+
 def popularity(graph: TemporalGraph, time: Int64[Tensor, " batch"]) -> Float64[Tensor, "batch items"]:
     """How many events each item has strictly before each time.
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from graphrec.formatting import DAY
 from graphrec.graph.events import SPLITS, TRAIN
 from graphrec.graph.geography import known_places
 from graphrec.graph.temporal_graph import TemporalGraph
 
-DAY = 86_400
 MONDAY = 4 * DAY
 """The first Monday of the epoch, UTC seconds."""
 MOST_BARS = 80

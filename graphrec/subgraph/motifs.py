@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from graphrec.errors import InputError
+from graphrec.formatting import DAY
 from graphrec.graph.conversion import adjacency
 from graphrec.graph.temporal_graph import TemporalGraph
-
-DAY = 86_400
 
 
 def find_motifs(graph: TemporalGraph, within: int = DAY, between: int = 0, least: int = 2) -> pa.Table:

@@ -14,7 +14,8 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.ranking import Ranker
 from graphrec.queries.query import Queries
-from graphrec.recommendation import explained, history, history_in_words, plain
+from graphrec.queries.user_history import user_events
+from graphrec.recommendation import explained, history_in_words, plain
 from tests.networks import scores, untrained
 from tests.worlds import alone, events, graph, town
 
@@ -225,12 +226,12 @@ def test_evidence_as_plain_data() -> None:
 def test_history_is_strictly_before_and_in_words() -> None:
     world = week()
     friday = FRIDAY + 20 * HOUR
-    assert history(world, 0, friday).tolist() == [0]
-    assert history(world, 0, MONDAY_NOON).tolist() == [6, 5, 4, 1, 0]
-    assert history(world.as_of(friday), 0, MONDAY_NOON).tolist() == [0]
-    assert history(world, -1, MONDAY_NOON).tolist() == []
-    assert history_in_words(world, history(world, 0, MONDAY_NOON)) == (
+    assert user_events(world, 0, friday).tolist() == [0]
+    assert user_events(world, 0, MONDAY_NOON).tolist() == [0, 1, 4, 5, 6]
+    assert user_events(world.as_of(friday), 0, MONDAY_NOON).tolist() == [0]
+    assert user_events(world, -1, MONDAY_NOON).tolist() == []
+    assert history_in_words(world, user_events(world, 0, MONDAY_NOON)) == (
         "5 events since 1970-01-02, most often the office (3)"
     )
-    assert history_in_words(world, history(world, 0, friday)) == "1 event since 1970-01-02"
-    assert history_in_words(world, history(world, -1, friday)) == "no events before"
+    assert history_in_words(world, user_events(world, 0, friday)) == "1 event since 1970-01-02"
+    assert history_in_words(world, user_events(world, -1, friday)) == "no events before"

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.change_points import (
@@ -22,7 +23,6 @@ from graphrec.interest.change_points import (
     interest_changes,
     place_changes,
 )
-from graphrec.interest.history import DAY
 from graphrec.interest.over_time import interest_over_time
 from tests import worlds
 
