@@ -74,7 +74,7 @@ PARTS = {
 }
 BASE = ["later=0"]
 """The regression is fitted at once and would hide what the other parts learn; it is a row of its own."""
-SHORT = ["epochs=1", "questions=42000", "warmup=40"]
+SHORT = ["epochs=1", "samples_per_epoch=42000", "warmup=40"]
 """Half a pass over the train events of either log: what a part is worth shows long before the last thousandth."""
 
 

@@ -71,9 +71,12 @@ GOWALLA = {
     "EASE, published": (0.1765, 0.1467),
 }
 MOVIES = {"EASE, a peer's": (0.138, 0.079), "ItemKNN, a peer's": (0.121, 0.066), "RecTools SASRec": (0.097, 0.066)}
-GOWALLA_SETTINGS = ("low_pass=448", "identity=false", "questions=12800", "epochs=1", "learning_rate=0.005", "warmup=20")
+GOWALLA_SETTINGS = (
+    *("low_pass=448", "identity=false", "samples_per_epoch=12800"),
+    *("epochs=1", "learning_rate=0.005", "warmup=20"),
+)
 """Ids of so many users and items are not learned in minutes; the few other weights are, in fifty steps."""
-REFIT = "held_out=false"
+REFIT = "train_on_val=true"
 """Once the settings are chosen, the weights are fitted to all that is not test, val included."""
 CITY = 'fan_out={"mine": 64, "then": 48, "here": 48}'
 """As good on validation as the default of 128 own events, in three quarters of the time."""

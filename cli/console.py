@@ -7,6 +7,7 @@ import json
 import math
 import shlex
 import sys
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
@@ -22,6 +23,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphrec.evaluation.comparison import metric_names
+from graphrec.hyperparameters import DeprecatedSetting
 
 console = Console(highlight=False)
 """Results, on stdout."""
@@ -41,6 +43,19 @@ def survive_any_encoding() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+
+
+def show_deprecations() -> None:
+    """Print a former name of a setting as one line on stderr, in place of Python's two with file and line."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, DeprecatedSetting):
+            notes.print(f"[dim]note:[/] {escape(str(message))}", soft_wrap=True)
+        else:
+            usual(message, category, *where, **more)
+
+    warnings.showwarning = show
 
 
 class RichProgress:

@@ -70,7 +70,7 @@ def _read_run(path: Path) -> dict[str, Any]:
     from graphrec.files import read_json
     from graphrec.runs.config import RunConfig
 
-    settings = RunConfig.load(path / "config.yaml").model_dump(mode="json")
+    settings = RunConfig.stored(path / "config.yaml").model_dump(mode="json")
     metrics = read_json(path / "metrics.json") if (path / "metrics.json").is_file() else {}  # written by evaluate
     return {**read_json(path / "manifest.json"), "settings": settings, "metrics": metrics}
 

@@ -14,7 +14,7 @@ import typer
 from cli.append import append
 from cli.build import build
 from cli.command import Command, Group
-from cli.console import be_quiet, console, print_error, survive_any_encoding
+from cli.console import be_quiet, console, print_error, show_deprecations, survive_any_encoding
 from cli.doctor import doctor
 from cli.evaluate import evaluate
 from cli.forget import forget
@@ -64,6 +64,7 @@ for command in (simulate, inspect, build, append, forget, info, train, evaluate,
 def main() -> None:
     """Run the command line; what a user can put right is one line, never a traceback."""
     survive_any_encoding()
+    show_deprecations()
     try:
         app()
     except GraphrecError as error:

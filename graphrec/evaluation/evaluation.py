@@ -65,8 +65,8 @@ def evaluate(
     """
     if evidence and not run.explains:
         raise RunError(f"{run.path}: {run.config.model.name} shows no evidence to measure; stgat does")
-    if split == "val" and not run.config.training.held_out:
-        raise RunError(f"{run.path}: its training learned from the val events (held_out: false); judge test")
+    if split == "val" and run.config.training.train_on_val:
+        raise RunError(f"{run.path}: its training learned from the val events (train_on_val: true); judge test")
     protocol = run.protocol.model_copy(update=dict(overrides or {}))
     rows = protocol.target_rows(run.graph, split)
     if not len(rows):

@@ -19,7 +19,7 @@ VALIDATION_DEPTHS = (1, 5, 10, 20)
 def validate(graph: TemporalGraph, model: Model, protocol: EvaluationProtocol, config: RunConfig) -> dict[str, float]:
     """Metrics on the validation events, or so many of them as the settings say; empty without any."""
     rows = protocol.target_rows(graph, "val")
-    limit = config.training.validation_rows
+    limit = config.training.max_validation_queries
     if len(rows) > limit:
         chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(config.seed))[:limit]
         rows = rows[chosen.sort().values.to(rows.device)]

@@ -17,12 +17,13 @@ import scipy.sparse
 import torch
 from jaxtyping import Float64
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from graphrec.errors import GraphError
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.hyperparameters import Hyperparameters
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
 
@@ -30,20 +31,16 @@ BYTES_PER_PAIR = 12
 """Peak memory of a closed-form solution for each pair of items."""
 
 
-class ItemKNNConfig(BaseModel):
+class ItemKNNConfig(Hyperparameters):
     """Settings of ``item-knn``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["item-knn"] = "item-knn"
     neighbours: int = Field(50, ge=1)
     """How many items go with an item."""
 
 
-class EaseConfig(BaseModel):
+class EaseConfig(Hyperparameters):
     """Settings of ``ease``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["ease"] = "ease"
     ridge: float = Field(100.0, gt=0)

@@ -12,18 +12,17 @@ from typing import Literal
 
 import torch
 from jaxtyping import Float, Float64, Int64
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor, nn
 
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.hyperparameters import Hyperparameters
 from graphrec.queries.query import Queries
 
 
-class LightGCNConfig(BaseModel):
+class LightGCNConfig(Hyperparameters):
     """Settings of ``lightgcn``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["lightgcn"] = "lightgcn"
     dimension: int = Field(64, ge=1)

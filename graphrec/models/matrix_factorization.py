@@ -14,11 +14,12 @@ import numpy as np
 import scipy.sparse
 import torch
 from jaxtyping import Float32, Float64
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from graphrec.errors import ConfigError
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.hyperparameters import Hyperparameters
 from graphrec.models.item_to_item import train_counts, visit_counts
 from graphrec.queries.query import Queries
 
@@ -26,10 +27,8 @@ ALPHA = 1.0
 """What a visit more adds to the confidence in a pair."""
 
 
-class AlsConfig(BaseModel):
+class AlsConfig(Hyperparameters):
     """Settings of ``als``: Hu, Koren, Volinsky 2008, "Collaborative filtering for implicit feedback datasets"."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["als"] = "als"
     dimension: int = Field(64, ge=1)
@@ -40,10 +39,8 @@ class AlsConfig(BaseModel):
     """How often users and items are solved in turn."""
 
 
-class BprConfig(BaseModel):
+class BprConfig(Hyperparameters):
     """Settings of ``bpr``: Rendle et al. 2009, "BPR: Bayesian personalized ranking from implicit feedback"."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["bpr"] = "bpr"
     dimension: int = Field(64, ge=1)

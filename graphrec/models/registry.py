@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.hyperparameters import Hyperparameters
 from graphrec.models.item_to_item import Ease, EaseConfig, ItemKNN, ItemKNNConfig
 from graphrec.models.lightgcn import LightGCN, LightGCNConfig, Pairs
 from graphrec.models.losses import NextEvent, NextItem
@@ -33,7 +34,7 @@ Network = Stgat | Sasrec | LightGCN
 AtOnce = Factors | Ease | ItemKNN
 """Models that are fitted in one go."""
 Model = Network | AtOnce
-CONFIGS: dict[str, type[BaseModel]] = {
+CONFIGS: dict[str, type[Hyperparameters]] = {
     "stgat": ModelConfig,
     "sasrec": SasrecConfig,
     "lightgcn": LightGCNConfig,
@@ -45,8 +46,8 @@ CONFIGS: dict[str, type[BaseModel]] = {
 """Class of each model's settings, by its name."""
 _LONG = {"weight_decay": 0.0, "epochs": 100, "patience": 10}
 TRAINING: dict[str, dict[str, Any]] = {
-    "sasrec": {**_LONG, "batch_size": 64, "learning_rate": 1e-3, "least_steps": 4000},
-    "lightgcn": {**_LONG, "batch_size": 2048, "learning_rate": 5e-3, "least_steps": 2000},
+    "sasrec": {**_LONG, "batch_size": 64, "learning_rate": 1e-3, "min_steps": 4000},
+    "lightgcn": {**_LONG, "batch_size": 2048, "learning_rate": 5e-3, "min_steps": 2000},
 }
 """Settings of the training that differ from those of ``stgat``; a unit of ``sasrec`` is a window of a user's events."""
 

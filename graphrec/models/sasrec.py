@@ -10,19 +10,18 @@ from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Float64, Int64
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.hyperparameters import Hyperparameters
 from graphrec.models.stgat import check_heads
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import sample
 
 
-class SasrecConfig(BaseModel):
+class SasrecConfig(Hyperparameters):
     """Settings of ``sasrec``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["sasrec"] = "sasrec"
     dimension: int = Field(64, ge=4)

@@ -20,7 +20,7 @@ from typing import Literal, cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from graphrec.graph.events import TRAIN
@@ -28,6 +28,7 @@ from graphrec.graph.geography import PLACE_FEATURES, distance_features, kilometr
 from graphrec.graph.nodes import Nodes
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
+from graphrec.hyperparameters import Hyperparameters
 from graphrec.models.cold_items import KEPT, Beside
 from graphrec.models.event_features import (
     CLOCK,
@@ -60,10 +61,8 @@ def check_heads(dimension: int, heads: int) -> None:
         raise ValueError(f"dimension {dimension} cannot be shared by {heads} heads; take a multiple")
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Hyperparameters):
     """Settings of ``stgat``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["stgat"] = "stgat"
     """The network."""
@@ -71,7 +70,7 @@ class ModelConfig(BaseModel):
     """Length of node vectors and states."""
     heads: int = Field(4, ge=1)
     """Attention heads a relation; divides the dimension."""
-    fan_out: dict[str, PositiveInt] = {"mine": 128, "then": 48, "here": 48}
+    fan_out: dict[str, PositiveInt] = Field({"mine": 128, "then": 48, "here": 48})
     """Events at most by relation, of these three or declared by the graph; leave one out to do without it."""
     dropout: float = Field(0.5, ge=0, lt=1)
     """Share of features dropped in training."""
@@ -95,7 +94,7 @@ class ModelConfig(BaseModel):
     """Share of training questions without propagation, so that items that nobody visited are found as well."""
     path: int = Field(1, ge=1)
     """How many of the same person's events before a neighbour are read with it."""
-    second_hop: dict[str, dict[str, PositiveInt]] = {}
+    second_hop: dict[str, dict[str, PositiveInt]] = Field({})
     """By relation, the fan-out of each neighbour's own neighbourhood as of its time, such as {"then": {"mine": 8}}."""
     time: bool = True
     """Use hours, weekdays and how long ago."""

@@ -243,7 +243,7 @@ def _graph_facts(manifest: Mapping[str, Any]) -> GraphFacts:
 
 
 def _run_facts(run: Path, manifest: Mapping[str, Any], command: str) -> RunFacts:
-    config, weights, history = RunConfig.load(run / "config.yaml"), run / "model.safetensors", manifest["history"]
+    config, weights, history = RunConfig.stored(run / "config.yaml"), run / "model.safetensors", manifest["history"]
     by_steps = "training_rows" in manifest and any("train_loss" in record for record in history)
     return RunFacts(
         **{name: manifest[name] for name in RunFacts.model_fields if name in manifest},
@@ -251,7 +251,7 @@ def _run_facts(run: Path, manifest: Mapping[str, Any], command: str) -> RunFacts
         settings=_dotted(config.model_dump(exclude_defaults=True)),
         epochs=len(history),
         peak_memory_mb=manifest["peak_memory"] / 2**20,
-        questions=min(manifest["training_rows"], config.training.questions) if by_steps else None,
+        questions=min(manifest["training_rows"], config.training.samples_per_epoch) if by_steps else None,
         model_bytes=weights.stat().st_size if weights.is_file() else None,
     )
 

@@ -2,60 +2,69 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from graphrec.errors import ConfigError
+from graphrec.hyperparameters import DeprecatedSetting, Hyperparameters
 from graphrec.models.registry import CONFIGS, TRAINING, Settings
 from graphrec.models.stgat import ModelConfig
 from graphrec.suggestion import did_you_mean
 
 
-class TrainingConfig(BaseModel):
-    """How a model is fitted."""
+class TrainingConfig(Hyperparameters):
+    """Hyperparameters of a training."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    renamed: ClassVar[Mapping[str, str]] = {
+        "questions": "samples_per_epoch",
+        "held_out": "train_on_val",
+        "least_steps": "min_steps",
+        "clip": "gradient_clip",
+        "validation_rows": "max_validation_queries",
+    }
+    negated: ClassVar[frozenset[str]] = frozenset({"held_out"})
 
     query_time: Literal["last-event", "request"] | None = None
-    """What a question knows of its time in training; None: what the graph's protocol says."""
+    """Query time in training and validation; None: that of the graph's protocol."""
     novel: bool | None = None
-    """Learn from first visits only, among unvisited items; None: what the graph's protocol says."""
+    """Train on first visits only, with unvisited items as candidates; None: as the graph's protocol says."""
     epochs: int = Field(10, ge=1)
-    """Passes over the training events at most: three, or as many as make ``least_steps``."""
-    questions: int = Field(1_000_000, ge=1)
-    """What an epoch goes through at most, drawn anew for each."""
-    held_out: bool = True
-    """Keep the val events for validation; else they are learned from as train events are, and nothing stops early."""
-    least_steps: int = Field(800, ge=1)
+    """Passes over the training events at most: three, or as many as make ``min_steps``."""
+    samples_per_epoch: int = Field(1_000_000, ge=1)
+    """Training samples in an epoch at most, drawn anew for each."""
+    train_on_val: bool = False
+    """Train on the validation events as well; then there is no validation, and no early stopping."""
+    min_steps: int = Field(800, ge=1)
     """Optimiser steps that a small log gets, by more epochs."""
     patience: int = Field(2, ge=1)
-    """Stop after so many epochs without a better validation MRR."""
+    """Epochs without a better validation MRR after which the training stops."""
     batch_size: int = Field(256, ge=1)
-    """Questions an optimiser step, over all processes and accumulated parts."""
+    """Samples per optimiser step, over all processes and accumulated parts."""
     accumulate: int = Field(1, ge=1)
-    """Parts that a batch is computed in, to save memory."""
+    """Parts that a batch is computed in (gradient accumulation), to save memory."""
     learning_rate: float = Field(2e-3, gt=0)
-    """Peak step size of AdamW."""
+    """Peak learning rate of AdamW."""
     weight_decay: float = Field(0.3, ge=0)
-    """Decoupled weight decay on matrices; vectors (biases, norms) have none."""
+    """Decoupled weight decay of matrices; vectors (biases, norms) have none."""
     warmup: int = Field(100, ge=0)
-    """Steps over which the step size rises."""
-    clip: float = Field(1.0, gt=0)
-    """Largest norm of the gradient."""
+    """Steps over which the learning rate rises."""
+    gradient_clip: float = Field(1.0, gt=0)
+    """Maximum norm of the gradient."""
     negatives: int = Field(4096, ge=1)
-    """Sampled items a batch when the catalogue is larger than ``full_softmax``."""
+    """Sampled items per batch where the catalogue is larger than ``full_softmax``."""
     full_softmax: int = Field(20_000, ge=0)
-    """Largest catalogue whose softmax is computed whole."""
+    """Largest catalogue over which the softmax is computed in full."""
     precision: Literal["auto", "no", "bf16"] = "auto"
     """Mixed precision; auto: bf16 on a GPU that has it."""
     checkpoint_every: int = Field(200, ge=1)
     """Steps between checkpoints."""
-    validation_rows: int = Field(5_000, ge=1)
-    """Validation questions at most, drawn once by the seed."""
+    max_validation_queries: int = Field(5_000, ge=1)
+    """Validation queries at most, drawn once by the seed."""
 
 
 class RunConfig(BaseModel):
@@ -78,24 +87,33 @@ class RunConfig(BaseModel):
             model = {"name": "stgat", **model}
         name = model["name"] if isinstance(model, dict) else getattr(model, "name", None)
         if isinstance(training, dict) and isinstance(name, str):
-            training = {**TRAINING.get(name, {}), **training}
+            training = {**TRAINING.get(name, {}), **TrainingConfig.current(training)}
         return {**values, "model": model, "training": training}
 
     @staticmethod
     def load(path: Path | None = None, settings: Sequence[str] = (), seed: int | None = None) -> RunConfig:
         """Read a YAML file, then ``key=value`` pairs over it, then the seed.
 
-        A key is ``section.name``, or a name alone where one section has it. Raises ConfigError on anything unknown.
+        A key is ``section.name``, or a name alone. Raises ConfigError on anything unknown.
         """
         values = _read(path) if path else {}
-        for pair in settings:
-            name, separator, text = pair.partition("=")
-            if not separator:
-                raise ConfigError(f"--set {pair}: key=value expected, such as --set epochs=3")
-            _put(values, _path(name), _value(pair, text))
+        pairs = [_pair(pair) for pair in settings]
+        sections = _sections(values, pairs)
+        for section, kind in sections.items():
+            if isinstance(values.get(section), dict):
+                values[section] = _current(kind, values[section])
+        for name, value in pairs:
+            _put(values, *_setting(name, value, sections))
         if seed is not None:
             values["seed"] = seed
         return RunConfig.check(values)
+
+    @staticmethod
+    def stored(path: Path) -> RunConfig:
+        """Settings of a run directory, without a notice where they are of the version before."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecatedSetting)
+            return RunConfig.load(path)
 
     @staticmethod
     def check(values: Mapping[str, Any]) -> RunConfig:
@@ -111,7 +129,7 @@ class RunConfig(BaseModel):
                 ) from error
             where = ".".join(str(part) for part in first["loc"] if part not in CONFIGS)
             if first["type"] == "extra_forbidden":
-                hint = did_you_mean(str(first["loc"][-1]), [name for _, name in _names()])
+                hint = did_you_mean(str(first["loc"][-1]), _names())
                 raise ConfigError(
                     f"setting {where}: there is none of that name here, got {first['input']!r}{hint}"
                 ) from error
@@ -132,35 +150,67 @@ def _read(path: Path) -> dict[str, Any]:
     return values or {}
 
 
-def _value(pair: str, text: str) -> Any:
+def _pair(pair: str) -> tuple[str, Any]:
+    """Name and value of a ``key=value`` pair."""
+    name, separator, text = pair.partition("=")
+    if not separator:
+        raise ConfigError(f"--set {pair}: key=value expected, such as --set epochs=3")
     try:
-        return yaml.safe_load(text)
+        return name, yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {pair}: a value as in YAML expected ({' '.join(str(error).split())})") from error
+
+
+def _sections(values: Mapping[str, Any], pairs: Sequence[tuple[str, Any]]) -> dict[str, type[Hyperparameters]]:
+    """The record behind each section, for the model that a file and pairs name."""
+    model = values.get("model")
+    named = [model.get("name") if isinstance(model, dict) else None]
+    named += [value for name, value in pairs if name in ("name", "model.name")]
+    chosen = next((name for name in reversed(named) if name), "stgat")
+    return {"model": CONFIGS.get(str(chosen), ModelConfig), "training": TrainingConfig}
+
+
+def _current(kind: type[Hyperparameters], values: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return kind.current(values)
+    except ValueError as error:
+        raise ConfigError(f"setting {error}") from error
+
+
+def _setting(name: str, value: Any, sections: Mapping[str, type[Hyperparameters]]) -> tuple[list[str], Any]:
+    """Where a setting goes, by its name with or without its section, and its value; former names are replaced."""
+    path = name.split(".")
+    if len(path) == 1 and name != "seed":
+        path = [_section_of(name, sections), name]
+    kind = sections.get(path[0])
+    if kind is None or len(path) == 1 or path[1] not in kind.renamed:
+        return path, value
+    kind.notice(path[1])
+    return [path[0], kind.renamed[path[1]], *path[2:]], kind.converted(path[1], value)
+
+
+def _section_of(name: str, sections: Mapping[str, type[Hyperparameters]]) -> str:
+    """The section of a setting: the model's, the training's, or that of another model (which refuses it later)."""
+    others = [("model", kind) for kind in CONFIGS.values()]
+    for section, kind in [*sections.items(), *others]:
+        if name in kind.model_fields or name in kind.renamed or name in kind.removed:
+            return section
+    raise ConfigError(f"setting {name!r} is unknown{did_you_mean(name, _names())}")
 
 
 def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
     """Set a value below sections, which are made where they are missing or empty."""
     *sections, last = path
-    for place, name in enumerate(sections, 1):
+    for depth, name in enumerate(sections, 1):
         if values.get(name) is None:
             values[name] = {}
         values = values[name]
         if not isinstance(values, dict):
-            raise ConfigError(f"setting {'.'.join(path)}: {'.'.join(sections[:place])} is no section, got {values!r}")
+            raise ConfigError(f"setting {'.'.join(path)}: {'.'.join(sections[:depth])} is no section, got {values!r}")
     values[last] = value
 
 
-def _names() -> list[tuple[str, str]]:
-    models = [("model", name) for config in CONFIGS.values() for name in config.model_fields]
-    return list(dict.fromkeys([*models, *(("training", name) for name in TrainingConfig.model_fields)]))
-
-
-def _path(name: str) -> list[str]:
-    """Section and name of a setting that may be written without its section."""
-    if "." in name or name == "seed":
-        return name.split(".")
-    found = [[section, field] for section, field in _names() if field == name]
-    if not found:
-        raise ConfigError(f"setting {name!r} is unknown{did_you_mean(name, [field for _, field in _names()])}")
-    return found[0]
+def _names() -> list[str]:
+    """Names of every setting, those of all models included."""
+    kinds: list[type[Hyperparameters]] = [*CONFIGS.values(), TrainingConfig]
+    return list(dict.fromkeys(name for kind in kinds for name in kind.model_fields))

@@ -52,7 +52,7 @@ class Run:
         """
         root = Path(path)
         manifest, protocol = _manifest(root)
-        config = RunConfig.load(root / "config.yaml")
+        config = RunConfig.stored(root / "config.yaml")
         where = pick_device(device)
         if graph is None and not (root / manifest["graph"]).is_dir():
             gone = normpath(root / manifest["graph"])

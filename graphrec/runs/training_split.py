@@ -24,7 +24,7 @@ def protocol_of(graph: TemporalGraph, settings: TrainingConfig) -> EvaluationPro
 
 def learned_from(graph: TemporalGraph, settings: TrainingConfig) -> TemporalGraph:
     """The graph as training sees it: with its val events among the train events, unless they are held out."""
-    if settings.held_out:
+    if not settings.train_on_val:
         return graph
     split = torch.where(graph.log.split == VAL, TRAIN, graph.log.split)
     return replace(graph, log=replace(graph.log, split=split))

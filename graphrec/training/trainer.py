@@ -76,7 +76,7 @@ def _resumed(root: Path, config: RunConfig | None) -> RunConfig:
     path = root / "config.yaml"
     if not path.is_file():
         raise RunError(f"{root}: nothing to resume here; start a run without --resume")
-    begun = RunConfig.load(path)
+    begun = RunConfig.stored(path)
     if config not in (None, begun):
         raise RunError(f"{path}: the run to resume has other settings than given; give none, or another --out")
     return begun
@@ -111,8 +111,8 @@ class Training:
         self.model = new_network(self.graph, config.model)
         self.units = units_of(self.model, self.graph, self.protocol)
         refuse_nothing_to_learn(self.units, graph)
-        self.steps = math.ceil(min(len(self.units), settings.questions) / settings.batch_size)  # an epoch
-        self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.least_steps / self.steps)))
+        self.steps = math.ceil(min(len(self.units), settings.samples_per_epoch) / settings.batch_size)  # an epoch
+        self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.min_steps / self.steps)))
         loss = loss_of(self.model, self.graph, settings.negatives, settings.full_softmax, self.protocol.novel)
         _keep_buffers_local(loss)
         self.optimiser = _optimiser(self.model, settings)
@@ -164,7 +164,7 @@ class Training:
     def _batches(self, epoch: int, done: int) -> Iterator[Int64[Tensor, " batch"]]:
         """Row numbers of the batches of an epoch that are still to do, this process's share of each."""
         order = torch.Generator().manual_seed(_seed(self.config.seed, -1 - epoch))
-        rows = torch.randperm(len(self.units), generator=order)[: self.config.training.questions]
+        rows = torch.randperm(len(self.units), generator=order)[: self.config.training.samples_per_epoch]
         processes, me = self.accelerator.num_processes, self.accelerator.process_index
         for step in range(done, self.steps):
             size = self.config.training.batch_size
@@ -182,7 +182,7 @@ class Training:
                 loss = self.loss(*self.units[part]) * (len(part) / len(batch))
             self.accelerator.backward(loss)
             total += float(loss.detach())
-        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.training.clip)
+        self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.training.gradient_clip)
         self.optimiser.step()
         self.optimiser.zero_grad()
         return total

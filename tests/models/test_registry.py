@@ -281,7 +281,7 @@ def test_what_scores_is_a_scorer(city_graph: Path) -> None:
 def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
     name: str, city_graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = config(name, epochs=3, least_steps=1, checkpoint_every=1, batch_size=16 if name == "sasrec" else 200)
+    chosen = config(name, epochs=3, min_steps=1, checkpoint_every=1, batch_size=16 if name == "sasrec" else 200)
     train(city_graph, tmp_path / "whole", chosen, device="cpu")
     step, done = Training._step, []
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from graphrec.errors import ConfigError
+from graphrec.hyperparameters import DeprecatedSetting
 from graphrec.models.stgat import ModelConfig
 from graphrec.runs.config import RunConfig, TrainingConfig
 
@@ -33,9 +34,9 @@ def test_an_empty_file_leaves_the_defaults(text: str, tmp_path: Path) -> None:
 
 def test_pairs_stand_over_the_file_and_the_seed_over_both(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
-    path.write_text("training: {epochs: 9, clip: 2}\nmodel: {heads: 2}\nseed: 1\n")
+    path.write_text("training: {epochs: 9, gradient_clip: 2}\nmodel: {heads: 2}\nseed: 1\n")
     config = RunConfig.load(path, ["epochs=4", "model.dimension=32", "seed=2"], seed=3)
-    assert (config.training.epochs, config.training.clip) == (4, 2.0)
+    assert (config.training.epochs, config.training.gradient_clip) == (4, 2.0)
     assert (config.model.heads, config.model.dimension) == (2, 32)
     assert config.seed == 3
     assert RunConfig.load(path, ["seed=2"]).seed == 2
@@ -59,8 +60,8 @@ def test_a_pair_is_read_as_yaml(pair: str, read: Any) -> None:
 @pytest.mark.parametrize(
     ("pair", "line"),
     [
-        ("epoch=3", "setting 'epoch' is unknown; did you mean 'epochs'?"),
-        ("training.epoch=3", "setting training.epoch: .* got 3; did you mean 'epochs'?"),
+        ("epoch=3", "setting 'epoch' is unknown, did you mean 'epochs'?"),
+        ("training.epoch=3", "setting training.epoch: .* got 3, did you mean 'epochs'?"),
         ("trainning.epochs=3", "setting trainning: "),
         ("zzzzzz=3", "setting 'zzzzzz' is unknown$"),
         ("epochs", "--set epochs: key=value expected, such as --set epochs=3"),
@@ -113,3 +114,37 @@ def test_a_pair_cannot_go_below_what_is_no_section(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no\.yaml: a YAML file of settings expected"):
         RunConfig.load(tmp_path / "no.yaml")
+
+
+FORMER = "training: {clip: 2, held_out: false, least_steps: 7, questions: 9, validation_rows: 5}\n"
+
+
+def test_former_names_are_accepted_with_a_notice(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(FORMER)
+    with pytest.warns(DeprecatedSetting) as notices:
+        found = RunConfig.load(path)
+    today = TrainingConfig(
+        gradient_clip=2, train_on_val=True, min_steps=7, samples_per_epoch=9, max_validation_queries=5
+    )
+    assert found.training == today
+    assert RunConfig.stored(path) == found  # a run of the version before opens without a word
+    lines = sorted(str(notice.message) for notice in notices)
+    assert lines[0] == "setting clip is now called gradient_clip; the next version drops the old name"
+    assert sum("held_out" in line and "the opposite" in line for line in lines) == 1
+    assert len(lines) == 5
+
+
+@pytest.mark.parametrize("name", ["clip", "training.clip"])
+def test_a_former_name_in_a_pair_stands_over_the_file(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    for text in ("training: {gradient_clip: 2}\n", "training: {clip: 2}\n"):
+        path.write_text(text)
+        with pytest.warns(DeprecatedSetting, match="setting clip is now called gradient_clip"):
+            assert RunConfig.load(path, [f"{name}=3"]).training.gradient_clip == 3
+
+
+def test_a_former_name_stands_over_what_the_model_wants() -> None:
+    with pytest.warns(DeprecatedSetting):
+        assert RunConfig.check({"model": {"name": "sasrec"}, "training": {"least_steps": 1}}).training.min_steps == 1
+    assert RunConfig.load(settings=["model.name=sasrec"]).training.min_steps == 4000

@@ -110,7 +110,7 @@ def test_val_events_are_learned_from_where_they_are_not_held_out(
     city_graph: Path, tiny: RunConfig, tmp_path: Path
 ) -> None:
     counts = json.loads((city_graph / "manifest.json").read_text())["counts"]
-    manifest = train(city_graph, tmp_path / "run", changed(tiny, held_out=False), device="cpu")
+    manifest = train(city_graph, tmp_path / "run", changed(tiny, train_on_val=True), device="cpu")
     assert manifest["training_rows"] == counts["train"] + counts["val"]
     assert all("mrr" not in epoch for epoch in manifest["history"])
     run = Run.open(tmp_path / "run", device="cpu")
@@ -123,7 +123,7 @@ def test_val_events_are_learned_from_where_they_are_not_held_out(
 
 
 def test_an_epoch_is_as_long_as_it_is_set(city_graph: Path, tiny: RunConfig, tmp_path: Path) -> None:
-    settings = changed(tiny, questions=100, batch_size=64, epochs=2, least_steps=1)
+    settings = changed(tiny, samples_per_epoch=100, batch_size=64, epochs=2, min_steps=1)
     assert Training(city_graph, tmp_path / "run", settings, "cpu", Silent()).steps == 2
 
 
@@ -163,7 +163,7 @@ def test_a_batch_in_parts_gives_the_step_of_the_whole(
 
 def test_the_gradient_is_clipped(city_graph: Path, exact: RunConfig, tmp_path: Path) -> None:
     def norm(clip: float) -> float:
-        _, gradients = first_step(city_graph, tmp_path, changed(exact, clip=clip))
+        _, gradients = first_step(city_graph, tmp_path, changed(exact, gradient_clip=clip))
         return 10 * float(torch.stack([one.norm() for one in gradients]).norm())  # the mean is a tenth of the gradient
 
     assert norm(1e-3) == pytest.approx(1e-3, rel=1e-3)
