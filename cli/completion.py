@@ -63,7 +63,9 @@ def _fields() -> Iterator[tuple[str, str, object, str]]:
         for owner in tree.body:
             if isinstance(owner, ast.ClassDef) and owner.name.endswith("Config"):
                 for field, after in zip(owner.body, [*owner.body[1:], None], strict=True):
-                    if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                    if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+                        continue
+                    if not ast.unparse(field.annotation).startswith("ClassVar"):
                         yield owner.name, field.target.id, _constant(field.value), _brief(_constant(after))
 
 

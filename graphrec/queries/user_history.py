@@ -81,7 +81,7 @@ def popularity(graph: TemporalGraph, time: Int64[Tensor, " batch"]) -> Float64[T
     flat = between * items + graph.log.item[int(row[0]) : int(row[-1])]
     counts = torch.bincount(flat, minlength=len(distinct) * items).view(len(distinct), items)
     every = torch.arange(items, device=time.device)
-    counts[0] += graph.relation("item->user").count_before(every, distinct[:1].flatten_edges(items))
+    counts[0] += graph.relation("item->user").count_before(every, distinct[:1].expand(items))
     return counts.cumsum(0)[slot].double()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +150,11 @@ def test_a_former_name_stands_over_what_the_model_wants() -> None:
     with pytest.warns(DeprecatedSetting):
         assert RunConfig.check({"model": {"name": "sasrec"}, "training": {"least_steps": 1}}).training.min_steps == 1
     assert RunConfig.load(settings=["model.name=sasrec"]).training.min_steps == 4000
+
+
+def test_the_command_line_says_a_former_name_in_one_line(tmp_path: Path) -> None:
+    words = ["train", str(tmp_path / "none"), "--out", str(tmp_path / "run"), "--set", "clip=2"]
+    done = subprocess.run([sys.executable, "-m", "cli.main", *words], capture_output=True, text=True, timeout=60)
+    note, error = done.stderr.splitlines()
+    assert note == "note: setting clip is now called gradient_clip; the next version drops the old name"
+    assert error.startswith("error: ")
