@@ -19,7 +19,7 @@ from pathlib import Path
 
 from page import rewrite, spread
 
-from builders.build import build_graph
+from builders import build_graph
 from cli.console import RichProgress
 from graphrec import RunConfig, train
 

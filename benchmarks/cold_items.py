@@ -23,15 +23,12 @@ import torch
 from page import rewrite, spread
 from torch import Tensor
 
-from builders.build import build_graph
+from builders import build_graph
 from cli.console import RichProgress
-from graphrec import Run, RunConfig, train
-from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec import EvaluationProtocol, Queries, Run, RunConfig, TemporalGraph, train
 from graphrec.metrics import summarise
+from graphrec.models import ScoreRanker
 from graphrec.models.baselines import Nearest
-from graphrec.models.score_ranker import ScoreRanker
-from graphrec.queries.protocol import EvaluationProtocol
-from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
 
 SETTINGS = ['fan_out={"mine": 64, "then": 48, "here": 48}', "epochs=2", "beside=true"]

@@ -28,25 +28,24 @@ from page import rewrite
 from subgraph import Functions, ask, facts, graph_of, table
 from subgraph import measure as measure_cost
 
-from builders.build import build_graph
-from builders.simulation.simulated_log import simulate_city
-from graphrec import (
+from builders import build_graph, simulate_city
+from graphrec import TemporalGraph
+from graphrec.formatting import DAY
+from graphrec.graph.geography import kilometres, unit_vectors
+from graphrec.interest import (
     Forecast,
     HabitualPlaces,
     Place,
-    TemporalGraph,
     activity_changes,
     cohorts_by_interest,
     forecast_interest,
     interest_changes,
     interest_over_time,
+    learn_rates,
     place_changes,
     places_of,
     user_profile,
 )
-from graphrec.formatting import DAY
-from graphrec.graph.geography import kilometres, unit_vectors
-from graphrec.interest.forecast import learn_rates
 from graphrec.interest.habitual_places import at_home, at_work
 from graphrec.interest.history import History
 from graphrec.interest.themes import _categories

@@ -22,7 +22,7 @@ from typing import Any
 
 from page import rewrite
 
-from builders.build import build_graph
+from builders import build_graph
 from cli.console import RichProgress
 from graphrec import Run, RunConfig, evaluate, train
 from graphrec.environment import versions

@@ -63,7 +63,7 @@ def graph_of(rows: int, folder: Path) -> Path:
     if not out.is_dir():
         import build_log
 
-        from builders.build import build_graph
+        from builders import build_graph
 
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
@@ -129,51 +129,53 @@ def _users(graph: Any) -> list[str]:
 
 
 def _ego(graph: Any) -> Callable[[], Any]:
-    from graphrec import ego
+    from graphrec.subgraph import ego
 
     return lambda: ego(graph, _users(graph)[0], _times(graph)[1], hops=2, fan_out=32)
 
 
 def _difference(graph: Any) -> Callable[[], Any]:
-    from graphrec import difference
+    from graphrec.subgraph import difference
 
     return lambda: difference(graph, _users(graph)[0], *_times(graph), hops=2, fan_out=32)
 
 
 def _neighbourhood(graph: Any) -> Callable[[], Any]:
-    from graphrec import ModelConfig, Ranker, Stgat, model_neighbourhood
+    from graphrec import ModelConfig
+    from graphrec.models import Ranker, Stgat
+    from graphrec.subgraph import model_neighbourhood
 
     ranker = Ranker(graph, Stgat(graph, ModelConfig()))
     return lambda: model_neighbourhood(ranker, _users(graph)[0], _times(graph)[1])
 
 
 def _path(graph: Any) -> Callable[[], Any]:
-    from graphrec import path_between
+    from graphrec.subgraph import path_between
 
     users = _users(graph)
     return lambda: path_between(graph, ("user", users[1]), ("user", users[2]), _times(graph)[1])
 
 
 def _adjacency(graph: Any) -> Callable[[], Any]:
-    from graphrec import adjacency
+    from graphrec.graph import adjacency
 
     return lambda: adjacency(graph, "user->item", _times(graph)[1])
 
 
 def _pagerank(graph: Any) -> Callable[[], Any]:
-    from graphrec import personalised_pagerank
+    from graphrec.subgraph import personalised_pagerank
 
     return lambda: personalised_pagerank(graph, _users(graph)[0])
 
 
 def _motifs(graph: Any) -> Callable[[], Any]:
-    from graphrec import find_motifs
+    from graphrec.subgraph import find_motifs
 
     return lambda: find_motifs(graph)
 
 
 def _co_visited(graph: Any) -> Callable[[], Any]:
-    from graphrec import co_visited
+    from graphrec.subgraph import co_visited
 
     most = graph.nodes["item"].ids[int(graph.log.item.long().bincount().argmax())].as_py()
     return lambda: co_visited(graph, most)
@@ -181,7 +183,7 @@ def _co_visited(graph: Any) -> Callable[[], Any]:
 
 def _communities(kind: str) -> Callable[[Any], Callable[[], Any]]:
     def prepared(graph: Any) -> Callable[[], Any]:
-        from graphrec import communities
+        from graphrec.subgraph import communities
 
         return lambda: communities(graph, _times(graph)[1], kind)
 
@@ -189,7 +191,7 @@ def _communities(kind: str) -> Callable[[Any], Callable[[], Any]]:
 
 
 def _centralities(graph: Any) -> Callable[[], Any]:
-    from graphrec import centralities
+    from graphrec.subgraph import centralities
 
     return lambda: centralities(graph, _times(graph)[1])
 

@@ -7,6 +7,8 @@ runs, since ``tests/test_site.py`` reads the rest without it.
 
 from __future__ import annotations
 
+import ast
+import importlib
 import posixpath
 import re
 from collections.abc import Callable
@@ -19,40 +21,24 @@ MOVED = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGEL
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 """The path of a Markdown link within the repository."""
 REFERENCE = {
-    "graph": (
-        "The graph and time",
-        ["graph.temporal_graph", "graph.events", "graph.relation", "queries.query", "queries.sampling"],
-    ),
-    "model": ("Model and training", ["models.stgat", "runs.config", "training.trainer", "runs.run"]),
-    "ranking": (
-        "Ranking and judging",
-        [
-            "models.ranking",
-            "recommendation",
-            "queries.protocol",
-            "evaluation.evaluation",
-            "metrics",
-            "evaluation.comparison",
-        ],
-    ),
-    "evidence": ("Evidence", ["evidence"]),
-    "subgraph": ("Subgraphs", ["subgraph"]),
-    "interest": ("Interest", ["interest"]),
-    "pictures": ("Pictures", ["pictures"]),
-    "errors": ("Errors", ["errors"]),
+    "graphrec": "Most used",
+    "builders": "Building a graph",
+    "builders.text": "Text vectors",
+    "graphrec.graph": "The graph and time",
+    "graphrec.queries": "Queries and their neighbourhoods",
+    "graphrec.models": "Models",
+    "graphrec.runs": "Runs and settings",
+    "graphrec.training": "Training",
+    "graphrec.evaluation": "Evaluation",
+    "graphrec.evidence": "Evidence",
+    "graphrec.interest": "Interest",
+    "graphrec.subgraph": "Subgraphs",
+    "graphrec.pictures": "Pictures",
+    "graphrec.report": "Report",
+    "graphrec.metrics": "Metrics",
+    "graphrec.errors": "Errors",
 }
-"""Pages of the Python reference: title, and the modules and packages whose public names they hold."""
-BUILDING = [
-    "builders.build.build_graph",
-    "builders.inspection.inspect_log",
-    "builders.mapping.column_mapping.ColumnMapping",
-]
-BUILDING += [
-    "builders.simulation.simulated_log.simulate_city",
-    "builders.text.encode.load_encoder",
-    "builders.text.encode.encode_texts",
-]
-"""What the reference shows of ``builders``."""
+"""Packages and modules of the Python reference and their titles; each is a page with its public names."""
 
 
 def site_path(path: str) -> str:
@@ -74,7 +60,7 @@ def copied_files() -> dict[str, Path]:
 def made_pages() -> dict[str, Callable[[], str]]:
     """Pages that are made, by their place on the site, in the order of the navigation."""
     pages: dict[str, Callable[[], str]] = {"reference/cli.md": command_line_page}
-    pages |= {f"reference/{name}.md": lambda name=name: reference_page(name) for name in (*REFERENCE, "building")}
+    pages |= {f"reference/{name}.md": lambda name=name: reference_page(name) for name in REFERENCE}
     pages |= {"decisions/index.md": decisions_page}
     return pages
 
@@ -132,25 +118,21 @@ def command_line_page() -> str:
 
 
 def reference_names(page: str) -> list[str]:
-    """Full names of what a page of the Python reference shows."""
-    from graphrec import _HOMES
-
-    if page == "building":
-        return BUILDING
-    return [
-        f"graphrec.{home}.{name}"
-        for part in REFERENCE[page][1]
-        for name, home in _HOMES.items()
-        if home == part or home.startswith(f"{part}.")
-    ]
+    """Full names of the objects that a page of the Python reference documents, each on one page only."""
+    elsewhere = reference_names("graphrec") if page.startswith("graphrec.") else []
+    stub = ROOT / page.replace(".", "/") / "__init__.pyi"
+    if not stub.is_file():
+        public = (f"{page}.{name}" for name in importlib.import_module(page).__all__)
+        return [name for name in public if name not in elsewhere]
+    imports = [node for node in ast.parse(stub.read_text()).body if isinstance(node, ast.ImportFrom) and node.module]
+    names = [f"{page}.{node.module}.{alias.name}" for node in imports for alias in node.names]
+    return [name for name in names if name not in elsewhere]
 
 
 def reference_page(page: str) -> str:
     """One page of the Python reference: mkdocstrings fills it from the docstrings."""
-    title, source = (REFERENCE[page][0], "graphrec") if page in REFERENCE else ("Building a graph", "builders")
     names = "\n".join(f"::: {name}\n" for name in reference_names(page))
-    how = "Import these from `graphrec`." if source == "graphrec" else "Import these by their full names."
-    return f"# {title}\n\n{how}\n\n{names}"
+    return f"# {REFERENCE[page]}\n\nImport these from `{page}`.\n\n{names}"
 
 
 def decisions_page() -> str:

@@ -14,6 +14,8 @@ came, where, and what to do.
 
 from __future__ import annotations
 
+__all__ = ["ConfigError", "GraphError", "GraphrecError", "InputError", "MappingError", "MissingPackage", "RunError"]
+
 
 class GraphrecError(Exception):
     """Anything that graphrec refuses to go on with; its text is meant for the user."""

@@ -14,6 +14,15 @@ from torch import Tensor
 
 from graphrec.errors import ConfigError, InputError
 
+__all__ = [
+    "bootstrap_interval",
+    "expected_rank",
+    "means",
+    "query_metrics",
+    "ranked_metrics",
+    "standard_error",
+    "summarise",
+]
 DEPTHS = (1, 5, 10, 20)
 """The k of every measure at k, unless told otherwise."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import pydoc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
+
+from tests.test_public import SURFACE, public_values
 
 ROOT = Path(__file__).parent.parent
 FENCED = re.compile(r"^(`{3,})[^\n]*\n.*?^\1\s*$", re.MULTILINE | re.DOTALL)
@@ -92,10 +95,10 @@ def test_a_folder_of_the_navigation_is_its_pages() -> None:
 
 
 def test_every_public_name_is_in_the_reference_once() -> None:
-    from graphrec import _HOMES
-
     shown = [name for page in HOOKS.REFERENCE for name in HOOKS.reference_names(page)]
-    assert sorted(shown) == sorted(f"graphrec.{home}.{name}" for name, home in _HOMES.items())
+    assert len(shown) == len(set(shown))
+    public = {id(value) for name in SURFACE for value in public_values(name)}
+    assert {id(pydoc.locate(name)) for name in shown} == public
 
 
 def test_every_command_is_in_the_reference() -> None:

@@ -1,1 +1,7 @@
 """The graph as a thing to look at, as of a time: views, paths, communities, centralities, walks, motifs, files."""
+
+from __future__ import annotations
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -14,7 +14,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.pictures import interactive
 from graphrec.pictures.interactive import interactive_ego, interactive_map
-from graphrec.subgraph.ego import ego
+from graphrec.subgraph.ego_network import ego
 from tests.worlds import alone, continued, events, graph, town
 
 DAY = 86_400

@@ -22,7 +22,7 @@ from graphrec.pictures.radial import radial
 from graphrec.pictures.shares import draw_shares
 from graphrec.pictures.stream import draw_interest
 from graphrec.pictures.week import hour_of_week
-from graphrec.subgraph.ego import ego
+from graphrec.subgraph.ego_network import ego
 from tests import worlds
 
 DAY = 86_400

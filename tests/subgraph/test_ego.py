@@ -15,7 +15,7 @@ from graphrec.errors import InputError
 from graphrec.graph.conversion import adjacency, to_hetero_data, to_networkx
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
-from graphrec.subgraph.ego import difference, ego
+from graphrec.subgraph.ego_network import difference, ego
 from tests import worlds
 
 DAY = 86_400

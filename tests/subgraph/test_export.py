@@ -12,7 +12,7 @@ from graphrec.errors import InputError
 from graphrec.graph.conversion import to_hetero_data, to_networkx
 from graphrec.graph.time_bounds import TIME_MIN
 from graphrec.models.ranking import Ranker
-from graphrec.subgraph.ego import ego
+from graphrec.subgraph.ego_network import ego
 from graphrec.subgraph.export import as_hetero_data, write_subgraph
 from graphrec.subgraph.neighbourhood import model_neighbourhood
 from tests.networks import untrained

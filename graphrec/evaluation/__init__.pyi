@@ -1,0 +1,5 @@
+__all__ = [
+    "evaluate",
+]
+
+from .evaluation import evaluate as evaluate

@@ -1,0 +1,13 @@
+__all__ = [
+    "Context",
+    "EvaluationProtocol",
+    "Neighbourhood",
+    "Queries",
+    "sample",
+]
+
+from .protocol import EvaluationProtocol as EvaluationProtocol
+from .query import Queries as Queries
+from .sampling import Context as Context
+from .sampling import Neighbourhood as Neighbourhood
+from .sampling import sample as sample

@@ -1,0 +1,5 @@
+__all__ = [
+    "publish",
+]
+
+from .publishing import publish as publish

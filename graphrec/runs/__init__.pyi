@@ -1,0 +1,9 @@
+__all__ = [
+    "Run",
+    "RunConfig",
+    "TrainingConfig",
+]
+
+from .config import RunConfig as RunConfig
+from .config import TrainingConfig as TrainingConfig
+from .run import Run as Run

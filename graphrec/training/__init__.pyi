@@ -1,0 +1,5 @@
+__all__ = [
+    "train",
+]
+
+from .trainer import train as train
