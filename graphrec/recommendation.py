@@ -17,7 +17,7 @@ from graphrec.evidence.counterfactual import counterfactuals
 from graphrec.evidence.shares import Recommendation, explain
 from graphrec.formatting import counted
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.propagation import SMALLEST
+from graphrec.models.propagation import EPSILON
 from graphrec.models.ranking import BATCH, Ranker, Ranking
 from graphrec.progress import Progress, Silent
 from graphrec.queries.query import Queries
@@ -80,8 +80,8 @@ def recommend(
         queries = every.rows(slice(start, start + BATCH))
         found = ranker.top(queries, min(k, len(graph.nodes["item"])), candidates, novel)
         whole = torch.ones(len(batch), device=queries.user.device)
-        if novel and found.whole is not None:
-            whole = found.whole.clamp(min=SMALLEST)
+        if novel and found.total_probability is not None:
+            whole = found.total_probability.clamp(min=EPSILON)
         found = replace(found, scores=found.scores / whole[:, None])
         items = (
             explained(ranker, queries, found.items, whole.tolist())
@@ -125,7 +125,7 @@ def explained(
 ) -> list[list[dict[str, Any]]]:
     """Recommendations as plain data: items with score, shares and evidence, events by their row in the log.
 
-    ``whole`` is the probability of all that may be ranked, for each question: what is told are parts of it.
+    ``total_probability`` is the probability of all that may be ranked, for each question: what is told are parts of it.
     """
     found = zip(explain(ranker, queries, items), whole, strict=True)
     return [[_plain(recommendation, mass) for recommendation in one] for one, mass in found]

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.losses import NextEvent
+from graphrec.models.losses import MixtureNLL
 from graphrec.models.ranking import Ranker
 from graphrec.models.stgat import ModelConfig, Stgat
 from graphrec.queries.query import Queries
@@ -54,7 +54,7 @@ def trained(
     """A network fitted to questions and their answers with a few hundred steps of Adam."""
     torch.manual_seed(seed)
     model = Stgat(world, settings(**changes))
-    loss = NextEvent(model, world, negatives=0, full_softmax=10**6).train()
+    loss = MixtureNLL(model, world, negatives=0, full_softmax=10**6).train()
     optimiser = torch.optim.Adam(loss.parameters(), lr=1e-2)
     for _ in range(steps):
         batch = torch.randint(0, len(target), (64,))
@@ -67,4 +67,4 @@ def trained(
 def scores(world: TemporalGraph, model: Stgat, queries: Queries) -> Float[Tensor, "batch items"]:
     """Scores of the whole catalogue; -inf for items that a question cannot know."""
     ranker = Ranker(world, model)
-    return ranker.scores(ranker.answer(queries), slice(0, len(world.nodes["item"])))
+    return ranker.scores(ranker.forward(queries), slice(0, len(world.nodes["item"])))

@@ -31,7 +31,7 @@ from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import resampled_means
-from graphrec.models.ranking import BATCH, Answer, Ranker
+from graphrec.models.ranking import BATCH, ModelOutput, Ranker
 from graphrec.progress import Progress, Silent
 from graphrec.queries.protocol import EvaluationProtocol, returning
 from graphrec.queries.query import Queries
@@ -192,7 +192,7 @@ def profile(
     listener.start("following attention", len(queries))
     for start in range(0, len(queries), BATCH):
         batch = queries.rows(slice(start, start + BATCH))
-        looked.append(_look(ranker, ranker.answer(batch), aspects))
+        looked.append(_look(ranker, ranker.forward(batch), aspects))
         listener.advance(len(batch))
     listener.finish()
     if not looked:
@@ -208,7 +208,7 @@ def profile(
 def _aspects(ranker: Ranker) -> dict[str, list[str]]:
     """Names of the values of each aspect that the graph knows of."""
     graph = ranker.graph
-    aspects = {"relation": [*(SHARES.get(name, name) for name in ranker.model.attend), SHARES["semantic"]]}
+    aspects = {"relation": [*(SHARES.get(name, name) for name in ranker.model.relation_attention), SHARES["semantic"]]}
     if not graph.timeless:
         aspects |= {"how long ago": [*AGES], "hours apart": [*HOURS_APART], "weekday": [*WEEKDAYS]}
     if any(graph.nodes[kind].coordinates is not None for kind in ("item", "location")):
@@ -216,15 +216,15 @@ def _aspects(ranker: Ranker) -> dict[str, list[str]]:
     return aspects
 
 
-def _look(ranker: Ranker, answer: Answer, aspects: Mapping[str, Sequence[str]]) -> _Looked:
+def _look(ranker: Ranker, answer: ModelOutput, aspects: Mapping[str, Sequence[str]]) -> _Looked:
     context, graph = answer.context, ranker.graph
     around = [context.neighbourhoods[name] for name in answer.state.attention]
-    nothing = answer.pointed[:, :0]
+    nothing = answer.event_item[:, :0]
     event = torch.cat((nothing, *(near.event for near in around)), 1)
     real = torch.cat((nothing.bool(), *(near.mask for near in around)), 1).double()
     relation = [torch.full_like(near.event, place) for place, near in enumerate(around)]
     value = {"relation": torch.cat((nothing, *relation), 1), **_values(graph, context, event)}
-    mass = answer.mass.double() * real
+    mass = answer.event_probability.double() * real
     shares = [
         _relations(answer, ranker.model.config.heads),
         *(_parts(value[name], mass, len(aspects[name])) for name in [*aspects][1:]),
@@ -238,9 +238,9 @@ def _look(ranker: Ranker, answer: Answer, aspects: Mapping[str, Sequence[str]]) 
     return _Looked(torch.cat(shares, 1), torch.cat(available, 1), user, past, context.local_time)
 
 
-def _relations(answer: Answer, heads: int) -> Float64[Tensor, "batch relations_plus_one"]:
+def _relations(answer: ModelOutput, heads: int) -> Float64[Tensor, "batch relations_plus_one"]:
     """Part of the whole probability of each relation, and of the semantic space."""
-    gate = answer.state.log_gate.double().exp()
+    gate = answer.state.log_mixture_weights.double().exp()
     relations = gate[:, 1:].reshape(len(gate), -1, heads).sum(2)
     return torch.cat((relations, gate[:, :1]), 1)
 

@@ -171,6 +171,6 @@ def _ranks(
     many = context.rows(torch.zeros(len(left_out), dtype=torch.int64, device=left_out.device))
     sizes = [near.event.shape[1] for near in context.neighbourhoods.values()]
     parts = torch.split(left_out, sizes, dim=1)
-    answer = ranker.answer_within(many.drop_events(dict(zip(context.neighbourhoods, parts, strict=True))))
+    answer = ranker.forward_context(many.drop_events(dict(zip(context.neighbourhoods, parts, strict=True))))
     score = ranker.scores(answer, slice(0, len(ranker.graph.nodes["item"])), candidates)
     return torch.stack([expected_rank(score, code.expand(len(score))) for code in item], 1)

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from graphrec.metrics import standard_error
-from graphrec.models.ranking import BATCH, Answer, Ranker, event_mass
+from graphrec.models.ranking import BATCH, ModelOutput, Ranker, event_probabilities
 from graphrec.progress import Progress, Silent
 from graphrec.queries.query import Queries
 
@@ -91,7 +91,7 @@ def _curves(
     ranker: Ranker, queries: Queries, draws: torch.Generator
 ) -> tuple[Float64[Tensor, "four rows steps"], Int64[Tensor, " rows"]]:
     """Deletion, deletion at random, insertion, insertion at random of each question that has evidence."""
-    answer, item = ranker.answer(queries), ranker.top(queries, 1).items[:, 0]
+    answer, item = ranker.forward(queries), ranker.top(queries, 1).items[:, 0]
     mass, real = _evidence(ranker, answer, item)
     count = (mass > 0).sum(1)
     shown = _order(mass)
@@ -103,17 +103,17 @@ def _curves(
         for place, chosen in enumerate((shown < taken, drawn < taken)):
             for kind, left_out in ((place, chosen), (2 + place, ~chosen)):
                 context = answer.context.drop_events(_by_relation(answer, left_out))
-                score = ranker.scores_of(ranker.answer_within(context), item)
+                score = ranker.scores_of(ranker.forward_context(context), item)
                 curve[kind, :, step] = (score / whole).double().cpu()
     some = (count > 0).cpu()
     return curve[:, some], count.cpu()[some]
 
 
 def _evidence(
-    ranker: Ranker, answer: Answer, item: Int64[Tensor, " batch"]
+    ranker: Ranker, answer: ModelOutput, item: Int64[Tensor, " batch"]
 ) -> tuple[Tensor, Bool[Tensor, "batch events"]]:
     """What each event of all neighbourhoods gives the item, [batch, events], and which are events."""
-    mass = event_mass(answer.state)
+    mass = event_probabilities(answer.state)
     around = [answer.context.neighbourhoods[name] for name in mass]
     speaks = torch.cat([ranker.graph.log.item[near.event].long() == item[:, None] for near in around], 1)
     real = torch.cat([near.mask for near in around], 1)
@@ -125,7 +125,7 @@ def _order(weight: Tensor) -> Int64[Tensor, "batch events"]:
     return torch.sort(weight, dim=1, descending=True, stable=True).indices.argsort(1)
 
 
-def _by_relation(answer: Answer, flat: Bool[Tensor, "batch events"]) -> dict[str, Tensor]:
+def _by_relation(answer: ModelOutput, flat: Bool[Tensor, "batch events"]) -> dict[str, Tensor]:
     """The columns of `_evidence` given back to the neighbourhoods that they came from."""
     names = list(answer.state.attention)
     parts = torch.split(flat, [answer.context.neighbourhoods[name].event.shape[1] for name in names], dim=1)

@@ -28,8 +28,8 @@ from graphrec.errors import InputError, RunError
 from graphrec.evidence.shares import semantic_share
 from graphrec.formatting import utc
 from graphrec.graph.conversion import Node
-from graphrec.models.event_features import paths
-from graphrec.models.ranking import Answer, Ranker, event_mass
+from graphrec.models.event_features import previous_events
+from graphrec.models.ranking import ModelOutput, Ranker, event_probabilities
 from graphrec.models.stgat import Attention, Stgat
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context
@@ -102,12 +102,12 @@ class AttentionFlow:
     semantic: float
     """What the semantic space gives the item."""
     logit: dict[str, float]
-    """Terms of the item's logit in the semantic space, in nats: ``state``, ``bias``, ``kin``, ``distance``."""
+    """Terms of the item's logit in the semantic space, in nats: ``state``, ``bias``, ``cf``, ``distance``."""
     gates: dict[str, float]
     """Part of the whole probability that goes through the semantic space and through each relation; they sum to 1."""
     events: tuple[ReadEvent, ...]
     """Every event that the question saw, by relation, the latest first."""
-    fading: dict[str, tuple[float, ...]]
+    path_decay: dict[str, tuple[float, ...]]
     """By relation, the learned weight of the items one, two, ... events before a neighbour in its key."""
 
     @property
@@ -130,7 +130,7 @@ class AttentionFlow:
         ``("item", id)``; what leaves a node is what entered it. The others have ``weight``: ``before`` leads from
         earlier events, ``("before", row)``, to the events that speak for the item, and ``behind`` from those of a
         second hop, ``("behind mine", row)``; ``read`` from all events to ``("read", relation)``, ``remember`` to
-        ``("propagation", "kin")``.
+        ``("propagation", "cf")``.
         """
         network: nx.DiGraph[Node] = nx.DiGraph(user=self.user, item=self.item, time=self.time, score=self.score)
         user, item = ("user", self.user), ("item", self.item)
@@ -152,13 +152,13 @@ class AttentionFlow:
         network.add_node(node, label=one.label, event=one.event, own=one.own, local_time=one.local_time)
         network.add_edge(node, ("read", one.relation), layer="read", weight=one.read)
         if one.remembered:
-            network.add_edge(node, ("propagation", "kin"), layer="remember", weight=one.remembered)
+            network.add_edge(node, ("propagation", "cf"), layer="remember", weight=one.remembered)
 
     def _add_carrier(self, network: nx.DiGraph[Node], one: ReadEvent) -> None:
         node = (one.relation, str(one.event))
         network.add_edge(("relation", one.relation), node, layer="score", mass=one.mass)
         network.add_edge(node, ("item", self.item), layer="score", mass=one.mass)
-        before = zip(one.before, one.labels_before, self.fading[one.relation], strict=False)
+        before = zip(one.before, one.labels_before, self.path_decay[one.relation], strict=False)
         for row, label, share in before:
             network.add_node(("before", str(row)), label=label, event=row)
             network.add_edge(("before", str(row)), node, layer="before", weight=share)
@@ -214,13 +214,13 @@ def flow_to(ranker: Ranker, query: Queries, item: int) -> AttentionFlow:
     if len(query) != 1:
         raise InputError(f"attention flow: one question expected, got {len(query)}")
     with heard(ranker.model) as weights:
-        answer = ranker.answer(query)
+        answer = ranker.forward(query)
     table = ranker.graph.nodes["item"]
     if not bool(table.first_seen[item] < answer.context.queries.time):
         seen, asked = utc(int(table.first_seen[item])), utc(int(answer.context.queries.time))
         raise InputError(f"item {table.ids[item].as_py()!r} is first seen at {seen}, so not before {asked}")
     semantic = float(semantic_share(ranker, answer, 0, [item]))
-    mass = event_mass(answer.state)
+    mass = event_probabilities(answer.state)
     events = tuple(one for name in mass for one in _events(ranker, answer.context, name, mass[name][0], weights))
     user = int(answer.context.queries.user)
     return AttentionFlow(
@@ -234,7 +234,7 @@ def flow_to(ranker: Ranker, query: Queries, item: int) -> AttentionFlow:
         logit=_logit(ranker, answer, item),
         gates=_gates(answer),
         events=events,
-        fading={name: tuple(_attention(ranker.model, name).fading.tolist()) for name in mass},
+        path_decay={name: tuple(_attention(ranker.model, name).path_decay.tolist()) for name in mass},
     )
 
 
@@ -246,14 +246,16 @@ def heard(model: Stgat) -> Iterator[dict[str, Tensor]]:
     [batch, k, k2, heads], that of a second hop.
     """
     weights: dict[str, Tensor] = {}
-    asking: dict[str, nn.Module] = {f"read {name}": _attention(model, name).read for name in model.attend}
-    if model.kin is not None:
-        asking["remember"] = model.kin.remember
+    asking: dict[str, nn.Module] = {
+        f"read {name}": _attention(model, name).summary_attention for name in model.relation_attention
+    }
+    if model.cf is not None:
+        asking["remember"] = model.cf.recency_attention
     handles = [
         scorer.register_forward_hook(lambda _, __, given, name=name: weights.update({name: given}))
         for name, scorer in asking.items()
     ]
-    for name in model.attend:
+    for name in model.relation_attention:
         handles += [
             hop.register_forward_hook(lambda _, __, given, at=f"behind {name} {inner}": weights.update({at: given[1]}))
             for inner, hop in _attention(model, name).beyond.items()
@@ -266,7 +268,7 @@ def heard(model: Stgat) -> Iterator[dict[str, Tensor]]:
 
 
 def _attention(model: Stgat, name: str) -> Attention:
-    return cast(Attention, model.attend[name])
+    return cast(Attention, model.relation_attention[name])
 
 
 def _events(
@@ -276,7 +278,7 @@ def _events(
     graph, around = ranker.graph, context.neighbourhoods[name]
     log, real = graph.log, around.mask[0]
     event = around.event[0][real]
-    path = paths(graph, context, around.event, ranker.model.config.path)[0][real]
+    path = previous_events(graph, context, around.event, ranker.model.config.path)[0][real]
     read = weights[f"read {name}"][0].mean(-1)[real]
     remembered = weights["remember"][0].mean(-1)[real] if name == "mine" and "remember" in weights else read * 0
     item = log.item[event].long()
@@ -308,20 +310,20 @@ def _behind(ranker: Ranker, context: Context, name: str, weights: dict[str, Tens
     return [tuple(events) for events in found]
 
 
-def _gates(answer: Answer) -> dict[str, float]:
+def _gates(answer: ModelOutput) -> dict[str, float]:
     """Part of the whole probability that goes through each part of the mixture."""
-    gate = answer.state.log_gate[0].exp()
+    gate = answer.state.log_mixture_weights[0].exp()
     parts = gate[1:].view(len(answer.state.attention), -1).sum(1) if len(answer.state.attention) else gate[1:]
     return {"semantic": float(gate[0]), **dict(zip(answer.state.attention, parts.tolist(), strict=True))}
 
 
-def _logit(ranker: Ranker, answer: Answer, item: int) -> dict[str, float]:
+def _logit(ranker: Ranker, answer: ModelOutput, item: int) -> dict[str, float]:
     """The terms of the item's logit in the semantic space; they add up to it."""
     state, code = answer.state, torch.tensor([item], device=answer.state.z.device)
-    whole = float(ranker.semantic_logits(state, answer.context)[0, item])
+    whole = float(ranker.item_logits(state, answer.context)[0, item])
     terms = {
         "state": float(state.z[0] @ ranker.table.vector[item]),
         "bias": float(ranker.model.item_bias(code)),
-        "kin": 0.0 if state.kin is None else float(state.kin[0, item]),
+        "cf": 0.0 if state.cf_logits is None else float(state.cf_logits[0, item]),
     }
     return {**terms, "distance": whole - sum(terms.values()) if ranker.model.place is not None else 0.0}

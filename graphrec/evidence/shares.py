@@ -16,9 +16,9 @@ from graphrec.formatting import ago, counted
 from graphrec.graph.event_kinds import counted_kinds, habit
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.item_transition import faded
-from graphrec.models.ranking import Answer, Ranker, event_mass
-from graphrec.models.stgat import SOON
+from graphrec.models.item_transition import recency_weighted_history
+from graphrec.models.ranking import ModelOutput, Ranker, event_probabilities
+from graphrec.models.stgat import TRANSITION_WEIGHT
 from graphrec.queries.query import Queries
 
 SHARES = {
@@ -68,14 +68,14 @@ class Recommendation:
 
 def explain(ranker: Ranker, queries: Queries, items: Int64[Tensor, "batch k"]) -> list[list[Recommendation]]:
     """Take apart the scores of items (codes; -1 is skipped) for each question; one list a question."""
-    answer = ranker.answer(queries)
+    answer = ranker.forward(queries)
     return [_explain_one(ranker, answer, row, items[row].tolist()) for row in range(len(queries))]
 
 
 @torch.inference_mode()
-def _explain_one(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> list[Recommendation]:
+def _explain_one(ranker: Ranker, answer: ModelOutput, row: int, items: list[int]) -> list[Recommendation]:
     codes = [code for code in items if code >= 0]
-    masses = {name: mass[row] for name, mass in event_mass(answer.state).items()}
+    masses = {name: mass[row] for name, mass in event_probabilities(answer.state).items()}
     semantic = semantic_share(ranker, answer, row, codes)
     recommendations = []
     for place, code in enumerate(codes):
@@ -103,15 +103,17 @@ def _explain_one(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> 
     return recommendations
 
 
-def semantic_share(ranker: Ranker, answer: Answer, row: int, items: list[int]) -> Float[Tensor, " items"]:
+def semantic_share(ranker: Ranker, answer: ModelOutput, row: int, items: list[int]) -> Float[Tensor, " items"]:
     """What the semantic space gives each item for one question."""
     one = slice(row, row + 1)
-    logits = ranker.semantic_logits(answer.state.rows(one), answer.context.rows(one))[0]
-    return (logits[items] - logits.logsumexp(0) + answer.state.log_gate[row, 0]).exp()  # rounded as one: they add up
+    logits = ranker.item_logits(answer.state.rows(one), answer.context.rows(one))[0]
+    return (
+        logits[items] - logits.logsumexp(0) + answer.state.log_mixture_weights[row, 0]
+    ).exp()  # rounded as one: they add up
 
 
 def _of_relation(
-    graph: TemporalGraph, answer: Answer, row: int, relation: str, event: Tensor, mass: Tensor
+    graph: TemporalGraph, answer: ModelOutput, row: int, relation: str, event: Tensor, mass: Tensor
 ) -> Evidence:
     order = mass.argsort(descending=True)
     event, mass = event[order], mass[order]
@@ -132,12 +134,12 @@ def _of_relation(
     return Evidence(relation, float(mass.sum()), words, rows)
 
 
-def _own(graph: TemporalGraph, answer: Answer, row: int, event: Tensor) -> str:
+def _own(graph: TemporalGraph, answer: ModelOutput, row: int, event: Tensor) -> str:
     own = int((graph.log.user[event] == answer.context.queries.user[row]).sum())
     return f" ({own} by you)" if own else ""
 
 
-def _of_semantics(ranker: Ranker, answer: Answer, row: int, code: int, share: float) -> Evidence:
+def _of_semantics(ranker: Ranker, answer: ModelOutput, row: int, code: int, share: float) -> Evidence:
     """Name what the item follows or is close to among the user's own items, and how far away it lies."""
     words = "fits your state"
     graph = ranker.graph
@@ -160,14 +162,16 @@ def _of_semantics(ranker: Ranker, answer: Answer, row: int, code: int, share: fl
     return Evidence("semantic", share, words, ())
 
 
-def _followed(ranker: Ranker, answer: Answer, row: int, code: int) -> list[int]:
+def _followed(ranker: Ranker, answer: ModelOutput, row: int, code: int) -> list[int]:
     """The items of the user's, two at most, that do most to let this one be expected later; none if little does."""
-    later = ranker.model.kin.later if ranker.model.kin is not None else None
+    later = ranker.model.cf.transition if ranker.model.cf is not None else None
     if later is None:
         return []
     near = answer.context.neighbourhoods["mine"].rows(slice(row, row + 1))
     items = len(ranker.graph.nodes["item"])
-    parts = SOON * later.parts(faded(ranker.graph.log.item[near.event].long(), near.mask, items)[0], code)
+    parts = TRANSITION_WEIGHT * later.parts(
+        recency_weighted_history(ranker.graph.log.item[near.event].long(), near.mask, items)[0], code
+    )
     if float(parts.sum()) < LITTLE:
         return []
     added, best = parts.topk(min(2, items))

@@ -19,7 +19,13 @@ from graphrec.graph.geography import kilometres, known_places, unit_vectors
 from graphrec.graph.relation import flatten_edges
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.item_to_item import Ease, ItemKNN
-from graphrec.models.item_transition import RIDGE, WINDOW, Later, faded, ridge_for
+from graphrec.models.item_transition import (
+    MAX_EVENT_DISTANCE,
+    RIDGE,
+    ItemTransitionRegression,
+    default_ridge,
+    recency_weighted_history,
+)
 from graphrec.models.score_ranker import ItemScorer
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import event_coordinates, sample
@@ -45,14 +51,14 @@ def all_baselines(graph: TemporalGraph) -> list[ItemScorer]:
     ]
     if len(graph.nodes["item"]) <= EASE_ITEMS:
         baselines.append(Ease(graph))
-    if ridge_for(graph, None):
-        baselines.append(Follows(graph))
+    if default_ridge(graph, None):
+        baselines.append(ItemTransition(graph))
     if graph.nodes["item"].coordinates is not None:
         baselines.append(Nearest(graph))
     return baselines
 
 
-class Follows:
+class ItemTransition:
     """Items that follow those of the history: the regression of ``graphrec.models.item_transition`` on its own."""
 
     name = "follows"
@@ -61,15 +67,15 @@ class Follows:
         self.graph, self.ridge = graph, ridge
 
     @cached_property
-    def later(self) -> Later:
+    def later(self) -> ItemTransitionRegression:
         """Fitted on the train split at first use."""
-        return Later(self.graph, None, self.ridge)
+        return ItemTransitionRegression(self.graph, None, self.ridge)
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """What is expected after the user's last events; nothing of these themselves."""
-        mine = sample(self.graph, queries, {"mine": WINDOW}).neighbourhoods["mine"]
+        mine = sample(self.graph, queries, {"mine": MAX_EVENT_DISTANCE}).neighbourhoods["mine"]
         item = self.graph.log.item[mine.event].long()
-        expected: Tensor = self.later(faded(item, mine.mask, len(self.graph.nodes["item"])))
+        expected: Tensor = self.later(recency_weighted_history(item, mine.mask, len(self.graph.nodes["item"])))
         return expected.double()
 
 

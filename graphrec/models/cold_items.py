@@ -18,22 +18,22 @@ from graphrec.graph.events import TRAIN
 from graphrec.graph.nodes import Edges
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
-from graphrec.models.propagation import degree, matrix, product
+from graphrec.models.propagation import csr, degree, sparse_matmul
 
 NEAR = 0.5
 """How much an item at a near place counts, against one at the same place."""
-KEPT = ("new", "members", "share")
+SAVED_BUFFERS = ("new", "members", "share")
 """What is saved with the weights: it stays as it was at the end of the train split."""
 
 
-class Beside(nn.Module):
+class ColdItemSmoothing(nn.Module):
     """Carries a value of the visited items to those without a visit."""
 
     new: Tensor
     members: Tensor
     share: Tensor
-    to_groups: Tensor
-    from_groups: Tensor
+    item_to_attribute: Tensor
+    attribute_to_item: Tensor
     to_new: Tensor
     from_new: Tensor
 
@@ -42,18 +42,18 @@ class Beside(nn.Module):
     ) -> None:
         """Read what items belong to from the graph, or take what was saved as ``weights``."""
         super().__init__()
-        kept = _groups(graph, visited) if weights is None else tuple(weights[name] for name in KEPT)
-        for name, value in zip(KEPT, kept, strict=True):
+        kept = _groups(graph, visited) if weights is None else tuple(weights[name] for name in SAVED_BUFFERS)
+        for name, value in zip(SAVED_BUFFERS, kept, strict=True):
             self.register_buffer(name, value)
         items = len(visited)
         groups = 1 + max((int(pairs[1].max()) for pairs in kept[:2] if pairs.numel()), default=-1)
         of_group = self.share.new_zeros(groups).index_add(0, self.members[1], self.share)
         share, alike = self.share / of_group[self.members[1]], 1 / degree(self.new[0])
         matrices = {
-            "to_groups": matrix(self.members[1], self.members[0], share, (groups, items)),
-            "from_groups": matrix(self.members[0], self.members[1], share, (items, groups)),
-            "to_new": matrix(self.new[0], self.new[1], alike, (items, groups)),
-            "from_new": matrix(self.new[1], self.new[0], alike, (groups, items)),
+            "item_to_attribute": csr(self.members[1], self.members[0], share, (groups, items)),
+            "attribute_to_item": csr(self.members[0], self.members[1], share, (items, groups)),
+            "to_new": csr(self.new[0], self.new[1], alike, (items, groups)),
+            "from_new": csr(self.new[1], self.new[0], alike, (groups, items)),
         }
         for name, value in matrices.items():
             self.register_buffer(name, value, persistent=False)
@@ -62,8 +62,8 @@ class Beside(nn.Module):
         """The mean over the groups of a new item of the mean over their visited members; 0 for every other item."""
         if not self.new.numel():
             return torch.zeros_like(value)
-        together = product(value.T.contiguous(), self.to_groups, self.from_groups)
-        return product(together, self.to_new, self.from_new).T
+        together = sparse_matmul(value.T.contiguous(), self.item_to_attribute, self.attribute_to_item)
+        return sparse_matmul(together, self.to_new, self.from_new).T
 
 
 def _groups(

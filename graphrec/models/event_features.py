@@ -17,10 +17,10 @@ from graphrec.queries.sampling import Context, Neighbourhood, event_coordinates,
 DAY, WEEK = 86_400, 604_800
 GAP_BUCKETS = 48
 """Buckets of log gap, two an octave from one second to 2^24 s (half a year) and beyond."""
-CLOCK = 12
+N_CALENDAR_FEATURES = 12
 """Features of a local time: three harmonics of the day and three of the week."""
-SIGNALS = 19
-"""Scalar features of a neighbour event, see ``neighbours``."""
+N_EVENT_FEATURES = 19
+"""Scalar features of a neighbour event, see ``event_features``."""
 
 
 @dataclass(frozen=True)
@@ -29,27 +29,27 @@ class Behind:
 
     item: Int64[Tensor, "batch k k2"]
     """Code of the item of each event."""
-    gap: Int64[Tensor, "batch k k2"]
+    time_gap: Int64[Tensor, "batch k k2"]
     """Bucket of the time between it and the neighbour."""
     mask: Bool[Tensor, "batch k k2"]
     """Which entries are events and not padding."""
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class EventFeatures:
     """A neighbourhood as the network reads it."""
 
     item: Int64[Tensor, "batch k"]
     """Code of the item of each event."""
-    before: Int64[Tensor, "batch k path"]
+    previous_items: Int64[Tensor, "batch k path"]
     """Codes of the items of the same user's events before it, the latest first; -1 for none."""
     signals: Float[Tensor, "batch k signals"]
     """Scalar features of the event against the question."""
-    clock: Float[Tensor, "batch k clock"]
+    calendar: Float[Tensor, "batch k calendar"]
     """Local time of the event."""
-    gap: Int64[Tensor, "batch k"]
+    time_gap: Int64[Tensor, "batch k"]
     """Bucket of the time between event and question."""
-    again: Int64[Tensor, "batch k"]
+    last_visit_gap: Int64[Tensor, "batch k"]
     """Bucket of the time since the asking user last had the event's item; ``GAP_BUCKETS`` for never."""
     mask: Bool[Tensor, "batch k"]
     """Which entries are events and not padding."""
@@ -57,9 +57,9 @@ class Neighbours:
     """Second hop, by relation."""
 
 
-def neighbours(
+def event_features(
     graph: TemporalGraph, context: Context, name: str, path: int = 1, geography: bool = True, time: bool = True
-) -> Neighbours:
+) -> EventFeatures:
     """Read the neighbourhood of one relation, each event with the ``path`` of events before it.
 
     The signals are: eight of time; whether it is the user's own event, of the item of the last event, or came after
@@ -69,7 +69,7 @@ def neighbours(
     log, around = graph.log, context.neighbourhoods[name]
     event = around.event
     item = log.item[event].long()
-    way = paths(graph, context, event, path)
+    way = previous_events(graph, context, event, path)
     before = torch.where(way >= 0, log.item[way.clamp(min=0)].long(), -1)
     gone = (before[..., None] == _own_path(graph, context, path)[:, None, None]) & (before >= 0)[..., None]
     last = context.last_item[:, None]
@@ -87,16 +87,16 @@ def neighbours(
     away = kilometres((here - there).pow(2).sum(-1))
     distance = distance_features(away if geography else torch.full_like(away, torch.nan), 1).unbind(1)
     local = log.time[event] + 60 * log.utc_offset[event].long()
-    temporal = _alike_in_time(graph, context, event, local, way[..., 0])
+    temporal = _time_similarity(graph, context, event, local, way[..., 0])
     gap = gap_bucket(context.queries.time[:, None] - log.time[event])
-    when = clock(local)
+    when = calendar_features(local)
     if not time:
         temporal = tuple(torch.zeros_like(likeness) for likeness in temporal)
         when, gap = torch.zeros_like(when), torch.zeros_like(gap)
         again = torch.where(again < GAP_BUCKETS, 0, again)
     signals = torch.stack((*temporal, *scalars, *distance), 1).mT  # written row by row, read by column
     beyond = {name: _behind(graph, event, near, time) for name, near in around.beyond.items()}
-    return Neighbours(item, before, signals, when, gap, again, around.mask, beyond)
+    return EventFeatures(item, before, signals, when, gap, again, around.mask, beyond)
 
 
 def _behind(graph: TemporalGraph, event: Int64[Tensor, "batch k"], near: Neighbourhood, time: bool) -> Behind:
@@ -104,7 +104,9 @@ def _behind(graph: TemporalGraph, event: Int64[Tensor, "batch k"], near: Neighbo
     return Behind(graph.log.item[near.event].long(), gap if time else torch.zeros_like(gap), near.mask)
 
 
-def paths(graph: TemporalGraph, context: Context, event: Tensor, length: int) -> Int64[Tensor, "batch k path"]:
+def previous_events(
+    graph: TemporalGraph, context: Context, event: Tensor, length: int
+) -> Int64[Tensor, "batch k path"]:
     """Rows of the same user's events before each, the latest first; -1 where there is none that may be seen."""
     steps = [previous_event(graph, context.queries, event)]
     while len(steps) < length:
@@ -116,14 +118,14 @@ def paths(graph: TemporalGraph, context: Context, event: Tensor, length: int) ->
 def _own_path(graph: TemporalGraph, context: Context, length: int) -> Int64[Tensor, "batch path"]:
     """Items of the asking user's last events, the latest first; -2 where there is none."""
     last = context.last_event[:, None]
-    before = paths(graph, context, last.clamp(min=0), length - 1)[:, 0] if length > 1 else last[:, :0]
+    before = previous_events(graph, context, last.clamp(min=0), length - 1)[:, 0] if length > 1 else last[:, :0]
     rows = torch.cat((last, torch.where(last >= 0, before, -1)), 1)
     if not len(graph.log):
         return rows - 1
     return torch.where(rows >= 0, graph.log.item[rows.clamp(min=0)].long(), -2)
 
 
-def _alike_in_time(
+def _time_similarity(
     graph: TemporalGraph, context: Context, event: Tensor, local: Tensor, previous: Tensor
 ) -> tuple[Float[Tensor, "batch k"], ...]:
     """How alike the times of event and question are, each likeness in 0..1 or -1..1.
@@ -144,11 +146,11 @@ def _alike_in_time(
         torch.exp(64 * hour),
         torch.exp(64 * hour + 64 * weekday),
         (local // DAY == context.local_time[:, None] // DAY).float(),
-        torch.exp(-(_octaves(took) - _octaves(waited(graph, context))[:, None]).abs() / 2),
+        torch.exp(-(_octaves(took) - _octaves(idle_seconds(graph, context))[:, None]).abs() / 2),
     )
 
 
-def waited(graph: TemporalGraph, context: Context) -> Int64[Tensor, " batch"]:
+def idle_seconds(graph: TemporalGraph, context: Context) -> Int64[Tensor, " batch"]:
     """Seconds from the user's last event to the question; 0 for a user without one."""
     if not len(graph.log):
         return torch.zeros_like(context.last_event)
@@ -173,7 +175,7 @@ def _own_visits(graph: TemporalGraph, context: Context, item: Int64[Tensor, "bat
     return end - first, torch.where(end > first, latest, GAP_BUCKETS)
 
 
-def clock(local_time: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch clock"]:
+def calendar_features(local_time: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch calendar"]:
     """Sine and cosine of three harmonics of the day and of the week; local seconds since 1970."""
     harmonics = torch.tensor([1.0, 2.0, 3.0], device=local_time.device) * 2 * math.pi
     day = (local_time % DAY)[..., None] / DAY * harmonics

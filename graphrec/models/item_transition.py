@@ -25,19 +25,19 @@ from torch import Tensor, nn
 from graphrec.errors import ConfigError
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.propagation import SMALLEST
+from graphrec.models.propagation import EPSILON
 
 ITEMS = 5_000
 """Items at most that it knows, the most visited: 4 bytes for each pair of them, three times while it is fitted."""
 RIDGE = 30.0
 """Ridge where nothing is asked for; in people, each of whom weighs 1."""
-BEFORE, AFTER = 25.0, 20.0
+HISTORY_DECAY, TARGET_DECAY = 25.0, 20.0
 """Events after which, and before which, an event counts e times less."""
-WINDOW = 200
+MAX_EVENT_DISTANCE = 200
 """Steps between two events from which on they are strangers."""
 
 
-class Later(nn.Module):
+class ItemTransitionRegression(nn.Module):
     """The regression over the train events, which are kept with the weights."""
 
     events: Tensor
@@ -66,7 +66,7 @@ class Later(nn.Module):
 
     @torch.no_grad()
     def forward(self, history: Float[Tensor, "batch items"]) -> Float[Tensor, "batch items"]:
-        """What is expected after a history of `faded`, in units of its root mean square.
+        """What is expected after a history of `recency_weighted_history`, in units of its root mean square.
 
         Of the history itself nothing is expected: what a user has had is for the pointers to name.
         """
@@ -86,16 +86,18 @@ class Later(nn.Module):
         return torch.cholesky_solve(mine.T, self.factor).T @ self.both
 
     def _unit(self, expected: Float[Tensor, "batch kept"]) -> Float[Tensor, "batch 1"]:
-        return (expected.square().sum(1, keepdim=True) / self.known + SMALLEST).rsqrt()
+        return (expected.square().sum(1, keepdim=True) / self.known + EPSILON).rsqrt()
 
 
-def faded(item: Int64[Tensor, "batch k"], real: Bool[Tensor, "batch k"], items: int) -> Float[Tensor, "batch items"]:
-    """A history, its events the latest first, by item: one counts e times less than another ``BEFORE`` events later."""
-    strength = real * (-torch.arange(item.shape[1], device=item.device) / BEFORE).exp()
+def recency_weighted_history(
+    item: Int64[Tensor, "batch k"], real: Bool[Tensor, "batch k"], items: int
+) -> Float[Tensor, "batch items"]:
+    """Weights of a history by item, its events the latest first: e times less per ``HISTORY_DECAY`` events back."""
+    strength = real * (-torch.arange(item.shape[1], device=item.device) / HISTORY_DECAY).exp()
     return strength.new_zeros(len(item), items).scatter_add(1, item, strength)
 
 
-def ridge_for(graph: TemporalGraph, asked: float | None) -> float:
+def default_ridge(graph: TemporalGraph, asked: float | None) -> float:
     """The ridge that is asked for, else ``RIDGE`` in a log with times whose protocol judges users by lists; 0: none."""
     if asked is not None:
         return asked
@@ -120,7 +122,7 @@ def _sums(
     place = place[events[1]]
     after = torch.searchsorted(user, user, right=True) - 1 - torch.arange(len(user), device=user.device)
     alike = 1 / (torch.searchsorted(user, user, right=True) - torch.searchsorted(user, user) - 1).clamp(min=1)
-    p, q = math.exp(-1 / BEFORE), math.exp(-1 / AFTER)
+    p, q = math.exp(-1 / HISTORY_DECAY), math.exp(-1 / TARGET_DECAY)
     before, both = torch.zeros(2, size * size, device=user.device)
     for step, first, second in _pairs(user, place):
         pair = place[first] * size + place[second]
@@ -133,7 +135,7 @@ def _sums(
 
 def _pairs(user: Int64[Tensor, " events"], place: Int64[Tensor, " events"]) -> Iterator[tuple[int, Tensor, Tensor]]:
     """Pairs of a user's events among the items that count, by the steps between them."""
-    for step in range(min(WINDOW, len(user))):
+    for step in range(min(MAX_EVENT_DISTANCE, len(user))):
         second = torch.arange(step, len(user), device=user.device)
         first = second - step
         met = (user[first] == user[second]) & (place[first] >= 0) & (place[second] >= 0)

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.event_features import paths
+from graphrec.models.event_features import previous_events
 from graphrec.models.lightgcn import LightGCN
 from graphrec.models.sasrec import Sasrec
-from graphrec.models.stgat import State, Stgat
+from graphrec.models.stgat import Stgat, UserState
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, sample
 from graphrec.queries.user_history import UserHistory
 
-SMALLEST = 1e-9
+EPSILON = 1e-9
 """Pointer mass of an item that has none, so that its logarithm is finite."""
 
 
@@ -27,7 +27,7 @@ class Negatives(nn.Module):
     Bengio and Senecal 2008; Yi et al. 2019, RecSys.
     """
 
-    chance: Tensor
+    sampling_weight: Tensor
 
     def __init__(self, graph: TemporalGraph, count: int, full_softmax: int) -> None:
         """``count`` items are drawn from a catalogue larger than ``full_softmax``."""
@@ -38,19 +38,19 @@ class Negatives(nn.Module):
         visible = (graph.nodes["item"].first_seen < end_of_training(graph)).float()
         self.register_buffer("chance", visible * (visits + 1).sqrt(), persistent=False)
 
-    def draw(self) -> Int64[Tensor, " drawn"]:
+    def sample(self) -> Int64[Tensor, " drawn"]:
         """Codes of so many items, each drawn anew."""
-        return torch.multinomial(self.chance, self.count, replacement=True)
+        return torch.multinomial(self.sampling_weight, self.count, replacement=True)
 
-    def stand_in(
+    def sampled_logits(
         self, own: Float[Tensor, "n 1"], other: Float[Tensor, "n drawn"], target: Int64[Tensor, " n"], drawn: Tensor
     ) -> Float[Tensor, "n drawn_plus_one"]:
         """Logits whose partition function estimates that of all items: the target's and those of the drawn."""
-        log_q = (self.chance[drawn] / self.chance.sum()).log() + torch.tensor(float(self.count)).log()
+        log_q = (self.sampling_weight[drawn] / self.sampling_weight.sum()).log() + torch.tensor(float(self.count)).log()
         return torch.cat((own, (other - log_q).masked_fill(drawn == target[:, None], -torch.inf)), 1)
 
 
-class NextItem(nn.Module):
+class SoftmaxNLL(nn.Module):
     """Negative log-likelihood of the item that came, for models that score by a product of vectors."""
 
     unseen: Tensor
@@ -59,7 +59,7 @@ class NextItem(nn.Module):
         super().__init__()
         self.model = model
         self.negatives = Negatives(graph, negatives, full_softmax)
-        self.register_buffer("unseen", self.negatives.chance == 0, persistent=False)
+        self.register_buffer("unseen", self.negatives.sampling_weight == 0, persistent=False)
 
     def forward(self, *unit: Tensor) -> Float[Tensor, ""]:
         """Mean loss of a batch of what the model learns from."""
@@ -67,13 +67,13 @@ class NextItem(nn.Module):
         if not self.negatives.count:
             logits = (state @ items.T).float().masked_fill(self.unseen, -torch.inf)
             return nn.functional.cross_entropy(logits, target)
-        drawn = self.negatives.draw()
+        drawn = self.negatives.sample()
         own = (state * items[target]).sum(1, keepdim=True).float()
-        logits = self.negatives.stand_in(own, (state @ items[drawn].T).float(), target, drawn)
+        logits = self.negatives.sampled_logits(own, (state @ items[drawn].T).float(), target, drawn)
         return nn.functional.cross_entropy(logits, torch.zeros_like(target))
 
 
-class NextEvent(nn.Module):
+class MixtureNLL(nn.Module):
     """Negative log-likelihood of the event that happened, over all items or a sample of them."""
 
     def __init__(
@@ -91,17 +91,17 @@ class NextEvent(nn.Module):
         """Mean loss of a batch of questions whose answers are known."""
         context = sample(self.graph, queries, self.model.config.fan_out, self.model.config.second_hop)
         if not self.negatives.count:
-            table = self.model.table()
-            state: State = self.model(self.graph, context, table)
-            logits = self.model.semantic(state, context, table, self.known_by)
+            table = self.model.item_vectors()
+            state: UserState = self.model(self.graph, context, table)
+            logits = self.model.item_logits(state, context, table, self.known_by)
             own, offered = logits.gather(1, target[:, None]), torch.arange(logits.shape[1], device=target.device)
         else:
-            drawn = self.negatives.draw()
-            table = self.model.table(self._at_play(context, target, drawn))
+            drawn = self.negatives.sample()
+            table = self.model.item_vectors(self.batch_items(context, target, drawn))
             state = self.model(self.graph, context, table)
-            logits = self.model.semantic(state, context, table, self.known_by)
+            logits = self.model.item_logits(state, context, table, self.known_by)
             own = logits.gather(1, table.row(target)[:, None])
-            logits = self.negatives.stand_in(own, logits[:, table.row(drawn)], target, drawn)
+            logits = self.negatives.sampled_logits(own, logits[:, table.row(drawn)], target, drawn)
             offered = torch.cat((target[:, None], drawn.expand(len(target), -1)), 1)
         log_partition = logits.logsumexp(1, keepdim=True)
         mass = self.model.pointer_mass(self.graph, context, state, lambda item: item == target[:, None])
@@ -121,12 +121,12 @@ class NextEvent(nn.Module):
         new[seen.question, seen.item] = False
         return new
 
-    def _at_play(self, context: Context, target: Tensor, drawn: Tensor) -> Int64[Tensor, " items"]:
+    def batch_items(self, context: Context, target: Tensor, drawn: Tensor) -> Int64[Tensor, " items"]:
         """Codes of all items that a batch touches."""
         log = self.graph.log
         touched: list[Tensor] = [target, drawn, context.last_item]
         for around in context.neighbourhoods.values():
-            before = paths(self.graph, context, around.event, self.model.config.path)
+            before = previous_events(self.graph, context, around.event, self.model.config.path)
             touched += [log.item[around.event].flatten(), log.item[before.clamp(min=0)].flatten()]
             touched += [log.item[near.event].flatten() for near in around.beyond.values()]
         codes: Tensor = torch.unique(torch.cat([code.long() for code in touched]).clamp(min=0))
@@ -134,11 +134,11 @@ class NextEvent(nn.Module):
 
 
 def _mixture(
-    state: State, log_semantic: Float[Tensor, "n 1"], mass: Float[Tensor, "n heads"], items: int = 1
+    state: UserState, log_semantic: Float[Tensor, "n 1"], mass: Float[Tensor, "n heads"], items: int = 1
 ) -> Float[Tensor, " n"]:
     """Log of what the semantic space and the pointers give one item, or so many items, together."""
-    parts = torch.cat((log_semantic, (mass + items * SMALLEST).log()), 1)
-    return (parts + state.log_gate).logsumexp(1)
+    parts = torch.cat((log_semantic, (mass + items * EPSILON).log()), 1)
+    return (parts + state.log_mixture_weights).logsumexp(1)
 
 
 def end_of_training(graph: TemporalGraph) -> Int64[Tensor, ""]:

@@ -29,48 +29,60 @@ from graphrec.graph.temporal_graph import TemporalGraph
 USER_POWER, ITEM_POWER, SHARPENING = 0.2, 0.4, 0.3
 """Discounts of busy people and popular items, weight of the second trip: good on held-out users of Gowalla and
 MovieLens both. Left to a likelihood they drift to what ranks worse (docs/decisions/0007)."""
-HALF, LOW_PASS, SHARPENED_FOR = 0.5, 0.2, 2.5
+HALF, LOW_PASS, SHARPENING_TIME = 0.5, 0.2, 2.5
 """The discounts, the weight of the low pass and the time of sharpening of the paper's filter, as its authors give them
 for Gowalla."""
-SPARE, ROUNDS = 16, 4
+OVERSAMPLING, POWER_ITERATIONS = 16, 4
 """Of the search for factors: how many more than asked are looked for, and how often they are refined."""
-LEAST = 1e-4
+MIN_SINGULAR_VALUE_RATIO = 1e-4
 """Singular value, as a share of the largest, below which a factor is rounding and not of the visits."""
-SMALLEST = 1e-20
+EPSILON = 1e-20
 """Keeps a signal of nothing from being divided by nothing."""
 FLOOR = 0.1
 """Strength of a signal, in its root mean square, below which differences stop to count."""
 
 
-class Propagation(nn.Module):
+SAVED_INTERACTIONS = ("interactions", "log_counts")
+"""Buffers that are saved with the weights: the interactions of the train split."""
+
+
+class GraphFilter(nn.Module):
     """Two trips item -> user -> item over the visits of the train split, which are kept with the weights."""
 
-    visited: Tensor
-    often: Tensor
-    known: Tensor
+    interactions: Tensor
+    log_counts: Tensor
+    has_interactions: Tensor
     to_users: Tensor
     to_items: Tensor
 
     popular: Tensor
-    axes: Tensor
+    item_factors: Tensor
 
     def __init__(self, graph: TemporalGraph, weights: Mapping[str, Tensor] | None = None, low_pass: int = 0) -> None:
         """Read the visits of the graph, or take those that were saved as ``weights``; ``low_pass`` counts factors."""
         super().__init__()
-        visited, often = _visits(graph) if weights is None else (weights["visited"], weights["often"])
-        self.register_buffer("visited", visited)
-        self.register_buffer("often", often)
+        interactions, log_counts = (
+            _visits(graph) if weights is None else tuple(weights[name] for name in SAVED_INTERACTIONS)
+        )
+        self.register_buffer("interactions", interactions)
+        self.register_buffer("log_counts", log_counts)
         users, items = (len(graph.nodes[kind]) for kind in ("user", "item"))
-        self.register_buffer("known", (torch.bincount(visited[1], minlength=items) > 0).float(), persistent=False)
+        self.register_buffer(
+            "has_interactions", (torch.bincount(interactions[1], minlength=items) > 0).float(), persistent=False
+        )
         user_power, item_power = (HALF, HALF) if low_pass else (USER_POWER, ITEM_POWER)
-        counted = often if low_pass else None  # then no trip makes a signal stronger, which sharpening rests on
-        share = often * degree(visited[0], counted) ** -user_power * degree(visited[1], counted) ** -item_power
-        self.register_buffer("to_users", matrix(visited[0], visited[1], share, (users, items)), persistent=False)
-        self.register_buffer("to_items", matrix(visited[1], visited[0], share, (items, users)), persistent=False)
+        counted = log_counts if low_pass else None  # then no trip makes a signal stronger, which sharpening rests on
+        share = (
+            log_counts
+            * degree(interactions[0], counted) ** -user_power
+            * degree(interactions[1], counted) ** -item_power
+        )
+        self.register_buffer("to_users", csr(interactions[0], interactions[1], share, (users, items)), persistent=False)
+        self.register_buffer("to_items", csr(interactions[1], interactions[0], share, (items, users)), persistent=False)
         self.low_pass = min(low_pass, users, items)
-        popular = torch.bincount(visited[1], counted, minlength=items).float().clamp(min=1) ** item_power
+        popular = torch.bincount(interactions[1], counted, minlength=items).float().clamp(min=1) ** item_power
         self.register_buffer("popular", popular[:, None], persistent=False)
-        self.register_buffer("axes", _factors(self.to_users, self.to_items, self.low_pass), persistent=False)
+        self.register_buffer("item_factors", _factors(self.to_users, self.to_items, self.low_pass), persistent=False)
 
     def forward(
         self, signal: Float[Tensor, "batch items"], user: Int64[Tensor, " batch"]
@@ -79,23 +91,23 @@ class Propagation(nn.Module):
 
         So an item that is new is neither helped nor harmed.
         """
-        reached = (self.mixed(signal, user).relu() * (1 / FLOOR)).log1p()
-        mean = (reached * self.known).sum(1, keepdim=True) / self.known.sum().clamp(min=1)
-        return (reached - mean) * self.known
+        reached = (self.filtered(signal, user).relu() * (1 / FLOOR)).log1p()
+        mean = (reached * self.has_interactions).sum(1, keepdim=True) / self.has_interactions.sum().clamp(min=1)
+        return (reached - mean) * self.has_interactions
 
-    def mixed(
+    def filtered(
         self, signal: Float[Tensor, "batch items"], user: Int64[Tensor, " batch"]
     ) -> Float[Tensor, "batch items"]:
         """The first trip, sharpened; strengths are in units of their root mean square over visited items."""
         once = self._trip(signal.T, user)
         if self.low_pass:
-            kept = self.popular * (self.axes @ (self.axes.T @ (signal.T / self.popular)))
+            kept = self.popular * (self.item_factors @ (self.item_factors.T @ (signal.T / self.popular)))
             return self._in_units(self._sharpened(once + LOW_PASS * kept, user)).T
         return (self._in_units(once) - SHARPENING * self._in_units(self._trip(once, user))).T
 
     def _sharpened(self, blurred: Float[Tensor, "items batch"], user: Tensor) -> Float[Tensor, "items batch"]:
         """``dy/dt = -P y`` for a time, by one step of the 3/8 rule (Kutta 1901)."""
-        time = SHARPENED_FOR
+        time = SHARPENING_TIME
         first = -self._trip(blurred, user)
         second = -self._trip(blurred + time * first / 3, user)
         third = -self._trip(blurred + time * (second - first / 3), user)
@@ -104,16 +116,16 @@ class Propagation(nn.Module):
 
     def _trip(self, here: Float[Tensor, "items batch"], user: Tensor) -> Float[Tensor, "items batch"]:
         """From items to the other users who visited them, and from those to what they visited."""
-        there = product(here, self.to_users, self.to_items)
+        there = sparse_matmul(here, self.to_users, self.to_items)
         column = torch.arange(len(user), device=user.device)[user >= 0]
         there = there.index_put((user[user >= 0], column), there.new_zeros(()))
-        return product(there, self.to_items, self.to_users)
+        return sparse_matmul(there, self.to_items, self.to_users)
 
     def _in_units(self, here: Float[Tensor, "items batch"]) -> Float[Tensor, "items batch"]:
-        return here * (here.square().sum(0, keepdim=True) / self.known.sum().clamp(min=1) + SMALLEST).rsqrt()
+        return here * (here.square().sum(0, keepdim=True) / self.has_interactions.sum().clamp(min=1) + EPSILON).rsqrt()
 
 
-class _Product(torch.autograd.Function):
+class _SparseMatmul(torch.autograd.Function):
     """A constant sparse matrix times a dense one; the way back needs its transpose, which is at hand."""
 
     @staticmethod
@@ -128,9 +140,9 @@ class _Product(torch.autograd.Function):
             return ctx.transposed @ gradient.float(), None, None
 
 
-def product(dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
+def sparse_matmul(dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
     """A constant sparse matrix, whose transpose is given as well, times a dense one."""
-    result: Tensor = _Product.apply(dense, matrix, transposed)  # type: ignore[no-untyped-call]
+    result: Tensor = _SparseMatmul.apply(dense, matrix, transposed)  # type: ignore[no-untyped-call]
     return result
 
 
@@ -138,8 +150,8 @@ def _visits(graph: TemporalGraph) -> tuple[Int64[Tensor, "2 pairs"], Float[Tenso
     """Users and the items of their train events, each pair once, and log2(1 + how often)."""
     train = graph.log.split == TRAIN
     pairs = torch.stack((graph.log.user[train].long(), graph.log.item[train].long()))
-    visited, count = torch.unique(pairs, dim=1, return_counts=True)
-    return visited.contiguous(), (1 + count.float()).log2()
+    interactions, count = torch.unique(pairs, dim=1, return_counts=True)
+    return interactions.contiguous(), (1 + count.float()).log2()
 
 
 def _factors(to_users: Tensor, to_items: Tensor, count: int) -> Float[Tensor, "items count"]:
@@ -149,14 +161,14 @@ def _factors(to_users: Tensor, to_items: Tensor, count: int) -> Float[Tensor, "i
     """
     items = to_users.shape[1]
     draws = torch.Generator().manual_seed(0)
-    axes = torch.randn(items, min(count + SPARE, items), generator=draws).to(to_users.device)
+    item_factors = torch.randn(items, min(count + OVERSAMPLING, items), generator=draws).to(to_users.device)
     if not count:
-        return axes[:, :0]
-    for _ in range(ROUNDS):
-        axes = torch.linalg.qr(to_items @ (to_users @ axes)).Q
-    _, size, turn = torch.linalg.svd(to_users @ axes, full_matrices=False)
-    found = size[:count] > LEAST * size[0]
-    kept: Tensor = axes @ (turn[:count] * found[:, None]).T
+        return item_factors[:, :0]
+    for _ in range(POWER_ITERATIONS):
+        item_factors = torch.linalg.qr(to_items @ (to_users @ item_factors)).Q
+    _, size, turn = torch.linalg.svd(to_users @ item_factors, full_matrices=False)
+    found = size[:count] > MIN_SINGULAR_VALUE_RATIO * size[0]
+    kept: Tensor = item_factors @ (turn[:count] * found[:, None]).T
     return kept
 
 
@@ -165,7 +177,7 @@ def degree(code: Int64[Tensor, " pairs"], weight: Float[Tensor, " pairs"] | None
     return torch.bincount(code, weight)[code].float()
 
 
-def matrix(row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> Tensor:
+def csr(row: Tensor, column: Tensor, value: Tensor, shape: tuple[int, int]) -> Tensor:
     """A sparse matrix by rows, which multiplies fastest."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import RankCounts
-from graphrec.models.stgat import ItemTable, State, Stgat
+from graphrec.models.stgat import ItemTable, Stgat, UserState
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, sample
 from graphrec.queries.user_history import UserHistory
@@ -20,16 +20,16 @@ BATCH, TILE = 256, 32_768
 
 
 @dataclass(frozen=True)
-class Answer:
+class ModelOutput:
     """What the model says to a batch of questions, ready to be spread over the catalogue."""
 
     context: Context
-    state: State
+    state: UserState
     log_partition: Float[Tensor, " batch"]
     """Log of the sum of exponentiated semantic logits over the items known to each question."""
-    pointed: Int64[Tensor, "batch events"]
+    event_item: Int64[Tensor, "batch events"]
     """Item of every event in every neighbourhood."""
-    mass: Float[Tensor, "batch events"]
+    event_probability: Float[Tensor, "batch events"]
     """What the gate and the attention give that event."""
 
 
@@ -41,7 +41,7 @@ class Ranking:
     """Codes; -1 where fewer than k items may be ranked."""
     scores: Float[Tensor, "batch k"]
     """Probabilities of the items; 0 where there is none."""
-    whole: Float[Tensor, " batch"] | None = None
+    total_probability: Float[Tensor, " batch"] | None = None
     """What the probabilities of all that may be ranked add up to; None for scores that are no probabilities."""
 
 
@@ -55,12 +55,12 @@ class Ranker:
         self.graph = graph
         self.model = model.eval()
         with torch.inference_mode():
-            self.table: ItemTable = model.table()
+            self.table: ItemTable = model.item_vectors()
 
     @torch.inference_mode()
-    def answer(self, queries: Queries) -> Answer:
+    def forward(self, queries: Queries) -> ModelOutput:
         """Ask one batch."""
-        return self.answer_within(self.context(queries))
+        return self.forward_context(self.context(queries))
 
     def context(self, queries: Queries) -> Context:
         """All that the model looks at to answer a batch."""
@@ -68,15 +68,15 @@ class Ranker:
         return sample(self.graph, queries, config.fan_out, config.second_hop)
 
     @torch.inference_mode()
-    def answer_within(self, context: Context) -> Answer:
+    def forward_context(self, context: Context) -> ModelOutput:
         """Ask one batch whose neighbourhoods are given, all that there are or some of them."""
         state = self.model(self.graph, context, self.table)
         partition = [self._logits(state, context, tile).logsumexp(1) for tile in self._tiles()]
         log_partition = torch.stack(partition, 1).logsumexp(1) if partition else state.z.new_zeros(len(state.z))
-        mass = event_mass(state)
+        mass = event_probabilities(state)
         nothing = state.z.new_zeros(len(state.z), 0)
         pointed = [self.graph.log.item[context.neighbourhoods[name].event].long() for name in mass]
-        return Answer(
+        return ModelOutput(
             context,
             state,
             log_partition,
@@ -88,30 +88,30 @@ class Ranker:
         items = len(self.graph.nodes["item"])
         yield from (slice(start, min(start + TILE, items)) for start in range(0, items, TILE))
 
-    def semantic_logits(self, state: State, context: Context) -> Float[Tensor, "batch items"]:
+    def item_logits(self, state: UserState, context: Context) -> Float[Tensor, "batch items"]:
         """Logits of the whole catalogue in the semantic space."""
         return torch.cat([self._logits(state, context, tile) for tile in self._tiles()], 1)
 
-    def _logits(self, state: State, context: Context, tile: slice) -> Float[Tensor, "batch tile"]:
+    def _logits(self, state: UserState, context: Context, tile: slice) -> Float[Tensor, "batch tile"]:
         known_by = context.queries.time.clamp(max=self.graph.horizon)
-        return self.model.semantic(state, context, self.table, known_by, tile)
+        return self.model.item_logits(state, context, self.table, known_by, tile)
 
     @torch.inference_mode()
     def scores(
-        self, answer: Answer, tile: slice, candidates: Tensor | None = None, seen: UserHistory | None = None
+        self, answer: ModelOutput, tile: slice, candidates: Tensor | None = None, seen: UserHistory | None = None
     ) -> Float[Tensor, "batch tile"]:
         """Probabilities of the items of one tile; -inf for those that are no candidates.
 
         ``candidates`` [items] says which may be ranked, ``seen`` takes out what each question's user has visited.
         """
         logits = self._logits(answer.state, answer.context, tile)
-        score = (logits - answer.log_partition[:, None] + answer.state.log_gate[:, :1]).exp()
-        score = _scatter(score, tile, answer.pointed, answer.mass)
+        score = (logits - answer.log_partition[:, None] + answer.state.log_mixture_weights[:, :1]).exp()
+        score = _scatter(score, tile, answer.event_item, answer.event_probability)
         score = score.masked_fill(logits == -torch.inf, -torch.inf)
         return mask(score, tile, candidates, seen)
 
     @torch.inference_mode()
-    def scores_of(self, answer: Answer, item: Int64[Tensor, " batch"]) -> Float[Tensor, " batch"]:
+    def scores_of(self, answer: ModelOutput, item: Int64[Tensor, " batch"]) -> Float[Tensor, " batch"]:
         """Probability of one item for each question."""
         score = torch.full((len(item),), -torch.inf, device=item.device)
         for tile in self._tiles():
@@ -128,7 +128,7 @@ class Ranker:
         items, scores, whole = [], [], []
         for start in range(0, len(queries), BATCH):
             batch = queries.rows(slice(start, start + BATCH))
-            answer = self.answer(batch)
+            answer = self.forward(batch)
             seen = UserHistory.before(self.graph, batch) if novel else None
             mass = torch.zeros(len(batch), device=batch.time.device)
             best = torch.full((len(batch), k), -torch.inf, device=batch.time.device)
@@ -155,7 +155,7 @@ class Ranker:
         ranks = []
         for start in range(0, len(queries), BATCH):
             batch, wanted = queries.rows(slice(start, start + BATCH)), target[start : start + BATCH]
-            answer = self.answer(batch)
+            answer = self.forward(batch)
             seen = UserHistory.before(self.graph, batch) if novel else None
             tiles = list(self._tiles())
             kept = self.scores(answer, tiles[0], candidates, seen) if len(tiles) == 1 else None
@@ -172,9 +172,11 @@ class Ranker:
         return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.float64)
 
 
-def event_mass(state: State) -> dict[str, Float[Tensor, "batch k"]]:
+def event_probabilities(state: UserState) -> dict[str, Float[Tensor, "batch k"]]:
     """Probability that the gate and the attention give each event of each relation."""
-    gates = state.log_gate[:, 1:].exp().chunk(max(len(state.attention), 1), dim=1)  # [batch, heads] a relation
+    gates = (
+        state.log_mixture_weights[:, 1:].exp().chunk(max(len(state.attention), 1), dim=1)
+    )  # [batch, heads] a relation
     return {
         name: (attention * gate[:, None]).sum(-1)
         for (name, attention), gate in zip(state.attention.items(), gates, strict=False)

@@ -13,7 +13,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.hyperparameters import Hyperparameters
 from graphrec.models.item_to_item import Ease, EaseConfig, ItemKNN, ItemKNNConfig
 from graphrec.models.lightgcn import LightGCN, LightGCNConfig, Pairs
-from graphrec.models.losses import NextEvent, NextItem
+from graphrec.models.losses import MixtureNLL, SoftmaxNLL
 from graphrec.models.matrix_factorization import AlsConfig, BprConfig, Factors
 from graphrec.models.ranking import Ranker
 from graphrec.models.sasrec import Sasrec, SasrecConfig, Windows
@@ -95,8 +95,8 @@ def at_once(graph: TemporalGraph, config: BaseModel) -> AtOnce:
 def loss_of(model: Network, graph: TemporalGraph, negatives: int, full_softmax: int, novel: bool = False) -> nn.Module:
     """What training minimises; it is given units of `units_of`."""
     if isinstance(model, Stgat):
-        return NextEvent(model, graph, negatives, full_softmax, novel)
-    return NextItem(model, graph, negatives, full_softmax)
+        return MixtureNLL(model, graph, negatives, full_softmax, novel)
+    return SoftmaxNLL(model, graph, negatives, full_softmax)
 
 
 def units_of(model: Network, graph: TemporalGraph, protocol: EvaluationProtocol) -> Questions | Windows | Pairs:

@@ -32,7 +32,7 @@ from graphrec.graph.events import TRAIN, Events
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.item_to_item import ItemWeights
 from graphrec.queries.query import Queries
-from graphrec.queries.user_history import Visits
+from graphrec.queries.user_history import UserHistory
 
 MIN_PAIR_WEIGHT = 1e-6
 """Two events of a session whose position weight is smaller than this are left out of the sums."""
@@ -84,7 +84,7 @@ class Slit(ItemWeights):
 
     def history(self, queries: Queries) -> scipy.sparse.csr_array:
         """Items of the session of the user's last event, an earlier one with a smaller weight."""
-        visits = Visits.before(self.graph, queries)
+        visits = UserHistory.before(self.graph, queries)
         sequence = sequences(self.graph.log)
         ongoing = sequence[visits.event] == sequence[visits.last()[visits.question]]
         question, item = visits.question[ongoing], visits.item[ongoing]

@@ -2,9 +2,9 @@
 
 An item's probability is a mixture whose parts are the explanation:
 
-    P(i | u, t, p) = g_0 softmax(z . h_i + b_i + near(p, i) + kin(u, i)) + sum_r g_r pointer_r(i)
+    P(i | u, t, p) = g_0 softmax(z . h_i + b_i + near(p, i) + cf(u, i)) + sum_r g_r pointer_r(i)
 
-``h`` are node vectors (text, learned id, geography), ``z`` the state of the user as of t at p, ``kin`` what people
+``h`` are node vectors (text, learned id, geography), ``z`` the state of the user as of t at p, ``cf`` what people
 of a like history visit (``graphrec.models.propagation``), ``pointer_r`` the
 attention over the events of relation r gathered by their items, ``g`` a softmax gate. Pointer networks: Vinyals et
 al. 2015, arXiv 1506.03134; pointer mixtures: Merity et al. 2016, arXiv 1609.07843; graph attention: Velickovic et
@@ -29,29 +29,29 @@ from graphrec.graph.nodes import Nodes
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
 from graphrec.hyperparameters import Hyperparameters
-from graphrec.models.cold_items import KEPT, Beside
+from graphrec.models.cold_items import SAVED_BUFFERS, ColdItemSmoothing
 from graphrec.models.event_features import (
-    CLOCK,
     GAP_BUCKETS,
-    SIGNALS,
+    N_CALENDAR_FEATURES,
+    N_EVENT_FEATURES,
     Behind,
-    Neighbours,
-    clock,
+    EventFeatures,
+    calendar_features,
+    event_features,
     gap_bucket,
-    neighbours,
-    waited,
+    idle_seconds,
 )
-from graphrec.models.item_transition import Later, faded, ridge_for
-from graphrec.models.propagation import Propagation
+from graphrec.models.item_transition import ItemTransitionRegression, default_ridge, recency_weighted_history
+from graphrec.models.propagation import SAVED_INTERACTIONS, GraphFilter
 from graphrec.queries.sampling import Context, check_relations
 
-REMEMBERED = 8.0
+RECENCY_DECAY_EVENTS = 8.0
 """Events after which propagation starts by counting one e times less."""
-LOUD = 1.2
+INITIAL_PROPAGATION_WEIGHT = 1.2
 """How much propagation counts at the start of training."""
-SOON = 0.25
+TRANSITION_WEIGHT = 0.25
 """How much the regression of what comes later counts; a likelihood would leave it next to nothing."""
-DIFFERENCES = "donot_use_mm_for_euclid_dist"
+CDIST_MODE = "donot_use_mm_for_euclid_dist"
 """How to take distances: a product of matrices in float32 is kilometres off within a city, and by the batch's size."""
 
 
@@ -178,34 +178,38 @@ def gather(table: Tensor, row: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch
     return nn.functional.embedding(row, table)
 
 
-class Scorer(nn.Module):
+class NeighbourAttention(nn.Module):
     """How much each event of a neighbourhood matters to a question, one logit a head."""
 
     def __init__(self, config: ModelConfig, k: int) -> None:
         super().__init__()
         self.heads = config.heads
         self.query = nn.Linear(config.dimension, config.dimension)
-        self.signal_weight = nn.Linear(config.dimension, config.heads * SIGNALS)
-        self.gap = nn.Embedding(GAP_BUCKETS, config.heads)
-        self.again = nn.Embedding(GAP_BUCKETS + 1, config.heads)
+        self.signal_weight = nn.Linear(config.dimension, config.heads * N_EVENT_FEATURES)
+        self.time_gap = nn.Embedding(GAP_BUCKETS, config.heads)
+        self.last_visit_gap = nn.Embedding(GAP_BUCKETS + 1, config.heads)
         self.rank = nn.Embedding(k, config.heads)
         with torch.no_grad():  # start from "lately, near, at this hour"
-            self.gap.weight.copy_(-torch.linspace(0, 2, GAP_BUCKETS)[:, None].expand(-1, config.heads))
-            self.again.weight.zero_()
+            self.time_gap.weight.copy_(-torch.linspace(0, 2, GAP_BUCKETS)[:, None].expand(-1, config.heads))
+            self.last_visit_gap.weight.zero_()
             self.rank.weight.zero_()
             self.signal_weight.weight.mul_(0.1)
             self.signal_weight.bias.fill_(0.1)
 
     def forward(
-        self, query: Float[Tensor, "batch d"], key: Float[Tensor, "batch k d"], near: Neighbours
+        self, query: Float[Tensor, "batch d"], key: Float[Tensor, "batch k d"], near: EventFeatures
     ) -> Float[Tensor, "batch k heads"]:
         """Softmax over the events of each question; all zero where there is none."""
         batch, k = near.mask.shape
         q = self.query(query).view(batch, self.heads, -1)
         logits = key @ _by_head(q).mT / math.sqrt(q.shape[-1])  # [batch, k, heads]
-        weight = self.signal_weight(query).view(batch, SIGNALS, self.heads)
+        weight = self.signal_weight(query).view(batch, N_EVENT_FEATURES, self.heads)
         logits = logits + near.signals @ weight + self.rank.weight[:k]
-        logits = logits + gather(self.gap.weight, near.gap) + gather(self.again.weight, near.again)
+        logits = (
+            logits
+            + gather(self.time_gap.weight, near.time_gap)
+            + gather(self.last_visit_gap.weight, near.last_visit_gap)
+        )
         logits = logits.masked_fill(~near.mask[..., None], -1e9).float()
         attention: Tensor = logits.softmax(1) * near.mask[..., None]
         return attention
@@ -219,9 +223,9 @@ class Beyond(nn.Module):
         d = config.dimension
         self.heads = config.heads
         self.query, self.key, self.value = (nn.Linear(d, d, bias=False) for _ in range(3))
-        self.gap = nn.Embedding(GAP_BUCKETS, config.heads)
+        self.time_gap = nn.Embedding(GAP_BUCKETS, config.heads)
         with torch.no_grad():  # start from "lately"
-            self.gap.weight.copy_(-torch.linspace(0, 2, GAP_BUCKETS)[:, None].expand(-1, config.heads))
+            self.time_gap.weight.copy_(-torch.linspace(0, 2, GAP_BUCKETS)[:, None].expand(-1, config.heads))
         self.out = nn.Linear(d, d, bias=False)
 
     def forward(
@@ -231,7 +235,7 @@ class Beyond(nn.Module):
         row = table.row(behind.item)
         q = self._heads_of(self.query(asking))[:, :, None]
         key, value = (self._heads_of(gather(layer(table.vector), row)) for layer in (self.key, self.value))
-        logits = (key * q).sum(-1) / math.sqrt(q.shape[-1]) + gather(self.gap.weight, behind.gap)
+        logits = (key * q).sum(-1) / math.sqrt(q.shape[-1]) + gather(self.time_gap.weight, behind.time_gap)
         logits = logits.masked_fill(~behind.mask[..., None], -1e9).float()
         attention = (logits.softmax(2) * behind.mask[..., None]).to(value.dtype)
         return self.out((attention[..., None] * value).sum(2).flatten(-2)), attention
@@ -252,23 +256,23 @@ class Attention(nn.Module):
         d, k = config.dimension, config.fan_out[name]
         self.heads = config.heads
         self.item = nn.Linear(d, d, bias=False)
-        self.before = nn.Linear(d, d, bias=False)
-        self.fading = nn.Parameter(0.5 ** torch.arange(config.path))
+        self.previous_item = nn.Linear(d, d, bias=False)
+        self.path_decay = nn.Parameter(0.5 ** torch.arange(config.path))
         self.value = nn.Linear(d, d, bias=False)
-        self.clock = nn.Linear(CLOCK, d, bias=False)
+        self.calendar = nn.Linear(N_CALENDAR_FEATURES, d, bias=False)
         self.beyond = nn.ModuleDict({inner: Beyond(config) for inner in config.second_hop.get(name, {})})
-        self.read = Scorer(config, k)
-        self.point = Scorer(config, k)
+        self.summary_attention = NeighbourAttention(config, k)
+        self.pointer_attention = NeighbourAttention(config, k)
         self.out = nn.Linear(d, d)
         self.drop = nn.Dropout(config.dropout)
 
-    def keys(self, near: Neighbours, table: ItemTable) -> tuple[Tensor, Tensor]:
+    def keys(self, near: EventFeatures, table: ItemTable) -> tuple[Tensor, Tensor]:
         """Keys and values of the events, [batch, k, d] each: what, after what, when, and amid what."""
         row = table.row(near.item)
-        key = gather(self.item(table.vector), row) + self.clock(near.clock)
-        before = self.before(table.vector)
-        for step, share in enumerate(self.fading):
-            key = key + share * gather(before, table.row(near.before[..., step]))
+        key = gather(self.item(table.vector), row) + self.calendar(near.calendar)
+        before = self.previous_item(table.vector)
+        for step, share in enumerate(self.path_decay):
+            key = key + share * gather(before, table.row(near.previous_items[..., step]))
         value = gather(self.value(table.vector), row)
         for name, hop in self.beyond.items():
             message, _ = hop(key, near.beyond[name], table)
@@ -276,10 +280,10 @@ class Attention(nn.Module):
         return key, value
 
     def summary(
-        self, query: Float[Tensor, "batch d"], near: Neighbours, key: Tensor, value: Tensor
+        self, query: Float[Tensor, "batch d"], near: EventFeatures, key: Tensor, value: Tensor
     ) -> Float[Tensor, "batch d"]:
         """What the events say to the question; zero where there is none."""
-        attention: Tensor = self.read(query, key, near).to(value.dtype)
+        attention: Tensor = self.summary_attention(query, key, near).to(value.dtype)
         mixed = (attention.mT @ value).view(
             len(value), self.heads, self.heads, value.shape[-1] // self.heads
         )  # [batch, heads, heads, d_head]
@@ -297,28 +301,30 @@ def _by_head(q: Float[Tensor, "batch heads d_head"]) -> Float[Tensor, "batch hea
 
 
 @dataclass(frozen=True)
-class State:
+class UserState:
     """The answer to a batch of questions before it is spread over the catalogue."""
 
     z: Float[Tensor, "batch d"]
     """State of the user as of the question's time and place."""
-    reach: Float[Tensor, "batch 4"]
+    distance_weights: Float[Tensor, "batch 4"]
     """How much each distance feature of an item counts."""
-    log_gate: Float[Tensor, "batch parts"]
+    log_mixture_weights: Float[Tensor, "batch parts"]
     """Log share of the semantic space and of each (relation, head)."""
     attention: Mapping[str, Float[Tensor, "batch k heads"]]
     """Attention over the events of each relation."""
-    kin: Float[Tensor, "batch items"] | None = None
+    cf_logits: Float[Tensor, "batch items"] | None = None
     """Logits from what people with a like history visit."""
 
-    def rows(self, index: slice) -> State:
+    def rows(self, index: slice) -> UserState:
         """The same for some of the questions."""
         attention = {name: values[index] for name, values in self.attention.items()}
-        kin = None if self.kin is None else self.kin[index]
-        return State(self.z[index], self.reach[index], self.log_gate[index], attention, kin)
+        cf_logits = None if self.cf_logits is None else self.cf_logits[index]
+        return UserState(
+            self.z[index], self.distance_weights[index], self.log_mixture_weights[index], attention, cf_logits
+        )
 
 
-def _constant(dimension: int, value: float) -> nn.Linear:
+def constant_head(dimension: int, value: float) -> nn.Linear:
     """A number that starts as a constant, whatever the state."""
     layer = nn.Linear(dimension, 1)
     nn.init.zeros_(layer.weight)
@@ -326,41 +332,45 @@ def _constant(dimension: int, value: float) -> nn.Linear:
     return layer
 
 
-class Kin(nn.Module):
+class CollaborativeFilter(nn.Module):
     """What people of a like history visit: the user's events, each as strong as the state remembers it, spread."""
 
     def __init__(self, graph: TemporalGraph, config: ModelConfig, weights: Mapping[str, Tensor] | None) -> None:
         super().__init__()
 
         def saved(part: str, names: tuple[str, ...]) -> dict[str, Tensor] | None:
-            return {name: weights[f"kin.{part}.{name}"] for name in names} if weights else None
+            return {name: weights[f"cf.{part}.{name}"] for name in names} if weights else None
 
-        self.propagation = Propagation(graph, saved("propagation", ("visited", "often")), config.low_pass)
-        known = self.propagation.known > 0
-        self.beside = Beside(graph, known, saved("beside", KEPT)) if config.beside else None
+        self.propagation = GraphFilter(graph, saved("propagation", SAVED_INTERACTIONS), config.low_pass)
+        known = self.propagation.has_interactions > 0
+        self.cold_item_smoothing = (
+            ColdItemSmoothing(graph, known, saved("cold_item_smoothing", SAVED_BUFFERS)) if config.beside else None
+        )
         k = config.fan_out["mine"]
-        self.remember = Scorer(config, k)
+        self.recency_attention = NeighbourAttention(config, k)
         if not graph.timeless:
             with torch.no_grad():  # start from "the last few"
-                self.remember.rank.weight.sub_(torch.arange(k)[:, None] / REMEMBERED)
-        self.loud = _constant(config.dimension, LOUD)
-        ridge = ridge_for(graph, config.later) if not weights or "kin.later.events" in weights else 0.0
-        self.later = Later(graph, saved("later", ("events",)), ridge) if ridge else None
-        self.hidden = config.propagation_dropout
+                self.recency_attention.rank.weight.sub_(torch.arange(k)[:, None] / RECENCY_DECAY_EVENTS)
+        self.propagation_weight = constant_head(config.dimension, INITIAL_PROPAGATION_WEIGHT)
+        ridge = default_ridge(graph, config.later) if not weights or "cf.transition.events" in weights else 0.0
+        self.transition = ItemTransitionRegression(graph, saved("transition", ("events",)), ridge) if ridge else None
+        self.propagation_dropout = config.propagation_dropout
 
     def forward(
-        self, z: Float[Tensor, "batch d"], near: Neighbours, key: Tensor, user: Int64[Tensor, " batch"]
+        self, z: Float[Tensor, "batch d"], near: EventFeatures, key: Tensor, user: Int64[Tensor, " batch"]
     ) -> Float[Tensor, "batch items"]:
         """Logits of all items, from the user's own events and their keys."""
-        weight = self.remember(z, key, near).mean(-1)
-        visited = weight.new_zeros(len(z), len(self.propagation.known)).scatter_add(1, near.item, weight)
-        shown = torch.rand(len(z), 1, device=z.device) >= self.hidden if self.training else 1.0
+        weight = self.recency_attention(z, key, near).mean(-1)
+        visited = weight.new_zeros(len(z), len(self.propagation.has_interactions)).scatter_add(1, near.item, weight)
+        shown = torch.rand(len(z), 1, device=z.device) >= self.propagation_dropout if self.training else 1.0
         reached: Tensor = self.propagation(visited, user)
-        if self.beside is not None:
-            reached = reached + self.beside(reached)
-        logits: Tensor = reached * (self.loud(z).float() * shown)
-        if self.later is not None and not self.training:  # the network learns as if there were none
-            logits = logits + SOON * self.later(faded(near.item, near.mask, logits.shape[1]))
+        if self.cold_item_smoothing is not None:
+            reached = reached + self.cold_item_smoothing(reached)
+        logits: Tensor = reached * (self.propagation_weight(z).float() * shown)
+        if self.transition is not None and not self.training:  # the network learns as if there were none
+            logits = logits + TRANSITION_WEIGHT * self.transition(
+                recency_weighted_history(near.item, near.mask, logits.shape[1])
+            )
         return logits
 
 
@@ -382,28 +392,28 @@ class Stgat(nn.Module):
         if weights is not None:
             counts = {kind: len(weights[f"nodes.{kind}.trained"]) for kind in counts}
         encoders = {
-            kind: NodeEncoder(graph.nodes[kind], _trained(graph, kind, counts[kind]), config)
+            kind: NodeEncoder(graph.nodes[kind], seen_in_training(graph, kind, counts[kind]), config)
             for kind in ("user", "item", "location")
         }
         self.nodes = nn.ModuleDict(encoders)
         self.bias = nn.Embedding(counts["item"], 1) if config.identity else None
         if self.bias is not None:
             nn.init.zeros_(self.bias.weight)
-        self.read = nn.Sequential(nn.Linear(3 * d + CLOCK, d), nn.GELU(), nn.Linear(d, d))
-        self.attend = nn.ModuleDict({name: Attention(config, name) for name in config.fan_out})
+        self.query_encoder = nn.Sequential(nn.Linear(3 * d + N_CALENDAR_FEATURES, d), nn.GELU(), nn.Linear(d, d))
+        self.relation_attention = nn.ModuleDict({name: Attention(config, name) for name in config.fan_out})
         relations = len(config.fan_out)
         self.fuse = nn.Sequential(
             nn.Linear((1 + relations) * d, 2 * d), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(2 * d, d)
         )
         self.norm = nn.LayerNorm(d)
         self.gate = nn.Linear(d + 2 * relations, 1 + relations * config.heads)
-        self.reach = nn.Linear(d, 4)
+        self.distance_weights = nn.Linear(d, 4)
         self.drop = nn.Dropout(config.dropout)
-        nn.init.zeros_(self.reach.weight)
-        self.since = nn.Embedding(GAP_BUCKETS + 1, d)
-        nn.init.zeros_(self.since.weight)
+        nn.init.zeros_(self.distance_weights.weight)
+        self.idle_gap = nn.Embedding(GAP_BUCKETS + 1, d)
+        nn.init.zeros_(self.idle_gap.weight)
         spreads = config.propagation and "mine" in config.fan_out
-        self.kin = Kin(graph, config, weights) if spreads else None
+        self.cf = CollaborativeFilter(graph, config, weights) if spreads else None
         self.attach(graph)
 
     def attach(self, graph: TemporalGraph) -> None:
@@ -420,48 +430,50 @@ class Stgat(nn.Module):
         """The encoder of a node type."""
         return cast(NodeEncoder, self.nodes[kind])
 
-    def table(self, code: Int64[Tensor, " items"] | None = None) -> ItemTable:
+    def item_vectors(self, code: Int64[Tensor, " items"] | None = None) -> ItemTable:
         """Project items once: all, or those given (codes rising)."""
         encoder = self.encoder("item")
         every = torch.arange(encoder.count, device=self.first_seen.device) if code is None else code
         vector = encoder(every)
         return ItemTable(code, torch.cat((vector, vector.new_zeros(1, vector.shape[1]))))
 
-    def forward(self, graph: TemporalGraph, context: Context, table: ItemTable) -> State:
+    def forward(self, graph: TemporalGraph, context: Context, table: ItemTable) -> UserState:
         """The state of each question, from its neighbourhoods."""
         config = self.config
         user = self.encoder("user")(context.queries.user)
         place = self.encoder("location")(context.location)
         last = self.drop(table.vector[table.row(context.last_item)])
-        query = self.read(torch.cat((self.drop(user), last, place, clock(context.local_time) * config.time), -1))
-        query = query + self.since(self._elapsed(graph, context))
+        query = self.query_encoder(
+            torch.cat((self.drop(user), last, place, calendar_features(context.local_time) * config.time), -1)
+        )
+        query = query + self.idle_gap(self._elapsed(graph, context))
         summaries, read, amounts = [query], {}, []
-        relations = {name: cast(Attention, attend) for name, attend in self.attend.items()}
+        relations = {name: cast(Attention, attend) for name, attend in self.relation_attention.items()}
         for name, attend in relations.items():
-            near = neighbours(graph, context, name, config.path, config.geography, config.time)
+            near = event_features(graph, context, name, config.path, config.geography, config.time)
             key, value = attend.keys(near, table)
             read[name] = near, key
             summaries.append(attend.summary(query, near, key, value))
             amount = near.mask.sum(1, keepdim=True).float()
             amounts += [amount.log1p() / 4, (amount > 0).float()]
         z = self.norm(query + self.fuse(torch.cat(summaries, -1)))
-        attention = {name: relations[name].point(z, key, near) for name, (near, key) in read.items()}
+        attention = {name: relations[name].pointer_attention(z, key, near) for name, (near, key) in read.items()}
         gate = self.gate(torch.cat((z, *amounts), -1)).float()
         empty = [(amount == 0).expand(-1, config.heads) | (not config.pointers) for amount in amounts[1::2]]
         gate = gate.masked_fill(torch.cat((torch.zeros_like(gate[:, :1], dtype=torch.bool), *empty), 1), -1e9)
-        kin = None if self.kin is None else self.kin(z, *read["mine"], context.queries.user)
-        return State(z, self.reach(z), gate.log_softmax(-1), attention, kin)
+        cf_logits = None if self.cf is None else self.cf(z, *read["mine"], context.queries.user)
+        return UserState(z, self.distance_weights(z), gate.log_softmax(-1), attention, cf_logits)
 
     def _elapsed(self, graph: TemporalGraph, context: Context) -> Int64[Tensor, " batch"]:
         """Bucket of the time since the user's last event; ``GAP_BUCKETS`` for a user without one."""
         return torch.where(
-            (context.last_event >= 0) & self.config.time, gap_bucket(waited(graph, context)), GAP_BUCKETS
+            (context.last_event >= 0) & self.config.time, gap_bucket(idle_seconds(graph, context)), GAP_BUCKETS
         )
 
-    def semantic(
-        self, state: State, context: Context, table: ItemTable, known_by: Tensor, rows: slice = slice(None)
+    def item_logits(
+        self, state: UserState, context: Context, table: ItemTable, known_by: Tensor, rows: slice = slice(None)
     ) -> Float[Tensor, "batch rows"]:
-        """Logits of items in the semantic space: ``z . h_i + b_i + near(p, i) + kin(i)``; -inf for items not yet known.
+        """Logits of items in the semantic space: ``z . h_i + b_i + near(p, i) + cf(i)``; -inf for items not yet known.
 
         ``known_by`` [batch] or a single time: only items first seen strictly before it exist.
         """
@@ -471,11 +483,11 @@ class Stgat(nn.Module):
         logits = (state.z @ vector.T).float() + self.item_bias(code)
         if self.place is not None:
             here, there = unit_vectors(context.coordinates), self.place[code]
-            chord = torch.cdist(here, there, compute_mode=DIFFERENCES)
+            chord = torch.cdist(here, there, compute_mode=CDIST_MODE)
             features = distance_features(kilometres(chord.square()), 1)  # [batch, 4, rows]
-            logits = logits + (state.reach.float()[:, None] @ features)[:, 0]
-        if state.kin is not None:
-            logits = logits + state.kin[:, rows if table.code is None else code]
+            logits = logits + (state.distance_weights.float()[:, None] @ features)[:, 0]
+        if state.cf_logits is not None:
+            logits = logits + state.cf_logits[:, rows if table.code is None else code]
         if self.dated:
             logits = logits.masked_fill(self.first_seen[code] >= known_by[..., None], -torch.inf)
         return logits
@@ -491,7 +503,7 @@ class Stgat(nn.Module):
         return bias
 
     def pointer_mass(
-        self, graph: TemporalGraph, context: Context, state: State, wanted: Callable[[Tensor], Tensor]
+        self, graph: TemporalGraph, context: Context, state: UserState, wanted: Callable[[Tensor], Tensor]
     ) -> Float[Tensor, "batch relations_heads"]:
         """What each relation's heads give the events whose items, [batch, k], are ``wanted``, without a scatter."""
         mass = []
@@ -501,7 +513,7 @@ class Stgat(nn.Module):
         return torch.cat(mass, 1) if mass else state.z.new_zeros(len(state.z), 0)
 
 
-def _trained(graph: TemporalGraph, kind: str, count: int) -> Bool[Tensor, " count"]:
+def seen_in_training(graph: TemporalGraph, kind: str, count: int) -> Bool[Tensor, " count"]:
     """Which of the first ``count`` nodes of a type occur in train events: the others have no learned id."""
     trained = torch.zeros(len(graph.nodes[kind]), dtype=torch.bool, device=graph.log.time.device)
     code = getattr(graph.log, kind)[graph.log.split == TRAIN].long()

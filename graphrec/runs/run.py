@@ -19,6 +19,7 @@ from torch import nn
 from graphrec.errors import RunError
 from graphrec.files import read_json
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.models.old_keys import current_names
 from graphrec.models.ranking import Ranker
 from graphrec.models.registry import Model, ranker_of, restored
 from graphrec.models.score_ranker import ScoreRanker
@@ -109,7 +110,7 @@ def _manifest(root: Path) -> tuple[dict[str, Any], EvaluationProtocol]:
 def load_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Model:
     """The model with the weights of a file, over a graph that may have grown since they were learned."""
     try:
-        weights = load_file(path)
+        weights = current_names(load_file(path))
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: model weights expected ({error}); train the run again or resume it") from error
     try:

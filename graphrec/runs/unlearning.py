@@ -15,6 +15,7 @@ from torch import Tensor
 from graphrec.errors import RunError
 from graphrec.files import aside, read_json, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.models.old_keys import current_names
 from graphrec.runs.run import vocabulary
 
 LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
@@ -22,10 +23,10 @@ LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
 
 PAIRS = (
     ("visited", ("user", "item"), ()),
-    ("kin.propagation.visited", ("user", "item"), ("kin.propagation.often",)),
-    ("kin.later.events", ("user", "item"), ()),
-    ("kin.beside.new", ("item", ""), ()),
-    ("kin.beside.members", ("item", ""), ("kin.beside.share",)),
+    ("cf.propagation.interactions", ("user", "item"), ("cf.propagation.log_counts",)),
+    ("cf.transition.events", ("user", "item"), ()),
+    ("cf.cold_item_smoothing.new", ("item", ""), ()),
+    ("cf.cold_item_smoothing.members", ("item", ""), ("cf.cold_item_smoothing.share",)),
     ("alike", ("item", "item"), ("similarity",)),
 )
 """Tensors [2, n] of pairs of nodes, the types of these ("" for groups), and what is known of each pair besides."""
@@ -77,7 +78,7 @@ def unlearn(run: Path, out: Path, old: TemporalGraph, new: TemporalGraph, home: 
 
 def _weights(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path)
+        return current_names(load_file(path))
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: model weights expected ({error}); train the run again") from error
 

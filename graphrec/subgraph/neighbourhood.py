@@ -11,7 +11,7 @@ from torch import Tensor
 from graphrec.errors import InputError, RunError
 from graphrec.graph.conversion import Node, add_nodes, ids_of, known_user
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.ranking import Answer, Ranker, event_mass
+from graphrec.models.ranking import ModelOutput, Ranker, event_probabilities
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.queries.query import Queries
 
@@ -50,7 +50,7 @@ def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.Multi
         raise RunError("a model that reads events ('stgat') expected; this one scores items without")
     if len(queries) != 1:
         raise InputError(f"neighbourhood_of: one question expected, got {len(queries)}")
-    graph, answer = ranker.graph, ranker.answer(queries)
+    graph, answer = ranker.graph, ranker.forward(queries)
     asked = answer.context.queries
     user = int(asked.user[0])
     if user < 0:
@@ -59,7 +59,7 @@ def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.Multi
         user=graph.nodes["user"].ids[user].as_py(), time=int(asked.time[0]), fan_out=dict(ranker.model.config.fan_out)
     )
     add_nodes(network, graph, "user", asked.user)
-    for name, mass in event_mass(answer.state).items():
+    for name, mass in event_probabilities(answer.state).items():
         _add_events(network, graph, answer, name, mass[0])
         for inner in answer.context.neighbourhoods[name].beyond:
             _add_behind(network, graph, answer, name, inner)
@@ -68,7 +68,9 @@ def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.Multi
     return network
 
 
-def _add_events(network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: Answer, name: str, mass: Tensor) -> None:
+def _add_events(
+    network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: ModelOutput, name: str, mass: Tensor
+) -> None:
     """Add the events of one relation, and what leads from the user to them."""
     near = answer.context.neighbourhoods[name]
     real = near.mask[0]
@@ -100,7 +102,9 @@ def _add_edges(
         network.add_edge((kind, source), ("item", target), key=(name, int(row)), **facts)
 
 
-def _add_behind(network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: Answer, name: str, inner: str) -> None:
+def _add_behind(
+    network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: ModelOutput, name: str, inner: str
+) -> None:
     """Add what one relation brings behind the events of another, and what leads from these to it."""
     near = answer.context.neighbourhoods[name]
     behind = near.beyond[inner]
@@ -130,7 +134,7 @@ def _start(graph: TemporalGraph, name: str, rows: Tensor, item: Tensor) -> tuple
 
 
 def _add_links(
-    network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: Answer, name: str, kind: str, start: Tensor
+    network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: ModelOutput, name: str, kind: str, start: Tensor
 ) -> None:
     """Lead from the user to the nodes that a relation starts from: the last item, the place, what is linked to them."""
     context = answer.context

@@ -72,7 +72,7 @@ def agreement(ranker: Ranker, user: str, time: int, k: int = 10, restart: float 
     """Compare a model's ranking for a user as of a time (UTC seconds) with personalised PageRank as of then."""
     view = ranker.graph.as_of(time)
     walk = personalised_pagerank(view, user, restart)
-    answer = ranker.answer(Queries.from_user_ids(ranker.graph, [user], time))
+    answer = ranker.forward(Queries.from_user_ids(ranker.graph, [user], time))
     score = ranker.scores(answer, slice(0, len(walk)))[0].double().cpu().numpy()
     best, reached_first = (np.argsort(-values, kind="stable")[:k] for values in (score, walk))
     overlap = len(np.intersect1d(best, reached_first[walk[reached_first] > 0])) / k

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from graphrec.errors import RunError
 from graphrec.files import aside
+from graphrec.models.old_keys import current_names
 
 
 @dataclass
@@ -62,7 +63,7 @@ def load(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None =
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: a checkpoint expected ({error}); train again in another --out") from error
     try:
-        model.load_state_dict(_below("model.", tensors))
+        model.load_state_dict(current_names(_below("model.", tensors)))
     except RuntimeError as error:
         reason = textwrap.shorten(str(error), 200)
         raise RunError(f"{path}: the checkpoint is of another graph or of other settings ({reason})") from error

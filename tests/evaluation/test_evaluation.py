@@ -229,7 +229,7 @@ class Slow:
             self.history_cutoff,
         )
         count = len(self.world.nodes["item"])
-        scores: list[float] = self.ranker.scores(self.ranker.answer(queries), slice(0, count))[0].tolist()
+        scores: list[float] = self.ranker.scores(self.ranker.forward(queries), slice(0, count))[0].tolist()
         return scores
 
     def popularity(self, row: int) -> list[float]:

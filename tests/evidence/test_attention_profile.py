@@ -19,7 +19,7 @@ from graphrec.errors import RunError
 from graphrec.evidence.attention_profile import AttentionProfile, _interval, profile, profile_attention
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import bootstrap_interval
-from graphrec.models.event_features import SIGNALS
+from graphrec.models.event_features import N_EVENT_FEATURES
 from graphrec.models.item_to_item import ItemKNN
 from graphrec.models.ranking import Ranker
 from graphrec.models.stgat import Stgat
@@ -44,8 +44,8 @@ def network(world: TemporalGraph, signal: int | None = None, strength: float = 8
         for weight in model.parameters():
             weight.zero_()
         if signal is not None:
-            for attend in model.attend.values():
-                attend.point.signal_weight.bias.view(SIGNALS, -1)[signal] = strength
+            for attend in model.relation_attention.values():
+                attend.pointer_attention.signal_weight.bias.view(N_EVENT_FEATURES, -1)[signal] = strength
     return model
 
 

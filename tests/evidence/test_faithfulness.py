@@ -51,7 +51,7 @@ def test_events_that_say_nothing_leave_the_score(seed: int) -> None:
     world = town(seed)
     model = network(world, seed, -9.0)
     with torch.no_grad():
-        for attend in model.attend.values():
+        for attend in model.relation_attention.values():
             attend.out.weight.zero_()
     found = measure_faithfulness(Ranker(world, model), questions(world, seed), seed)
     assert found.gap == pytest.approx(0, abs=0.15)
@@ -62,7 +62,7 @@ def test_scores_are_those_of_the_ranking() -> None:
     ranker, asked = Ranker(world, network(world, 11, 0.0)), questions(world, 11)
     item = torch.arange(len(asked)) % 15
     whole = scores(world, ranker.model, asked)
-    torch.testing.assert_close(ranker.scores_of(ranker.answer(asked), item), whole.gather(1, item[:, None])[:, 0])
+    torch.testing.assert_close(ranker.scores_of(ranker.forward(asked), item), whole.gather(1, item[:, None])[:, 0])
 
 
 def test_the_same_seed_finds_the_same() -> None:

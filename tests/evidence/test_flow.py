@@ -72,15 +72,17 @@ def test_weights_are_those_of_the_askings(seed: int) -> None:
     assert "mine" in relations
     for name in relations:
         assert weights_into(network, ("read", name)) == pytest.approx(1, abs=1e-5)
-    assert weights_into(network, ("propagation", "kin")) == pytest.approx(1, abs=1e-5)
+    assert weights_into(network, ("propagation", "cf")) == pytest.approx(1, abs=1e-5)
     assert sum(flow.gates.values()) == pytest.approx(1, abs=1e-5)
-    assert flow.fading == {name: tuple(model.attend[name].fading.tolist()) for name in model.config.fan_out}
+    assert flow.path_decay == {
+        name: tuple(model.relation_attention[name].path_decay.tolist()) for name in model.config.fan_out
+    }
     for source, target, share in network.edges(data="weight"):
         if source[0] == "before":
             earlier, later = int(source[1]), network.nodes[target]["event"]
             assert world.log.user[earlier] == world.log.user[later]
             assert earlier < later
-            assert share in flow.fading[target[0]]
+            assert share in flow.path_decay[target[0]]
 
 
 @settings(deadline=None, max_examples=8)
@@ -120,9 +122,9 @@ def test_terms_are_the_logit() -> None:
     world = town(6, dated=False)
     model = untrained(world, 6, spread=0.2)
     ranker, asked = Ranker(world, model), question(world)
-    answer = ranker.answer(asked)
+    answer = ranker.forward(asked)
     flow = flow_to(ranker, asked, 2)
-    logit = ranker.semantic_logits(answer.state, answer.context)[0, 2]
+    logit = ranker.item_logits(answer.state, answer.context)[0, 2]
     assert sum(flow.logit.values()) == pytest.approx(float(logit), abs=1e-5)
     assert flow.semantic == pytest.approx(
         flow.gates["semantic"] * float((logit - answer.log_partition[0]).exp()), abs=1e-6
@@ -130,11 +132,11 @@ def test_terms_are_the_logit() -> None:
     away = (
         (unit_vectors(answer.context.coordinates) - unit_vectors(world.nodes["item"].coordinates[2])).square().sum(-1)
     )
-    distance = (answer.state.reach * distance_features(kilometres(away))).sum()
+    distance = (answer.state.distance_weights * distance_features(kilometres(away))).sum()
     assert flow.logit["distance"] == pytest.approx(float(distance), abs=1e-5)
     placeless = town(6, dated=False, places=False)
     bare = flow_to(Ranker(placeless, untrained(placeless, 6, spread=0.2, propagation=False)), question(placeless), 2)
-    assert (bare.logit["distance"], bare.logit["kin"]) == (0.0, 0.0)
+    assert (bare.logit["distance"], bare.logit["cf"]) == (0.0, 0.0)
     assert not any(one.remembered for one in bare.events)
 
 

@@ -279,8 +279,8 @@ def test_a_run_forgets_what_it_learned_of_them(graph: Path, run: Path) -> None:
     done = forget_user(graph, ANNA, [run])
     after = load_weights(run / "model.safetensors")
     assert before.keys() == after.keys()
-    often = "kin.propagation.often"
-    for name, beside in {"kin.propagation.visited": [often], "kin.later.events": []}.items():
+    often = "cf.propagation.log_counts"
+    for name, beside in {"cf.propagation.interactions": [often], "cf.transition.events": []}.items():
         who, what = before[name]
         kept = (who != code["user"]) & (what != code["item"])
         assert 0 < int(kept.sum()) < len(kept)

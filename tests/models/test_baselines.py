@@ -22,7 +22,7 @@ from graphrec.models.baselines import (
     all_baselines,
 )
 from graphrec.models.item_to_item import Ease, EaseConfig, ItemKNN, ItemKNNConfig
-from graphrec.models.item_transition import BEFORE, Later
+from graphrec.models.item_transition import HISTORY_DECAY, ItemTransitionRegression
 from graphrec.models.score_ranker import ItemScorer
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import sample
@@ -369,13 +369,13 @@ def test_users_judged_by_lists_are_held_against_what_follows(seed: int, frozen: 
     lists = replace(world, manifest={**world.manifest, "protocol": {"judge": "users"}}, _cache={})
     assert by_name(lists).keys() - by_name(world).keys() == {"follows"}
     asked, follows = questions(world, seed, frozen), by_name(lists)["follows"]
-    found, later = follows.scores(asked), Later(world, None, 30.0)
+    found, later = follows.scores(asked), ItemTransitionRegression(world, None, 30.0)
     for row in range(len(asked)):
         one = asked.rows(slice(row, row + 1))
         near = sample(world, one, {"mine": 500}).neighbourhoods["mine"]
         history = torch.zeros(1, 15)
         for away, event in enumerate(near.event[near.mask].tolist()):
-            history[0, world.log.item[event].long()] += math.exp(-away / BEFORE)
+            history[0, world.log.item[event].long()] += math.exp(-away / HISTORY_DECAY)
         torch.testing.assert_close(found[row : row + 1], later(history).double(), rtol=1e-4, atol=1e-5)
         torch.testing.assert_close(follows.scores(one), found[row : row + 1], rtol=1e-4, atol=1e-5)
 

@@ -12,7 +12,7 @@ from graphrec.graph.events import TRAIN
 from graphrec.graph.nodes import Edges
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
-from graphrec.models.cold_items import NEAR, Beside
+from graphrec.models.cold_items import NEAR, ColdItemSmoothing
 from graphrec.models.ranking import Ranker
 from tests.models.test_ranking import questions
 from tests.networks import again, scores, untrained
@@ -74,12 +74,12 @@ def test_equals_a_slow_reference(seed: int) -> None:
     visited[world.log.item[world.log.split == TRAIN].long()] = True
     value = torch.randn(3, 15, generator=torch.Generator().manual_seed(seed)) * visited
     expected = torch.tensor([slow(world, row, visited.tolist()) for row in value.tolist()])
-    torch.testing.assert_close(Beside(world, visited)(value), expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ColdItemSmoothing(world, visited)(value), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_nothing_is_beside_where_items_are_linked_to_nothing() -> None:
     world = town(3)
-    assert torch.equal(Beside(world, torch.ones(15) > 0)(torch.ones(2, 15)), torch.zeros(2, 15))
+    assert torch.equal(ColdItemSmoothing(world, torch.ones(15) > 0)(torch.ones(2, 15)), torch.zeros(2, 15))
 
 
 @settings(deadline=None, max_examples=10)
@@ -103,7 +103,7 @@ def test_a_place_nobody_visited_is_reached_as_its_neighbours_are() -> None:
     world = replace(world, edges={"at": Edges("item", "location", item, side, torch.full((15,), TIME_MIN), None)})
     world = alone(world, log)
     asked = questions(world, 5)
-    kin = Ranker(world, untrained(world, 5, spread=0.1, beside=True)).answer(asked).state.kin
+    kin = Ranker(world, untrained(world, 5, spread=0.1, beside=True)).forward(asked).state.cf_logits
     assert kin is not None
     visited = torch.isin(item, log.item[log.split == TRAIN])
     for new in (13, 14):

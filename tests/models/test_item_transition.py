@@ -16,10 +16,10 @@ from graphrec.evidence import shares
 from graphrec.evidence.shares import explain
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models import item_transition as later
-from graphrec.models.item_transition import Later, ridge_for
-from graphrec.models.losses import NextEvent
+from graphrec.models.item_transition import ItemTransitionRegression, default_ridge
+from graphrec.models.losses import MixtureNLL
 from graphrec.models.ranking import Ranker
-from graphrec.models.stgat import SOON
+from graphrec.models.stgat import TRANSITION_WEIGHT
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import sample
 from tests.networks import again, untrained
@@ -38,9 +38,9 @@ def slow(world: TemporalGraph, history: Tensor) -> Tensor:
         for moment in range(1, len(items)):
             x, y = torch.zeros(2, ITEMS, dtype=torch.float64)
             for away, item in enumerate(reversed(items[:moment])):
-                x[item] += math.exp(-away / later.BEFORE)
+                x[item] += math.exp(-away / later.HISTORY_DECAY)
             for away, item in enumerate(items[moment:]):
-                y[item] += math.exp(-away / later.AFTER)
+                y[item] += math.exp(-away / later.TARGET_DECAY)
             gram += torch.outer(x, x) / (len(items) - 1)
             both += torch.outer(x, y) / (len(items) - 1)
     expected = history.double() @ torch.linalg.solve(gram, both)
@@ -54,7 +54,7 @@ def test_the_regression_equals_a_slow_reference(seed: int) -> None:
     world = town(seed, dated=False)
     history = torch.rand(3, ITEMS) * (torch.rand(3, ITEMS) < 0.4)
     history[:, int(world.log.item[0])] = 1.0
-    found = Later(world, None, RIDGE)(history)
+    found = ItemTransitionRegression(world, None, RIDGE)(history)
     for row in range(3):
         torch.testing.assert_close(found[row].double(), slow(world, history[row]), rtol=1e-3, atol=1e-4)
 
@@ -64,7 +64,7 @@ def test_the_most_visited_items_are_those_that_it_knows(monkeypatch: pytest.Monk
     monkeypatch.setattr(later, "ITEMS", 4)
     history = torch.zeros(1, ITEMS)
     history[0, world.log.item[0].long()] = 1.0
-    expected = Later(world, None, RIDGE)(history)
+    expected = ItemTransitionRegression(world, None, RIDGE)(history)
     visits = torch.bincount(world.log.item[world.log.split == 0].long(), minlength=ITEMS)
     told = expected[0].nonzero()[:, 0]
     assert len(told) in (3, 4)  # the history itself is not expected
@@ -73,8 +73,8 @@ def test_the_most_visited_items_are_those_that_it_knows(monkeypatch: pytest.Monk
 
 def test_events_too_far_apart_are_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     world = town(3)
-    monkeypatch.setattr(later, "WINDOW", 1)
-    assert not Later(world, None, RIDGE)(torch.eye(ITEMS)).any()
+    monkeypatch.setattr(later, "MAX_EVENT_DISTANCE", 1)
+    assert not ItemTransitionRegression(world, None, RIDGE)(torch.eye(ITEMS)).any()
 
 
 def test_what_follows_is_told_from_what_goes_together() -> None:
@@ -85,8 +85,8 @@ def test_what_follows_is_told_from_what_goes_together() -> None:
         own = (log.user == user).nonzero()[:, 0]
         log.item[own] = torch.arange(len(own), dtype=log.item.dtype).clamp(max=14)
     place = torch.arange(ITEMS)
-    history = ((place > 2) & (place < 7)) * ((place - 6) / later.BEFORE).exp()
-    expected = Later(alone(world, log), None, RIDGE)(history[None])[0]
+    history = ((place > 2) & (place < 7)) * ((place - 6) / later.HISTORY_DECAY).exp()
+    expected = ItemTransitionRegression(alone(world, log), None, RIDGE)(history[None])[0]
     assert expected[7:10].min() > expected[:3].max()
 
 
@@ -94,7 +94,7 @@ def test_what_follows_is_told_from_what_goes_together() -> None:
 def test_hardly_any_event(count: int) -> None:
     world = town(5, dated=False)
     few = alone(world, world.log.rows(slice(0, count)))
-    expected = Later(few, None, RIDGE)(torch.eye(ITEMS)[:4])
+    expected = ItemTransitionRegression(few, None, RIDGE)(torch.eye(ITEMS)[:4])
     assert expected.shape == (4, ITEMS)
     assert expected.isfinite().all()
 
@@ -103,41 +103,41 @@ def test_a_log_without_times_has_no_later() -> None:
     world = town(6)
     timeless = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
     with pytest.raises(ConfigError, match=r"later=200: a log with times expected"):
-        Later(timeless, None, 200.0)
+        ItemTransitionRegression(timeless, None, 200.0)
 
 
 def test_lists_with_times_get_it_unless_told_otherwise() -> None:
     world = town(9, dated=False)
     lists = replace(world, manifest={**world.manifest, "protocol": {"judge": "users"}})
     timeless = replace(lists, manifest={**lists.manifest, "mapping": {"timeless": True}})
-    assert [ridge_for(one, None) for one in (world, lists, timeless)] == [0.0, 30.0, 0.0]
-    assert [ridge_for(lists, asked) for asked in (0.0, 7.0)] == [0.0, 7.0]
+    assert [default_ridge(one, None) for one in (world, lists, timeless)] == [0.0, 30.0, 0.0]
+    assert [default_ridge(lists, asked) for asked in (0.0, 7.0)] == [0.0, 7.0]
     model = untrained(lists, 9)
-    assert model.kin.later is not None
-    assert again(model, alone(lists, lists.log)).kin.later is not None
-    assert again(untrained(world, 9), lists).kin.later is None  # trained before there was one
+    assert model.cf.transition is not None
+    assert again(model, alone(lists, lists.log)).cf.transition is not None
+    assert again(untrained(world, 9), lists).cf.transition is None  # trained before there was one
 
 
 def test_a_network_learns_as_if_there_were_none_and_answers_with_it() -> None:
     world = town(8, dated=False)
     with_it, without = (untrained(world, 8, later=ridge) for ridge in (2.0, None))
     asked = Queries.from_users(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
-    assert with_it.state_dict().keys() - without.state_dict().keys() == {"kin.later.events"}
+    assert with_it.state_dict().keys() - without.state_dict().keys() == {"cf.transition.events"}
     lost = []
     for model in (with_it, without):
         torch.manual_seed(8)
-        lost.append(NextEvent(model.train(), world, 0, 100)(asked, torch.arange(8)))
+        lost.append(MixtureNLL(model.train(), world, 0, 100)(asked, torch.arange(8)))
     assert torch.equal(*lost)
     states = [
         model.eval()(world, sample(world, asked, model.config.fan_out), model.table()) for model in (with_it, without)
     ]
-    more = states[0].kin - states[1].kin
-    assert (more.square().mean(1).sqrt() <= SOON * 1.1).all()
+    more = states[0].cf_logits - states[1].cf_logits
+    assert (more.square().mean(1).sqrt() <= TRANSITION_WEIGHT * 1.1).all()
     assert more.any(1).all()
 
 
 def test_what_is_expected_is_the_sum_of_what_each_item_adds() -> None:
-    found = Later(town(10, dated=False), None, RIDGE)
+    found = ItemTransitionRegression(town(10, dated=False), None, RIDGE)
     history = torch.rand(ITEMS) * (torch.arange(ITEMS) < 6)
     expected = found(history[None])[0]
     for item in range(ITEMS):

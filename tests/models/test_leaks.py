@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from builders.build import build_graph
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
-from graphrec.models.event_features import paths
+from graphrec.models.event_features import previous_events
 from graphrec.models.ranking import Ranker
 from graphrec.models.stgat import Stgat
 from graphrec.queries.protocol import EvaluationProtocol
@@ -194,7 +194,10 @@ def test_what_stands_behind_a_neighbour_is_seen() -> None:
     model = network(world, 7)
     context = sample(world, asked, model.config.fan_out, model.config.second_hop)
     first = {name: replace(near, beyond={}) for name, near in context.neighbourhoods.items()}
-    read = [torch.cat((near.event[..., None], paths(world, context, near.event, 3)), -1) for near in first.values()]
+    read = [
+        torch.cat((near.event[..., None], previous_events(world, context, near.event, 3)), -1)
+        for near in first.values()
+    ]
     shown = torch.cat([rows.flatten() for rows in read])
     behind = [inner.event[inner.mask] for near in context.neighbourhoods.values() for inner in near.beyond.values()]
     only_behind = set(torch.cat(behind).tolist()) - set(shown.tolist())

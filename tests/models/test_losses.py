@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.losses import NextEvent
+from graphrec.models.losses import MixtureNLL
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
@@ -33,7 +33,7 @@ def test_the_loss_is_the_score_that_ranking_gives(seed: int, bare: dict[str, int
     model, (asked, target) = untrained(world, seed, spread=0.1), questions(world)
     score = scores(world, model, asked).gather(1, target[:, None])[:, 0]
     likely = score > 1e-5  # the loss is bounded, far below
-    loss = NextEvent(model, world, negatives=0, full_softmax=100)(asked.rows(likely), target[likely])
+    loss = MixtureNLL(model, world, negatives=0, full_softmax=100)(asked.rows(likely), target[likely])
     assert float(loss.detach()) == pytest.approx(float(-score[likely].log().mean()), rel=1e-4)
 
 
@@ -48,7 +48,7 @@ def test_among_new_items_the_loss_is_the_share_of_the_score_of_all_that_are_new(
     score[seen.question, seen.item] = 0.0
     share = score.gather(1, target[:, None])[:, 0] / score.sum(1)
     likely = (share > 1e-4) & (score.sum(1) > 1e-3)  # the loss is bounded, far below
-    loss = NextEvent(model, world, negatives=0, full_softmax=100, novel=True)(asked.rows(likely), target[likely])
+    loss = MixtureNLL(model, world, negatives=0, full_softmax=100, novel=True)(asked.rows(likely), target[likely])
     assert float(loss.detach()) == pytest.approx(float(-share[likely].log().mean()), rel=1e-4)
 
 
@@ -57,7 +57,7 @@ def test_a_pointer_to_what_was_visited_is_no_way_out_of_a_loss_among_new_items()
     model, (asked, target) = untrained(world, 48), questions(world, novel=True)
     with torch.no_grad():
         model.gate.bias[1 : 1 + model.config.heads] += 60.0  # the gate trusts the user's own events alone
-    loss = NextEvent(model, world, negatives=0, full_softmax=100, novel=True)
+    loss = MixtureNLL(model, world, negatives=0, full_softmax=100, novel=True)
     assert float(loss(asked, target).detach()) > 1.0
 
 
@@ -70,7 +70,7 @@ def test_items_of_a_later_date_than_training_do_not_exist_for_it(negatives: int)
     end = int(world.log.time[world.log.split == 0].max())
     world = alone(world, item=replace(table, first_seen=torch.where(late, end + 1, table.first_seen)))
     model, (asked, target) = untrained(world, 41, spread=0.1), questions(world)
-    loss = NextEvent(model, world, negatives, full_softmax=0 if negatives else 100)
+    loss = MixtureNLL(model, world, negatives, full_softmax=0 if negatives else 100)
 
     def lost() -> float:
         torch.manual_seed(41)
@@ -88,7 +88,7 @@ def test_items_of_a_later_date_than_training_do_not_exist_for_it(negatives: int)
 def test_a_sample_estimates_the_whole_softmax(seed: int, novel: bool) -> None:
     world = town(seed, dated=False, items=40)
     model, (asked, target) = untrained(world, seed, spread=0.1, path=3, second_hop=SECOND_HOP), questions(world, novel)
-    whole, sampled = (NextEvent(model, world, 20_000, full_softmax=size, novel=novel) for size in (40, 39))
+    whole, sampled = (MixtureNLL(model, world, 20_000, full_softmax=size, novel=novel) for size in (40, 39))
     torch.manual_seed(seed)
     with torch.inference_mode():
         draws = torch.stack([sampled(asked, target) for _ in range(80)])
@@ -100,7 +100,7 @@ def test_a_sample_estimates_the_whole_softmax(seed: int, novel: bool) -> None:
 def test_every_part_of_the_network_learns(negatives: int) -> None:
     world = town(46, dated=False)
     model, (asked, target) = untrained(world, 46, second_hop=SECOND_HOP), questions(world)
-    NextEvent(model, world, negatives, full_softmax=0 if negatives else 100)(asked, target).backward()
+    MixtureNLL(model, world, negatives, full_softmax=0 if negatives else 100)(asked, target).backward()
     idle = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert idle == []
 
@@ -111,5 +111,5 @@ def test_a_network_that_knows_nothing_loses_the_logarithm_of_the_catalogue() -> 
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()
-    loss = NextEvent(model, world, negatives=0, full_softmax=100)(asked, target)
+    loss = MixtureNLL(model, world, negatives=0, full_softmax=100)(asked, target)
     assert float(loss.detach()) == pytest.approx(math.log(8), rel=1e-6)

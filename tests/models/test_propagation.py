@@ -12,7 +12,7 @@ from torch import Tensor
 
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.propagation import HALF, ITEM_POWER, LOW_PASS, SHARPENED_FOR, SHARPENING, USER_POWER, Propagation
+from graphrec.models.propagation import HALF, ITEM_POWER, LOW_PASS, SHARPENING, SHARPENING_TIME, USER_POWER, GraphFilter
 from graphrec.models.ranking import Ranker
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
@@ -48,7 +48,7 @@ def slow(world: TemporalGraph, signal: Tensor, user: int, low_pass: int = 0) -> 
     trip = others.T @ others
     once = trip @ signal.double()
     if low_pass:  # one step of the 3/8 rule is the exponential's series up to the fourth power
-        z = -SHARPENED_FOR * trip
+        z = -SHARPENING_TIME * trip
         series = sum(torch.linalg.matrix_power(z, power) / math.factorial(power) for power in range(5))
         return in_units(series @ (once + LOW_PASS * kept))
     return in_units(once) - SHARPENING * in_units(trip @ once)
@@ -61,7 +61,7 @@ def test_trips_equal_a_slow_reference(seed: int, low_pass: int) -> None:
     world = random_world(seed)
     user = torch.arange(-1, 12)
     signal = torch.rand(13, 30) * (torch.rand(13, 30) < 0.2)
-    found = Propagation(world, low_pass=low_pass).mixed(signal, user)
+    found = GraphFilter(world, low_pass=low_pass).filtered(signal, user)
     for row in range(13):
         wanted = slow(world, signal[row], int(user[row]), low_pass)
         torch.testing.assert_close(found[row].double(), wanted, rtol=1e-3, atol=1e-4)
@@ -72,7 +72,7 @@ def test_trips_equal_a_slow_reference(seed: int, low_pass: int) -> None:
 def test_gradients_are_those_of_dense_matrices(seed: int) -> None:
     world = random_world(seed, users=5, items=7, count=40)
     signal, wanted = torch.rand(1, 7, requires_grad=True), torch.rand(7)
-    (Propagation(world).mixed(signal, torch.tensor([2]))[0] * wanted).sum().backward()
+    (GraphFilter(world).filtered(signal, torch.tensor([2]))[0] * wanted).sum().backward()
     copy = signal.detach().double().requires_grad_()
     (slow(world, copy[0], 2) * wanted).sum().backward()
     assert signal.grad is not None
@@ -85,31 +85,33 @@ def test_gradients_are_those_of_dense_matrices(seed: int) -> None:
 def test_what_a_user_visited_does_not_find_itself(seed: int, user: int) -> None:
     """Had the user been to the same items more often, only others would get other answers."""
     world = town(seed)
-    one = Propagation(world)
-    own = one.visited[0] == user
-    two = Propagation(world, {"visited": one.visited, "often": torch.where(own, one.often * 3, one.often)})
+    one = GraphFilter(world)
+    own = one.interactions[0] == user
+    two = GraphFilter(
+        world, {"interactions": one.interactions, "log_counts": torch.where(own, one.log_counts * 3, one.log_counts)}
+    )
     signal = torch.rand(1, 15)
-    torch.testing.assert_close(one.mixed(signal, torch.tensor([user])), two.mixed(signal, torch.tensor([user])))
+    torch.testing.assert_close(one.filtered(signal, torch.tensor([user])), two.filtered(signal, torch.tensor([user])))
     if own.any():
         stranger = torch.tensor([-1])
-        assert not torch.allclose(one.mixed(signal, stranger), two.mixed(signal, stranger))
+        assert not torch.allclose(one.filtered(signal, stranger), two.filtered(signal, stranger))
 
 
 def test_nothing_spreads_from_nothing() -> None:
-    assert torch.equal(Propagation(town(3))(torch.zeros(2, 15), torch.tensor([0, -1])), torch.zeros(2, 15))
+    assert torch.equal(GraphFilter(town(3))(torch.zeros(2, 15), torch.tensor([0, -1])), torch.zeros(2, 15))
 
 
 @settings(deadline=None, max_examples=10)
 @given(SEEDS)
 def test_an_item_without_a_visit_stands_at_the_mean(seed: int) -> None:
     world = town(seed, count=30)
-    propagation = Propagation(world)
+    propagation = GraphFilter(world)
     found = propagation(torch.rand(4, 15), torch.arange(4))
     visited = torch.zeros(15, dtype=torch.bool)
     visited[world.log.item[world.log.split == TRAIN].long()] = True
     assert (found[:, ~visited] == 0).all()
     torch.testing.assert_close(found.sum(1), torch.zeros(4), atol=1e-4, rtol=0)
-    mixed = propagation.mixed(torch.rand(4, 15), torch.arange(4))
+    mixed = propagation.filtered(torch.rand(4, 15), torch.arange(4))
     assert (mixed[:, ~visited] == 0).all()
 
 

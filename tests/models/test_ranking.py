@@ -107,7 +107,7 @@ def test_neither_batch_nor_tile_changes_a_score(seed: int, batch: int, tile: int
     whole = scores(world, ranker.model, asked)
     cut_up(batch, tile)
     for start in range(0, len(asked), batch):
-        answer = ranker.answer(asked.rows(slice(start, start + batch)))
+        answer = ranker.forward(asked.rows(slice(start, start + batch)))
         for first in range(0, 15, tile):
             part = ranker.scores(answer, slice(first, min(first + tile, 15)))
             expected = whole[start : start + batch, first : first + tile]

@@ -91,7 +91,7 @@ def test_hardly_any_event(count: int) -> None:
     world = city(5)
     few = alone(world, world.log.rows(slice(0, count)))
     model = Slit(few, SlitConfig(session_decay_days=1.0))
-    asked = Queries.ask(torch.arange(-1, 8), torch.full((9,), 10**10))
+    asked = Queries.from_users(torch.arange(-1, 8), torch.full((9,), 10**10))
     assert model.scores(asked).shape == (9, ITEMS)
     assert model.scores(asked).isfinite().all()
 

@@ -15,7 +15,7 @@ from graphrec.errors import GraphError
 from graphrec.graph.nodes import Edges
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
-from graphrec.models.event_features import paths
+from graphrec.models.event_features import previous_events
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import NEAR_CELLS, Context, check_relations, event_coordinates, nearest_location, sample
 from graphrec.queries.user_history import UserHistory
@@ -97,7 +97,7 @@ class Slow:
         return min(known, key=apart.__getitem__, default=-1)
 
     def here(self) -> list[int]:
-        places = {self.location(), *self.around(self.location())} - {-1}
+        places = {self.location(), *self.context(self.location())} - {-1}
         seen = [event for event in self.newest() if self.log["time"][event] < self.shared]
         return [event for event in seen if self.log["location"][event] in places]
 
@@ -217,7 +217,7 @@ def test_a_hidden_event_is_as_if_it_were_not_there(seed: int, k: int) -> None:
     others = [event for event in Slow(world, asked, 0).mine if event != row]
     assert found(context, "mine", 0) == others[:k]
     assert int(context.last_event[0]) == (others[0] if others else -1)
-    before = paths(world, context, context.neighbourhoods["mine"].event, 3)
+    before = previous_events(world, context, context.neighbourhoods["mine"].event, 3)
     assert not (before == row).any()
     assert UserHistory.before(world, context.queries).event.tolist() == others[::-1]
     for name, near in context.neighbourhoods["mine"].beyond.items():

@@ -53,7 +53,7 @@ def test_its_events_are_those_that_the_model_read(seed: int, row: int, frozen: b
         (name, event) for name, near in context.neighbourhoods.items() for event in near.event[0][near.mask[0]].tolist()
     }
     assert read(network).keys() == expected
-    semantic = float(ranker.answer(asked).state.log_gate[0, 0].exp())
+    semantic = float(ranker.forward(asked).state.log_mixture_weights[0, 0].exp())
     assert sum(read(network).values()) == pytest.approx(1 - semantic, abs=1e-5)
     for source, target, data in network.edges(data=True):
         assert network.nodes[target]["hop"] <= network.nodes[source]["hop"] + 1
@@ -97,8 +97,8 @@ def test_an_items_edges_carry_what_the_pointers_give_it(seed: int, row: int) -> 
     for (_, event), share in read(model_neighbourhood(ranker, user, time)).items():
         mass[int(world.log.item[event])] += share
     asked = Queries.from_users(torch.tensor([int(world.log.user[0])]), torch.tensor([time]))
-    answer = ranker.answer(asked)
-    pointed = torch.zeros_like(mass).index_add(0, answer.pointed[0], answer.mass[0])
+    answer = ranker.forward(asked)
+    pointed = torch.zeros_like(mass).index_add(0, answer.event_item[0], answer.event_probability[0])
     torch.testing.assert_close(mass, pointed)
 
 
