@@ -125,7 +125,7 @@ def explained(
 ) -> list[list[dict[str, Any]]]:
     """Recommendations as plain data: items with score, shares and evidence, events by their row in the log.
 
-    ``total_probability`` is the probability of all that may be ranked, for each question: what is told are parts of it.
+    ``whole`` is the probability of all that may be ranked, for each question: what is told are parts of it.
     """
     found = zip(explain(ranker, queries, items), whole, strict=True)
     return [[_plain(recommendation, mass) for recommendation in one] for one, mass in found]
