@@ -10,7 +10,8 @@ import typer
 
 from cli.command import Quiet
 from cli.completion import preset_names, text_model_names
-from cli.console import RichProgress, command, console, facts, moment, next_step, number, plural, print_json, table
+from cli.console import RichProgress, command, console, facts, next_step, print_json, table
+from graphrec.formatting import format_count, format_utc, plural
 
 MaxBad = Annotated[
     str, typer.Option("--max-bad", metavar="SHARE", help="Share of rows that may be unusable, such as 1% or 0.01.")
@@ -131,7 +132,7 @@ def show_findings(findings: Sequence[Mapping[str, Any]]) -> None:
     for finding in findings:
         examples = "; ".join(map(_example, finding["examples"]))
         such = f", such as {examples}" if examples else ""
-        console.print(f"{finding['reason']}: {number(finding['count'])}{such}", highlight=False, markup=False)
+        console.print(f"{finding['reason']}: {format_count(finding['count'])}{such}", highlight=False, markup=False)
         console.print(f"  {finding['remedy']}", style="dim", highlight=False, markup=False)
 
 
@@ -148,11 +149,11 @@ def _mapping(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _summary(manifest: Mapping[str, Any]) -> dict[str, object]:
     counts, (first, last), text = manifest["counts"], manifest["time_span"], manifest["text"]
-    parts = ", ".join(f"{number(counts[name])} {name}" for name in ("train", "val", "test"))
+    parts = ", ".join(f"{format_count(counts[name])} {name}" for name in ("train", "val", "test"))
     return {
         "events": counts["events"],
         **{plural(kind): counts[kind] for kind in manifest["node_types"]},
-        "time": "none" if manifest["mapping"].get("timeless") else f"{moment(first)} to {moment(last)}",
+        "time": "none" if manifest["mapping"].get("timeless") else f"{format_utc(first)} to {format_utc(last)}",
         "split": f"{parts} (by {manifest['split']['method']})",
         "locations": {"h3": "H3 cells", "log": "the log's own", "none": "none"}[manifest["locations"]["method"]],
         "text": f"{text['model']}, {text['dimension']} dimensions" if text else "none",

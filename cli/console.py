@@ -9,7 +9,6 @@ import shlex
 import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from graphrec.evaluation.comparison import metric_names
+from graphrec.formatting import format_count, pluralize
 from graphrec.hyperparameters import DeprecatedSetting
 
 console = Console(highlight=False)
@@ -220,7 +220,7 @@ def evidence_table(found: Mapping[str, Any]) -> Group:
     ):
         result.add_row(label, *(f"{value:.3f}" for value in found[name]))
     error = "" if found["gap_error"] is None else f" ± {found['gap_error']:.3f}"
-    asked = f"{number(found['questions'])} question{'s' if found['questions'] > 1 else ''}"
+    asked = pluralize(found["questions"], "question")
     title = (
         f"part of the best item's score, {asked}, {found['events']:.1f} events each\n"
         f"the score falls {found['gap']:.3f}{error} farther without evidence than at random"
@@ -258,7 +258,9 @@ def segments_table(shares: Sequence[Mapping[str, Any]]) -> Group:
         rows = {share["value"]: share for share in chosen if share["segment"] == segment}
         count = max(share["questions"] for share in rows.values())
         result.add_row(
-            escape(segment), number(count), *(f"{rows[name]['share']:.3f}" if name in rows else "-" for name in names)
+            escape(segment),
+            format_count(count),
+            *(f"{rows[name]['share']:.3f}" if name in rows else "-" for name in names),
         )
     return _titled("the same by segment, shares of relations", result)
 
@@ -273,7 +275,11 @@ def _titled(title: str, body: Table) -> Group:
 
 
 def _cell(value: object) -> str:
-    return number(value) if isinstance(value, int | float) else escape(str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return format_count(value)
+    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
 
 
 def _is_share(value: object) -> bool:
@@ -288,44 +294,3 @@ def _score(value: float | None, best: float) -> str:
     if _or_lowest(value) == -math.inf:
         return "-"
     return f"[bold]{value:.4f}[/]" if value == best else f"{value:.4f}"
-
-
-def plural(kind: str) -> str:
-    """The name of several nodes of a type: users, entities."""
-    return f"{kind.removesuffix('y')}ies" if kind.endswith("y") else f"{kind}s"
-
-
-def number(value: float) -> str:
-    """A count with thousands separated, a fraction with four digits, a truth value as yes or no."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: ``0.4 s``, ``12 s``, ``3 min 05 s``, ``2 h 07 min``."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
-
-
-def size(count: float) -> str:
-    """Bytes in words: ``512 B``, ``3.4 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
-
-
-def moment(seconds: int) -> str:
-    """UTC seconds as ``2012-04-03 18:00 UTC``; a time beyond the calendar as its number."""
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"
-    except (ValueError, OverflowError, OSError):
-        return str(seconds)

@@ -18,10 +18,10 @@ from cli.console import (
     evidence_table,
     metrics_table,
     next_step,
-    number,
     print_json,
     segments_table,
 )
+from graphrec.formatting import format_count
 
 
 class Split(StrEnum):
@@ -89,11 +89,11 @@ def evaluate(
         return
     if json_file is not None:
         write_json(json_file, result)
-    model, title = result["model"], f"{split.value}, {number(result['n'])} {result['protocol']['judge']}"
+    model, title = result["model"], f"{split.value}, {format_count(result['n'])} {result['protocol']['judge']}"
     console.print(metrics_table(result["metrics"], result["baselines"], name=model, title=title))
     parts = {name: part for name, part in result["slices"].items() if part["n"] < result["n"]}
     for name, part in parts.items():
-        title = f"{name} items, {number(part['n'])} events"
+        title = f"{name} items, {format_count(part['n'])} events"
         console.print("", metrics_table(part["metrics"], part["baselines"], name=model, title=title))
     if evidence:
         console.print("", evidence_table(result["faithfulness"]))

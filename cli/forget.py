@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.command import Quiet
-from cli.console import command, console, facts, next_step, number, print_json, table
+from cli.console import command, console, facts, next_step, print_json, table
+from graphrec.formatting import pluralize
 
 if TYPE_CHECKING:
     from builders.forget.erasure import Erasure
@@ -41,7 +42,7 @@ def forget(
     if done.search.found:
         first = done.search.matches[0]
         raise GraphrecError(
-            f"{first.file}: the id is still found ({first.where}), in {number(done.search.found)} places in all; "
+            f"{first.file}: the id is still found ({first.where}), in {pluralize(done.search.found, 'place')} in all; "
             "take it out of what the graph is made of, and build again"
         )
 
@@ -52,7 +53,7 @@ def _search(done: Erasure) -> dict[str, object]:
 
 
 def _show(graph: Path, done: Erasure) -> None:
-    rest = [f"{number(count)} {kind}{'s' if count > 1 else ''}" for kind, count in done.nodes.items()]
+    rest = [pluralize(count, kind) for kind, count in done.nodes.items()]
     console.print(
         facts(
             f"forgotten in {graph}",

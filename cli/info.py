@@ -10,21 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.command import Quiet
-from cli.console import (
-    command,
-    console,
-    duration,
-    epochs_table,
-    facts,
-    metrics_table,
-    moment,
-    next_step,
-    number,
-    plural,
-    print_json,
-    size,
-    table,
-)
+from cli.console import command, console, epochs_table, facts, metrics_table, next_step, print_json, table
+from graphrec.formatting import format_bytes, format_count, format_duration, format_utc, plural
 
 if TYPE_CHECKING:
     from graphrec.reidentification import Risk
@@ -84,7 +71,7 @@ def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
             {
                 "events": counts["events"],
                 **{plural(kind): counts[kind] for kind in manifest["node_types"] if kind in counts},
-                "time": "none" if timeless else f"{moment(first)} to {moment(last)}",
+                "time": "none" if timeless else f"{format_utc(first)} to {format_utc(last)}",
                 "split": _split(counts, {"method": split.get("method", "time")} if timeless else split),
                 "kinds": ", ".join(map(str, manifest.get("kinds", []))),
                 "relations": ", ".join(f"{name} ({' -> '.join(ends)})" for name, ends in manifest["relations"].items()),
@@ -102,7 +89,9 @@ def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
             },
         )
     )
-    sources = [(source["name"], source["rows"], size(source["bytes"])) for source in manifest.get("sources", [])]
+    sources = [
+        (source["name"], source["rows"], format_bytes(source["bytes"])) for source in manifest.get("sources", [])
+    ]
     console.print("", table("sources", ("file", "rows", "size"), sources))
     next_step(command("train", path, "--out", path.parent / "run"))
 
@@ -111,7 +100,7 @@ def _cost(manifest: Mapping[str, Any]) -> dict[str, str]:
     """What making the graph took; a graph of an earlier release does not know."""
     if "wall_seconds" not in manifest:
         return {}
-    return {"took": f"{duration(manifest['wall_seconds'])}, peak memory {size(manifest['peak_memory'])}"}
+    return {"took": f"{format_duration(manifest['wall_seconds'])}, peak memory {format_bytes(manifest['peak_memory'])}"}
 
 
 def _risks(path: Path, manifest: Mapping[str, Any]) -> dict[str, Risk]:
@@ -131,9 +120,11 @@ def _risk_facts(path: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _split(counts: Mapping[str, int], split: Mapping[str, Any]) -> str:
-    parts = ", ".join(f"{number(counts[name])} {name}" for name in ("train", "val", "test") if name in counts)
+    parts = ", ".join(f"{format_count(counts[name])} {name}" for name in ("train", "val", "test") if name in counts)
     times = [
-        f"{name} from {moment(split[key])}" for name, key in (("val", "t_val"), ("test", "t_test")) if split.get(key)
+        f"{name} from {format_utc(split[key])}"
+        for name, key in (("val", "t_val"), ("test", "t_test"))
+        if split.get(key)
     ]
     return "; ".join([f"{parts} (by {split.get('method', 'time')})", *times])
 
@@ -153,9 +144,9 @@ def _show_run(path: Path, run: Mapping[str, Any]) -> None:
                 "graph": f"{normpath(path / run['graph'])}, hash {run['graph_hash'][:12]}",
                 "seed": run["seed"],
                 "device": f"{run['device']}, {run['threads']} threads, precision {run['precision']}",
-                "time": f"{duration(run['wall_seconds'])}, peak memory {size(run['peak_memory'])}",
+                "time": f"{format_duration(run['wall_seconds'])}, peak memory {format_bytes(run['peak_memory'])}",
                 "parameters": run["parameters"],
-                "trained on": f"{number(run['training_rows'])} events",
+                "trained on": f"{format_count(run['training_rows'])} events",
                 "epochs": f"{len(run['history'])}, the best is {run['best_epoch']}",
                 "protocol": _flat(run["protocol"]),
                 **{name: _flat(values) for name, values in run["settings"].items() if name != "seed"},

@@ -11,7 +11,8 @@ import typer
 from cli.build import MaxBad, share, show_findings
 from cli.command import Quiet
 from cli.completion import preset_names
-from cli.console import RichProgress, command, console, facts, moment, next_step, number, print_json, size, table
+from cli.console import RichProgress, command, console, facts, next_step, print_json, table
+from graphrec.formatting import format_bytes, format_count, format_utc
 
 LONGEST = 60
 """Characters of a value that are shown."""
@@ -79,7 +80,9 @@ def _arguments(files: list[str], options: Mapping[str, object]) -> list[str]:
 
 
 def _show(found: Inspection) -> None:
-    rows = [(file.name, _format(file), file.encoding or "", file.rows, size(file.bytes)) for file in found.files]
+    rows = [
+        (file.name, _format(file), file.encoding or "", file.rows, format_bytes(file.bytes)) for file in found.files
+    ]
     console.print(table("files", ("file", "format", "encoding", "rows", "size"), rows))
     columns = [
         (c.name, c.role or ("in the text" if c.used else ""), c.holds, _printable(", ".join(c.examples)))
@@ -118,7 +121,7 @@ def _format(file: File) -> str:
 
 def _summary(found: Inspection) -> dict[str, object]:
     first, last = found.time_span or (0, 0)
-    parts = ", ".join(f"{number(count)} {name}" for name, count in found.split.items())
+    parts = ", ".join(f"{format_count(count)} {name}" for name, count in found.split.items())
     facts: dict[str, object] = {
         "events": found.events or 0,
         "users": found.users,
@@ -126,7 +129,7 @@ def _summary(found: Inspection) -> dict[str, object]:
         "locations": found.locations,
         "kinds": ", ".join(found.kinds),
         "split": parts,
-        "time": f"{moment(first)} to {moment(last)}" if found.time_span else "no usable row",
+        "time": f"{format_utc(first)} to {format_utc(last)}" if found.time_span else "no usable row",
         "time format": found.time_format,
         "time zone": found.time_zone,
     }

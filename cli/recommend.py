@@ -13,8 +13,9 @@ from rich.markup import escape
 
 from cli.command import Quiet
 from cli.completion import device_names
-from cli.console import RichProgress, console, next_step, number, print_indented, print_json, table
+from cli.console import RichProgress, console, next_step, print_indented, print_json, table
 from graphrec.errors import InputError
+from graphrec.formatting import format_count
 
 
 def recommend(
@@ -66,7 +67,7 @@ def recommend(
         answers = answer(opened, asked, moment, place, k, novel, reasons, progress, what_if)
     if out is not None:
         _write(out, answers)
-        console.print(f"wrote {number(sum(len(one['items']) for one in answers))} rows to {out}", soft_wrap=True)
+        console.print(f"wrote {format_count(sum(len(one['items']) for one in answers))} rows to {out}", soft_wrap=True)
     if as_json:
         print_json(answers)
     elif out is None:

@@ -10,18 +10,8 @@ import typer
 
 from cli.command import Quiet
 from cli.completion import device_names, model_names, setting_names
-from cli.console import (
-    RichProgress,
-    command,
-    console,
-    duration,
-    epochs_table,
-    facts,
-    next_step,
-    number,
-    print_json,
-    size,
-)
+from cli.console import RichProgress, command, console, epochs_table, facts, next_step, print_json
+from graphrec.formatting import format_bytes, format_count, format_duration
 
 
 def train(
@@ -75,10 +65,10 @@ def train(
             f"run {out}",
             {
                 "best epoch": manifest["best_epoch"],
-                "time": duration(manifest["wall_seconds"]),
-                "memory": size(manifest["peak_memory"]),
+                "time": format_duration(manifest["wall_seconds"]),
+                "memory": format_bytes(manifest["peak_memory"]),
                 "device": manifest["device"],
-                "parameters": number(manifest["parameters"]),
+                "parameters": format_count(manifest["parameters"]),
                 "report": out / "report.html",
             },
         ),

@@ -15,7 +15,7 @@ from torch import Tensor
 from graphrec.errors import InputError
 from graphrec.evidence.counterfactual import counterfactuals
 from graphrec.evidence.shares import Recommendation, explain
-from graphrec.formatting import counted
+from graphrec.formatting import pluralize
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.propagation import EPSILON
 from graphrec.models.ranking import BATCH, Ranker, Ranking
@@ -184,7 +184,7 @@ def history_in_words(graph: TemporalGraph, rows: Int64[Tensor, " events"]) -> st
     code, count = Counter(graph.log.item[rows.flip(0)].tolist()).most_common(1)[0]
     often = f", most often {graph.nodes['item'].label(code)} ({count})" if count > 1 else ""
     since = "" if graph.timeless else f" since {first:%Y-%m-%d}"
-    return f"{counted(len(rows), 'event')}{since}{often}"
+    return f"{pluralize(len(rows), 'event')}{since}{often}"
 
 
 def sample_users(graph: TemporalGraph, count: int = 3) -> list[str]:

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from builders.engine.backend import Engine
 from builders.sources.compression import open_bytes
 from builders.sources.source import Source
+from graphrec.formatting import format_bytes
 
 SAMPLE_BYTES = 1 << 20
 """How much of a text file is looked at to see how long its lines are."""
@@ -68,7 +69,7 @@ class Estimate:
     """Memory of the process, at most."""
 
     def __str__(self) -> str:
-        return f"about {_duration(self.seconds)} and {_size(self.peak_bytes)} of memory"
+        return f"about {_duration(self.seconds)} and {format_bytes(self.peak_bytes)} of memory"
 
     def then(self, other: Estimate) -> Estimate:
         """This work and another one after it, such as encoding text."""
@@ -141,7 +142,3 @@ def _duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} minutes" if seconds < 5_400 else f"{seconds / 3_600:.1f} hours"
-
-
-def _size(count: int) -> str:
-    return f"{count / 2**30:.1f} GiB" if count >= 2**30 else f"{count / 2**20:.0f} MiB"

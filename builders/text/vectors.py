@@ -18,7 +18,7 @@ from builders.mapping.pseudonyms import Key
 from builders.text.precomputed_vectors import combine
 from builders.text.vector_files import GivenVectors, VectorsOption, read_given_vectors
 from graphrec.errors import ConfigError, InputError
-from graphrec.formatting import duration
+from graphrec.formatting import format_duration
 from graphrec.progress import Progress
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _text_vectors(
         encoder = encoder or _encoder(model, asked.old.about if asked.old else None)
         seconds = seconds_for(missing, encoder) / asked.processes
         if seconds >= LONG_SECONDS:
-            progress.tell(f"encoding the texts of {kind} nodes will take about {duration(seconds)}")
+            progress.tell(f"encoding the texts of {kind} nodes will take about {format_duration(seconds)}")
         vectors = encode_texts(missing, encoder, progress=progress, processes=asked.processes)
     if known is not None:
         vectors[known[0]] = known[1]

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from graphrec.evaluation.query_map import QuestionMap
-from graphrec.formatting import measure, percent, plain, split_name
+from graphrec.formatting import format_percent, humanize_key, metric_label, pluralize, split_label
 
 SHOWN = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
 """Measures that a table shows, in this order, where they are there."""
@@ -122,7 +122,7 @@ def compare(evaluation: Evaluation) -> tuple[list[str], list[Row]]:
     largest = {name: max(_known(values, name) for values in measured) for name in names}
     rows = [Row(evaluation.model, True, _cells(evaluation.metrics, largest, evaluation.intervals, evaluation.errors))]
     rows += [
-        Row(plain(name), False, _cells(values, largest, evaluation.baseline_intervals.get(name)))
+        Row(humanize_key(name), False, _cells(values, largest, evaluation.baseline_intervals.get(name)))
         for name, values in evaluation.baselines.items()
     ]
     return names, sorted(rows, key=lambda row: -row.cells[-1].part if row.cells else 0.0)
@@ -151,7 +151,7 @@ def compare_slices(evaluation: Evaluation) -> tuple[list[str], list[tuple[str, S
     slices = evaluation.slices
     names = metric_names(part.metrics for part in slices.values())
     largest = {name: max(_known(part.metrics, name) for part in slices.values()) for name in names}
-    return names, [(plain(title), part, _slice_cells(part, largest)) for title, part in slices.items()]
+    return names, [(humanize_key(title), part, _slice_cells(part, largest)) for title, part in slices.items()]
 
 
 def _slice_cells(part: Slice, largest: Mapping[str, float]) -> list[Cell]:
@@ -170,17 +170,18 @@ def _known(values: Mapping[str, float], name: str) -> float:
 def verdict(evaluation: Evaluation) -> str:
     """What the numbers say: how often the model is right, and wherever a baseline does better."""
     if not evaluation.n or not evaluation.metrics:
-        return f"No {split_name(evaluation.split)} question could be asked."
+        return f"No {split_label(evaluation.split)} question could be asked."
     slices = (_slice_lost(name, part) for name, part in evaluation.slices.items())
     return " ".join(filter(None, (_rightness(evaluation), _standing(evaluation), lead_in_words(evaluation), *slices)))
 
 
 def _rightness(evaluation: Evaluation) -> str:
     first, ten = (evaluation.metrics.get(name, math.nan) for name in ("acc@1", "acc@10"))
-    asked = f"{evaluation.n:,} {split_name(evaluation.split)} question" + ("s" if evaluation.n > 1 else "")
+    asked = pluralize(evaluation.n, f"{split_label(evaluation.split)} question")
     if math.isnan(first) or math.isnan(ten):
         return f"{asked} were asked."
-    return f"Of {asked}, the right item came first in {percent(first)} and among the first ten in {percent(ten)}."
+    first_ten = f"came first in {format_percent(first)} and among the first ten in {format_percent(ten)}"
+    return f"Of {asked}, the right item {first_ten}."
 
 
 def _standing(evaluation: Evaluation) -> str:
@@ -199,8 +200,8 @@ def lead_in_words(part: Evaluation | Slice) -> str:
     known = [name for name in metric_names([part.metrics]) if name in part.leads]
     if not known:
         return ""
-    lead, name = part.leads[known[-1]], measure(known[-1])
-    best = f"the best baseline, {plain(lead.baseline)}"
+    lead, name = part.leads[known[-1]], metric_label(known[-1])
+    best = f"the best baseline, {humanize_key(lead.baseline)}"
     if not lead.told_apart:
         between = f"[{lead.low:+.3f}, {lead.high:+.3f}]"
         return f"On {name} it cannot be told apart from {best}: {lead.difference:+.3f} {between}."
@@ -214,7 +215,7 @@ def _slice_lost(title: str, part: Slice) -> str:
     if not lost:
         return ""
     unsure = lost[-1] in part.leads and not part.leads[lost[-1]].told_apart
-    where = f"In the slice “{plain(title)}” ({part.n:,} questions)"
+    where = f"In the slice “{humanize_key(title)}” ({part.n:,} questions)"
     return f"{where} a baseline does better{', within chance' if unsure else ''}: {_against(part, lost[-1])}."
 
 
@@ -231,4 +232,4 @@ def _rivals(part: Evaluation | Slice) -> dict[str, tuple[str, float]]:
 
 def _against(part: Evaluation | Slice, name: str) -> str:
     rival, value = _rivals(part)[name]
-    return f"{plain(rival)} on {measure(name)} ({value:.3f} against {part.metrics[name]:.3f})"
+    return f"{humanize_key(rival)} on {metric_label(name)} ({value:.3f} against {part.metrics[name]:.3f})"

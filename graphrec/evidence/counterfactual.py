@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from graphrec.errors import InputError
-from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY, counted
+from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY, ordinal, pluralize
 from graphrec.graph.event_kinds import noun, of_item
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import expected_rank
@@ -86,12 +86,6 @@ def _farthest(groups: Sequence[Group], rank: Float64[Tensor, " groups_plus_one"]
     return Counterfactual(item, float(rank[0]), groups[best].words, groups[best].visits, float(rank[1 + best]))
 
 
-def ordinal(number: int) -> str:
-    """1st, 2nd, 3rd, 4th, 11th, 21st."""
-    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
-    return f"{number:,}{ending}"
-
-
 @dataclass(frozen=True)
 class Group:
     """Some of the user's events."""
@@ -117,7 +111,7 @@ class Group:
         rows = torch.unique(event[chosen])
         name = noun(graph, rows)
         called = f"{when} {name}" if when else name
-        words = f"your {called}" if len(rows) == 1 else f"your {counted(len(rows), called)}"
+        words = f"your {called}" if len(rows) == 1 else f"your {pluralize(len(rows), called)}"
         if item >= 0:
             words += f" {of_item(name, graph.nodes['item'].label(item))}"
         return Group(words, len(rows), chosen, item)

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from graphrec.errors import InputError, RunError
 from graphrec.evidence.shares import semantic_share
-from graphrec.formatting import utc
+from graphrec.formatting import format_utc
 from graphrec.graph.conversion import Node
 from graphrec.models.event_features import previous_events
 from graphrec.models.ranking import ModelOutput, Ranker, event_probabilities
@@ -199,7 +199,7 @@ def attention_flow(
     if item is None:
         wanted = int(ranker.top(asked, 1, run.protocol.candidate_mask(graph), run.protocol.novel).items)
         if wanted < 0:
-            raise InputError(f"no item may be ranked as of {utc(int(asked.time))}; ask a later time")
+            raise InputError(f"no item may be ranked as of {format_utc(int(asked.time))}; ask a later time")
     elif (wanted := graph.nodes["item"].code(item)) < 0:
         raise InputError(f"item {item!r} is not among the {len(graph.nodes['item']):,} items of this graph")
     return flow_to(ranker, asked, wanted)
@@ -217,7 +217,7 @@ def flow_to(ranker: Ranker, query: Queries, item: int) -> AttentionFlow:
         answer = ranker.forward(query)
     table = ranker.graph.nodes["item"]
     if not bool(table.first_seen[item] < answer.context.queries.time):
-        seen, asked = utc(int(table.first_seen[item])), utc(int(answer.context.queries.time))
+        seen, asked = format_utc(int(table.first_seen[item])), format_utc(int(answer.context.queries.time))
         raise InputError(f"item {table.ids[item].as_py()!r} is first seen at {seen}, so not before {asked}")
     semantic = float(semantic_share(ranker, answer, 0, [item]))
     mass = event_probabilities(answer.state)

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from graphrec.formatting import ago, counted
+from graphrec.formatting import format_ago, pluralize
 from graphrec.graph.event_kinds import counted_kinds, habit
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -118,18 +118,18 @@ def _of_relation(
     order = mass.argsort(descending=True)
     event, mass = event[order], mass[order]
     asked = int(answer.context.queries.time[row])
-    habits = f", {habit(graph, event)}, last {ago(asked - int(graph.log.time[event].max()))}"
+    habits = f", {habit(graph, event)}, last {format_ago(asked - int(graph.log.time[event].max()))}"
     when = "" if graph.timeless else habits
     count = len(event)
     if relation == "mine":
         words = f"{counted_kinds(graph, event)} of yours{when}"
     elif relation == "then":
         last = graph.nodes["item"].label(int(answer.context.last_item[row]))
-        words = f"{counted(count, 'time')} next after {last}{_own(graph, answer, row, event)}{when}"
+        words = f"{pluralize(count, 'time')} next after {last}{_own(graph, answer, row, event)}{when}"
     else:
         people = len(torch.unique(graph.log.user[event]))
         where = "around here" if relation == "here" else f"linked by {relation}"
-        words = f"{counted_kinds(graph, event)} {where} by {counted(people, 'user')}{when}"
+        words = f"{counted_kinds(graph, event)} {where} by {pluralize(people, 'user')}{when}"
     rows = tuple(zip(event.tolist(), mass.tolist(), strict=True))
     return Evidence(relation, float(mass.sum()), words, rows)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from graphrec.errors import InputError
-from graphrec.formatting import utc
+from graphrec.formatting import format_utc
 from graphrec.graph.nodes import Nodes
 from graphrec.graph.relation import flatten_edges
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
@@ -115,9 +115,9 @@ def known_node(graph: TemporalGraph, node: Node) -> int:
         example = f"; ids are written as in the log, such as {table.ids[0].as_py()!r}" if len(table) else ""
         raise InputError(f"{kind} {identity!r} is not among the {len(table):,} {kind}s of this graph{example}")
     if not graph.visible(kind)[code]:
-        seen = utc(int(table.first_seen[code]))
+        seen = format_utc(int(table.first_seen[code]))
         raise InputError(
-            f"{kind} {identity!r} is first seen at {seen}, so not before {utc(graph.horizon)}; ask a later time"
+            f"{kind} {identity!r} is first seen at {seen}, so not before {format_utc(graph.horizon)}; ask a later time"
         )
     return code
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY, counted
+from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY, pluralize
 from graphrec.graph.temporal_graph import TemporalGraph
 
 UNNAMED = "event"
@@ -49,8 +49,8 @@ def counted_kinds(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:
         of_kind = event[kind == code]
         amount[noun(graph, of_kind)] += len(of_kind)
     if len(amount) > MOST_KINDS:
-        return counted(len(event), UNNAMED)
-    return " and ".join(counted(number, name) for name, number in amount.most_common())
+        return pluralize(len(event), UNNAMED)
+    return " and ".join(pluralize(number, name) for name, number in amount.most_common())
 
 
 def of_item(name: str, label: str) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
-from graphrec.formatting import DAY, utc
+from graphrec.formatting import DAY, format_utc
 from graphrec.graph.conversion import known_user
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.user_history import user_events
@@ -65,7 +65,7 @@ class History:
     def check(self) -> History:
         """The same history; InputError for one without events."""
         if not len(self):
-            raise InputError(f"user {self.user!r} has no event before {utc(self.until)}; ask for a later time")
+            raise InputError(f"user {self.user!r} has no event before {format_utc(self.until)}; ask for a later time")
         return self
 
     @property

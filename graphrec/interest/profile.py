@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graphrec.formatting import DAY, counted, day, percent
+from graphrec.formatting import DAY, format_date, format_percent, pluralize
 from graphrec.graph.event_kinds import habit
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.change_points import Change, interest_changes, place_changes
@@ -88,7 +88,8 @@ def _sentences(graph: TemporalGraph, history: History, interest: InterestOverTim
 def _activity(history: History) -> Sentence:
     days = len(np.unique(history.local_time // DAY))
     first, last = int(history.local_time.min()), int(history.local_time.max())
-    words = f"{counted(len(history), 'event')} on {counted(days, 'day')}, from {day(first)} to {day(last)}."
+    words = f"{pluralize(len(history), 'event')} on {pluralize(days, 'day')}"
+    words += f", from {format_date(first)} to {format_date(last)}."
     return Sentence(
         "activity", words, {"events": len(history), "days": days, "first": first, "last": last}, history.row
     )
@@ -104,7 +105,7 @@ def _themes(history: History, interest: InterestOverTime) -> Iterator[Sentence]:
     share = interest.events @ interest.share / interest.events.sum()
     named = [place for place in np.argsort(-share, kind="stable").tolist() if interest.themes[place] != OTHER]
     most = {interest.themes[place]: float(share[place]) for place in named[:TOLD]}
-    told = ", ".join(f"{name} ({percent(part)})" for name, part in most.items())
+    told = ", ".join(f"{name} ({format_percent(part)})" for name, part in most.items())
     if most:
         yield Sentence("themes", f"Most often about {told}.", {"events": len(history), **most}, history.row)
 
@@ -113,8 +114,8 @@ def _returns(history: History) -> Sentence:
     first = np.zeros(len(history), dtype=bool)
     first[np.unique(history.item, return_index=True)[1]] = True
     again = int((~first).sum())
-    items = counted(int(first.sum()), "item")
-    words = f"{percent(again / len(history))} of the events were returns, {items} were seen in all."
+    items = pluralize(int(first.sum()), "item")
+    words = f"{format_percent(again / len(history))} of the events were returns, {items} were seen in all."
     numbers = {"events": len(history), "returns": again, "items": int(first.sum())}
     return Sentence("returns", words, numbers, history.row[~first])
 
@@ -123,7 +124,7 @@ def _anchor(name: str, place: Place) -> Sentence:
     hours = "evenings, nights and weekends" if name == "home" else "working hours"
     words = (
         f"{hours[0].upper()}{hours[1:]} are spent around {place.label}: seen there on {place.days} of "
-        f"{counted(place.of, 'such day')}; confidence {percent(place.confidence)}."
+        f"{pluralize(place.of, 'such day')}; confidence {format_percent(place.confidence)}."
     )
     return Sentence(name, words, _numbers(place), place.rows)
 
@@ -141,10 +142,12 @@ def _numbers(place: Place) -> dict[str, Any]:
 def _change(history: History, change: Change, what: str) -> Sentence:
     moved = change.most()[:TOLD]
     parts = {change.names[place]: (float(change.before[place]), float(change.after[place])) for place in moved}
-    told = ", ".join(f"{name} from {percent(before)} to {percent(after)}" for name, (before, after) in parts.items())
+    told = ", ".join(
+        f"{name} from {format_percent(before)} to {format_percent(after)}" for name, (before, after) in parts.items()
+    )
     words = (
-        f"{what} changed in the week of {day(change.start)}: {told} "
-        f"(as large by chance in {percent(change.chance)} of random orders at most)."
+        f"{what} changed in the week of {format_date(change.start)}: {told} "
+        f"(as large by chance in {format_percent(change.chance)} of random orders at most)."
     )
     numbers = {"start": change.start, "chance": change.chance, "gain": change.gain, **parts}
     return Sentence("change", words, numbers, history.row[history.local_time >= change.start])
@@ -152,7 +155,7 @@ def _change(history: History, change: Change, what: str) -> Sentence:
 
 def _forecast(history: History, coming: Forecast) -> Sentence:
     low, high = coming.events_interval[0].tolist()
-    number = f"{low} to {high} events are" if low < high else f"{counted(low, 'event')} {'is' if low == 1 else 'are'}"
+    number = f"{low} to {high} events are" if low < high else f"{pluralize(low, 'event')} {'is' if low == 1 else 'are'}"
     words = f"{number} expected in the next {coming.step_days} days ({coming.level:.0%} interval)."
     numbers = {"expected": int(coming.events[0]), "low": low, "high": high, "level": coming.level}
     return Sentence("forecast", words, numbers, history.row)

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from graphrec.formatting import utc
+from graphrec.formatting import format_utc
 from graphrec.graph.conversion import Node
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.pictures.palette import FAINT, PAPER, SOFT, TYPES, WASH
@@ -40,7 +40,7 @@ def draw_ego(subgraph: nx.MultiDiGraph[Node], ax: Axes | None = None) -> Figure:
         ax.set_aspect("equal", adjustable="datalim")
         ax.axis("off")
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.06), ncols=4, labelcolor=SOFT, handletextpad=0.1)
-        asked = "" if subgraph.graph["time"] >= TIME_MAX else f" as of {utc(subgraph.graph['time'])}"
+        asked = "" if subgraph.graph["time"] >= TIME_MAX else f" as of {format_utc(subgraph.graph['time'])}"
         title(
             ax, f"The world of {plane.centre[1]}{asked}", "the further out, the longer ago · the larger, the more often"
         )

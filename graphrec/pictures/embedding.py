@@ -16,7 +16,7 @@ from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError, MissingPackage, RunError
-from graphrec.formatting import utc
+from graphrec.formatting import format_utc
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.themes import OTHER, themes_of
 from graphrec.models.ranking import Ranker
@@ -49,7 +49,7 @@ def draw_embedding(ranker: Ranker | ScoreRanker, time: int, method: str = "pca")
     items, visits = _visited(view)
     if len(items) < 3:
         raise InputError(
-            f"draw_embedding: 3 visited items expected before {utc(time)}, got {len(items)}; ask a later time"
+            f"draw_embedding: 3 visited items expected before {format_utc(time)}, got {len(items)}; ask a later time"
         )
     table = ranker.table.vector[torch.from_numpy(items)].double().cpu().numpy()
     place, note = _flattened(table, method)

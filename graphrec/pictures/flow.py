@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from graphrec.evidence.flow import AttentionFlow, ReadEvent
 from graphrec.evidence.shares import LINKED, SHARES
-from graphrec.formatting import counted, utc
+from graphrec.formatting import format_utc, pluralize
 from graphrec.pictures import palette
 from graphrec.pictures.palette import INK, PAPER, SOFT
 from graphrec.pictures.style import short, style
@@ -56,7 +56,7 @@ def draw_flow(flow: AttentionFlow) -> Figure:
         _draw_bands(ax, flow)
         ax.set_title(f"Why {short(flow.label, 48)} for {flow.user}", pad=26)
         undated = flow.events and flow.events[0].local_time is None
-        asked = "" if undated else f"as of {utc(flow.time)} · "
+        asked = "" if undated else f"as of {format_utc(flow.time)} · "
         note = f"{asked}{flow.score:.3f} of the probability, as it flows"
         ax.annotate(note, (0, 1), (0, 10), xycoords="axes fraction", textcoords="offset points", color=SOFT)
         _draw_strips(lower.subplots(), strips)
@@ -136,7 +136,7 @@ def _parts(flow: AttentionFlow, relations: Sequence[str]) -> list[_Part]:
         rest = [one.mass for one in own if (name, one.event) not in shown]
         if rest:
             more = "more event" if len(rest) < len(own) else "event"
-            parts.append(_Part(name, sum(rest), counted(len(rest), more)))
+            parts.append(_Part(name, sum(rest), pluralize(len(rest), more)))
     return parts
 
 
@@ -232,7 +232,7 @@ def _draw_strips(ax: Axes, strips: Sequence[tuple[str, str, list[tuple[str, floa
         others = len(weights) - len(named)
         if others:
             _draw_piece(ax, row, left, sum(weight for _, weight in weights[len(named) :]), to_rgba(colour, 0.25))
-            words = counted(others, "more item" if named else "item")
+            words = pluralize(others, "more item" if named else "item")
             ax.text(1.01, row, words, va="center", color=SOFT, fontsize=8)
     ax.set_yticks(range(len(strips)), [name for name, _, _ in strips], color=INK, fontsize=9)
     ax.set_xticks([])

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from graphrec.errors import InputError, MissingPackage
-from graphrec.formatting import utc
+from graphrec.formatting import format_utc, pluralize
 from graphrec.graph.conversion import Node, known_user
 from graphrec.graph.geography import known_places
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -57,12 +57,12 @@ def interactive_map(graph: TemporalGraph, user: str, time: int) -> Map:
     placed = known_places(where)
     rows, where = rows[placed], where[placed].double().cpu()
     if not len(rows):
-        raise InputError(f"interactive_map: no place of {user!r} is known before {utc(view.horizon)}")
+        raise InputError(f"interactive_map: no place of {user!r} is known before {format_utc(view.horizon)}")
     drawn = folium.Map(control_scale=True)
     items, visit, times = torch.unique(view.log.item[rows].cpu(), return_inverse=True, return_counts=True)
     when = view.log.time[rows].cpu()
     for place, (code, often) in enumerate(zip(items.tolist(), times.tolist(), strict=True)):
-        last = utc(int(when[visit == place].max()))
+        last = format_utc(int(when[visit == place].max()))
         words = f"on {last}" if often == 1 else f"{often} times, last on {last}"
         folium.CircleMarker(
             where[visit == place][0].tolist(),
@@ -85,7 +85,7 @@ def interactive_ego(subgraph: nx.MultiDiGraph[Node]) -> Figure:
     """
     plotly = _package("plotly.graph_objects")
     plane = radial(subgraph)
-    asked = "" if subgraph.graph["time"] >= TIME_MAX else f" as of {utc(subgraph.graph['time'])}"
+    asked = "" if subgraph.graph["time"] >= TIME_MAX else f" as of {format_utc(subgraph.graph['time'])}"
     figure = plotly.Figure(layout={**LAYOUT, "title": {"text": f"The world of {escape(plane.centre[1])}{asked}"}})
     _add_rings(figure, plane)
     pairs = sorted({(s, t) for s, t in subgraph.edges() if s in plane.place and t in plane.place and s != t})
@@ -123,7 +123,7 @@ def _described(subgraph: nx.MultiDiGraph[Node], node: Node) -> str:
     lines = [f"<b>{escape(str(subgraph.nodes[node]['label']))}</b>"]
     if edges:
         times = {data["event"] for data in edges}
-        lines.append(f"{len(times)} event{'s' if len(times) > 1 else ''}, last on {utc(max(d['time'] for d in edges))}")
+        lines.append(f"{pluralize(len(times), 'event')}, last on {format_utc(max(d['time'] for d in edges))}")
     if mass := sum(data.get("mass", 0.0) for data in edges):
         lines.append(f"mass {mass:.3f}")
     return "<br>".join(lines)

@@ -13,7 +13,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from graphrec.formatting import day
+from graphrec.formatting import format_date
 from graphrec.interest.change_points import Change
 from graphrec.interest.cohorts import Cohorts, InterestGroups
 from graphrec.interest.forecast import Forecast
@@ -83,7 +83,7 @@ def _tell(change: Change) -> str:
         f"{'more' if change.after[place] > change.before[place] else 'less'} {change.names[place]}"
         for place in change.most()[:TOLD]
     ]
-    return f"{day(change.start)}: {', '.join(parts)}"
+    return f"{format_date(change.start)}: {', '.join(parts)}"
 
 
 def _draw_themes(ax: Axes, interest: InterestOverTime, coming: Forecast) -> None:

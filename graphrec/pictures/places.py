@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
-from graphrec.formatting import day, utc
+from graphrec.formatting import format_date, format_utc
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.habitual_places import HabitualPlaces, Place, places_of
 from graphrec.interest.history import History
@@ -53,7 +53,9 @@ def draw_places(graph: TemporalGraph, user: str, time: int, resolution: int = RE
     history = History.before(graph, user, time)
     where = _positions(graph, history)
     if not len(where):
-        raise InputError(f"user {user!r} has no event at a known place before {utc(time)}; a map needs coordinates")
+        raise InputError(
+            f"user {user!r} has no event at a known place before {format_utc(time)}; a map needs coordinates"
+        )
     cells, counts = np.unique([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in where], return_counts=True)
     middle = np.array([h3.cell_to_latlng(cell) for cell in cells])
     origin = _median(middle, counts)
@@ -67,7 +69,7 @@ def draw_places(graph: TemporalGraph, user: str, time: int, resolution: int = RE
         _draw_scale(ax)
         ax.set_title(f"Where {user} was", pad=26)
         shown, far = int(counts[near].sum()), int(counts[~near].sum())
-        note = f"{shown:,} events in {near.sum():,} cells of {_across(resolution)}, until {day(history.until)}"
+        note = f"{shown:,} events in {near.sum():,} cells of {_across(resolution)}, until {format_date(history.until)}"
         note += f" · {far:,} farther off" if far else ""
         ax.annotate(note, (0, 1), (0, 10), xycoords="axes fraction", textcoords="offset points", color=SOFT)
         return figure

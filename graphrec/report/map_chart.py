@@ -11,7 +11,7 @@ import h3.api.basic_str as h3
 from markupsafe import Markup, escape
 
 from graphrec.evaluation.query_map import QuestionMap
-from graphrec.formatting import percent
+from graphrec.formatting import format_percent
 from graphrec.graph.geography import EARTH_RADIUS_KM
 from graphrec.report.chart import Number, svg, text
 
@@ -136,7 +136,7 @@ def question_maps(questions: QuestionMap) -> tuple[Legend, Legend]:
 def _levelled(title: str, questions: QuestionMap, levels: Sequence[int], names: Sequence[str]) -> Legend:
     hexagons = [Hexagon(cell, None) for cell in questions.ground]
     hexagons += [
-        Hexagon(cell.cell, level, f"{cell.n:,} questions of {cell.users:,} users, {percent(cell.right)} right")
+        Hexagon(cell.cell, level, f"{cell.n:,} questions of {cell.users:,} users, {format_percent(cell.right)} right")
         for cell, level in zip(questions.cells, levels, strict=True)
     ]
     told = f"Map, {title.lower()}: {len(questions.cells)} cells; the table below has the fullest."

@@ -23,17 +23,20 @@ from graphrec.report.map_chart import centre, question_maps
 from graphrec.runs.config import RunConfig
 
 FILTERS = (
-    words.count,
-    words.number,
-    words.signed,
-    words.percent,
-    words.duration,
-    words.day,
-    words.moment,
-    words.measure,
-    words.plain,
-    words.split_name,
-    words.protocol_in_words,
+    words.format_count,
+    words.plural,
+    words.pluralize,
+    words.format_number,
+    words.format_delta,
+    words.format_percent,
+    words.format_bytes,
+    words.format_duration,
+    words.format_date,
+    words.format_time,
+    words.metric_label,
+    words.humanize_key,
+    words.split_label,
+    words.describe_protocol,
 )
 """What the templates may ask of a value."""
 
@@ -92,7 +95,8 @@ class RunFacts(Record):
     versions: dict[str, str] = {}
     wall_seconds: float | None = None
     """Training time."""
-    peak_memory_mb: float | None = None
+    peak_memory: int | None = None
+    """Largest memory of its process, bytes."""
     device: str = ""
     epochs: int | None = None
     best_epoch: int | None = None
@@ -250,7 +254,6 @@ def _run_facts(run: Path, manifest: Mapping[str, Any], command: str) -> RunFacts
         command=command,
         settings=_dotted(config.model_dump(exclude_defaults=True)),
         epochs=len(history),
-        peak_memory_mb=manifest["peak_memory"] / 2**20,
         questions=min(manifest["training_rows"], config.training.samples_per_epoch) if by_steps else None,
         model_bytes=weights.stat().st_size if weights.is_file() else None,
     )
@@ -300,7 +303,7 @@ def _charts(content: ReportContent) -> list[tuple[str, str]]:
     drawn: list[tuple[str, str]] = []
     for title, names in (("Training loss", ["train_loss"]), ("Validation", metric_names(content.curves))):
         lines = {
-            words.measure(name.removeprefix("train_")): [record.get(name, math.nan) for record in content.curves]
+            words.metric_label(name.removeprefix("train_")): [record.get(name, math.nan) for record in content.curves]
             for name in names
             if any(name in record for record in content.curves)
         }
@@ -315,7 +318,7 @@ def _interval_charts(evaluation: Evaluation) -> list[tuple[str, str]]:
     drawn: list[tuple[str, str]] = []
     for column in sorted({0, len(names) - 1}) if names else []:
         bars = [Bar(row.name, row.cells[column].value, row.cells[column].interval, row.model) for row in rows]
-        title = words.measure(names[column])
+        title = words.metric_label(names[column])
         drawn.append((title, interval_chart(title, bars)))
     return drawn
 
@@ -324,8 +327,8 @@ def _periods(health: DataHealth) -> tuple[list[str], str] | None:
     """The days at which the periods begin, and the events in each as bars; None without time."""
     if not health.starts:
         return None
-    days = [words.short_day(start) for start in health.starts]
-    parts = {words.split_name(split): counts for split, counts in health.events.items()}
+    days = [words.format_date(start, "%b") for start in health.starts]
+    parts = {words.split_label(split): counts for split, counts in health.events.items()}
     told = f"Events a {health.period}, {len(days)} from {days[0]} to {days[-1]}, at most {max(_sums(health)):,} in one"
     return days, period_chart(told, days, parts)
 
@@ -339,19 +342,19 @@ def _costs(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
     run, epochs, seconds = content.run, content.run.epochs or 0, content.run.wall_seconds or 0.0
     graph = content.graph
     building = [
-        ("In all", words.duration(graph.wall_seconds) if graph.wall_seconds is not None else ""),
-        ("Memory at most", words.memory(graph.peak_memory) if graph.peak_memory is not None else ""),
+        ("In all", words.format_duration(graph.wall_seconds) if graph.wall_seconds is not None else ""),
+        ("Memory at most", words.format_bytes(graph.peak_memory) if graph.peak_memory is not None else ""),
     ]
     training = [
-        ("In all, validation included", words.duration(seconds) if seconds else ""),
-        ("An epoch", words.duration(seconds / epochs) if seconds and epochs else ""),
+        ("In all, validation included", words.format_duration(seconds) if seconds else ""),
+        ("An epoch", words.format_duration(seconds / epochs) if seconds and epochs else ""),
         ("Questions a second", _rate((run.questions or 0) * epochs, seconds)),
-        ("Memory at most", words.memory(run.peak_memory_mb * 2**20) if run.peak_memory_mb is not None else ""),
+        ("Memory at most", words.format_bytes(run.peak_memory) if run.peak_memory is not None else ""),
         ("Device", run.device),
     ]
     model = [
-        ("Parameters", words.count(run.parameters) if run.parameters is not None else ""),
-        ("Size on disk", words.memory(run.model_bytes) if run.model_bytes is not None else ""),
+        ("Parameters", words.format_count(run.parameters) if run.parameters is not None else ""),
+        ("Size on disk", words.format_bytes(run.model_bytes) if run.model_bytes is not None else ""),
     ]
     known = {"Building the graph": building, "Training": training, "Model": model}
     known |= {_evaluated(one): _cost_of(one) for one in content.evaluations}
@@ -360,22 +363,22 @@ def _costs(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 def _evaluated(evaluation: Evaluation) -> str:
-    return f"Evaluation on {words.split_name(evaluation.split)}"
+    return f"Evaluation on {words.split_label(evaluation.split)}"
 
 
 def _cost_of(evaluation: Evaluation) -> list[tuple[str, str]]:
     seconds = evaluation.seconds
     others = sum(seconds.values()) - seconds.get("model", 0.0)
     return [
-        ("The model", words.duration(seconds["model"]) if "model" in seconds else ""),
+        ("The model", words.format_duration(seconds["model"]) if "model" in seconds else ""),
         ("Its questions a second", _rate(evaluation.n, seconds.get("model", 0.0))),
-        ("All baselines, fitting included", words.duration(others) if others > 0 else ""),
-        ("Memory at most", words.memory(evaluation.peak_memory) if evaluation.peak_memory is not None else ""),
+        ("All baselines, fitting included", words.format_duration(others) if others > 0 else ""),
+        ("Memory at most", words.format_bytes(evaluation.peak_memory) if evaluation.peak_memory is not None else ""),
     ]
 
 
 def _rate(count: int, seconds: int | float) -> str:
-    return words.count(round(count / seconds)) if count and seconds > 0 else ""
+    return words.format_count(round(count / seconds)) if count and seconds > 0 else ""
 
 
 def write_report(content: ReportContent, out: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from graphrec.errors import InputError
-from graphrec.formatting import utc
+from graphrec.formatting import format_utc
 from graphrec.graph.conversion import Node, add_edges, add_nodes, ends, known_user, relation_names
 from graphrec.graph.temporal_graph import TemporalGraph
 
@@ -78,7 +78,9 @@ def difference(
 ) -> Difference:
     """What a user's neighbourhood gained and lost between two times (UTC seconds, in their order)."""
     if earlier > later:
-        raise InputError(f"difference: the earlier time must come first, got {utc(earlier)} and {utc(later)}")
+        raise InputError(
+            f"difference: the earlier time must come first, got {format_utc(earlier)} and {format_utc(later)}"
+        )
     return Difference(ego(graph, user, earlier, hops, fan_out), ego(graph, user, later, hops, fan_out))
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from graphrec.formatting import utc
+from graphrec.formatting import format_utc
 from graphrec.graph.conversion import Node, ends, known_node, relation_names
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
@@ -163,7 +163,7 @@ def _described(graph: TemporalGraph, name: str, source: Place, target: Place, al
     when = None if time == TIME_MIN or graph.timeless else time
     if time != TIME_MIN and times > 1:
         words += f" {times} times" if when is None else f" {times} times, last"
-    words += "" if when is None else f" on {utc(when)}"
+    words += "" if when is None else f" on {format_utc(when)}"
     return Step(_node(graph, source), _node(graph, target), name, times, when, words)
 
 

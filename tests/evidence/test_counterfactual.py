@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.errors import InputError
-from graphrec.evidence.counterfactual import counterfactuals, ordinal
+from graphrec.evidence.counterfactual import counterfactuals
+from graphrec.formatting import ordinal
 from graphrec.metrics import expected_rank
 from graphrec.models.ranking import Ranker
 from graphrec.models.stgat import Stgat

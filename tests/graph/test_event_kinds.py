@@ -9,7 +9,7 @@ import torch
 
 from graphrec.evidence.counterfactual import counterfactuals
 from graphrec.evidence.shares import explain
-from graphrec.formatting import counted
+from graphrec.formatting import pluralize
 from graphrec.graph.event_kinds import counted_kinds, noun, of_item
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.ranking import Ranker
@@ -66,7 +66,7 @@ def test_two_kinds_are_counted_apart_and_more_together() -> None:
 
 
 def test_counts_and_items_in_words() -> None:
-    assert (counted(1, "rating"), counted(3, "rating")) == ("1 rating", "3 ratings")
+    assert (pluralize(1, "rating"), pluralize(3, "rating")) == ("1 rating", "3 ratings")
     assert of_item("visit", "the bar") == "to the bar"
     assert of_item("check-in", "the bar") == "at the bar"
     assert of_item("rating", "Heat") == "of Heat"

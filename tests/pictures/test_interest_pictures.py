@@ -14,7 +14,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.text import Text
 
 from graphrec.errors import InputError
-from graphrec.formatting import day
+from graphrec.formatting import format_date
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.change_points import Change
@@ -107,7 +107,7 @@ def test_the_fan_lies_where_the_forecast_says_and_changes_are_named() -> None:
     figure.canvas.draw()
     fan = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert (fan.min(), fan.max()) == (coming.events_interval.min(), coming.events_interval.max())
-    assert figure.get_supxlabel() == f"1   {day(change.start)}: more food, less art"
+    assert figure.get_supxlabel() == f"1   {format_date(change.start)}: more food, less art"
     assert [text.get_text() for text in figure.axes[1].get_legend().get_texts()] == list(interest.themes[::-1])
 
 

@@ -210,7 +210,7 @@ def content(**changes: Any) -> ReportContent:
             "seed": 0,
             "versions": {"python": "3.11.15", "torch": "2.13.0", "graphrec": "0.1.0"},
             "wall_seconds": 213.4,
-            "peak_memory_mb": 1840.0,
+            "peak_memory": 1840 * 2**20,
             "device": "cpu",
             "epochs": 6,
             "best_epoch": 4,
@@ -310,7 +310,7 @@ def test_everything_measured_is_told() -> None:
         "0.441 to 0.481",  # the interval of the model's MRR
         "0.392 to 0.432",  # of the best baseline's
         "-.003 [-.020, +.014]",  # on the slice
-        "It is asked one second after the user's event before",
+        "A query is asked one second after the user's previous event",
         "Events a week",
         "2 Apr 2012",
         "Of 461 users in test, 24 (5.2%) have no event in training; of 2,403 items, 102 (4.2%).",
@@ -318,7 +318,7 @@ def test_everything_measured_is_told() -> None:
         "17 questions lie in cells with fewer",
         "What it cost",
         "293",  # questions a second
-        "1.5 GB",
+        "1.5 GiB",
     ):
         assert words in text, words
 
@@ -597,12 +597,12 @@ def test_the_content_of_a_run_is_gathered_from_its_manifests(tmp_path: Path) -> 
     (graph / "manifest.json").write_text(json.dumps(found))
     gathered = run_content(run, {"test": {**evaluation(), "split": "test"}}, users(), command="graphrec train graph")
     assert gathered.title == "Run run"
-    assert gathered.run.peak_memory_mb == 1024
+    assert gathered.run.peak_memory == 2**30
     assert gathered.run.settings == {"training.epochs": 9, "seed": 3}
     assert gathered.graph.sources == ("log.csv",)
     told = Page(render_report(gathered)).text
-    assert "Building the graph In all 1 min 35 s Memory at most 1.5 GB" in told
-    assert "In all, validation included 7.5 s An epoch 7.5 s Questions a second 100 Memory at most 1.0 GB" in told
+    assert "Building the graph In all 1 min 35 s Memory at most 1.5 GiB" in told
+    assert "In all, validation included 7.5 s An epoch 7.5 s Questions a second 100 Memory at most 1.0 GiB" in told
     assert "log.csv" in Page(render_report(gathered)).text
 
 
