@@ -7,6 +7,9 @@ import math
 import pytest
 
 from graphrec.formatting import (
+    DAY,
+    HOUR,
+    MINUTE,
     format_ago,
     format_bytes,
     format_count,
@@ -49,11 +52,18 @@ def test_sizes_are_powers_of_1024(size: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (10, "1 minute ago"),
-        (3_600, "1 hour ago"),
-        (13 * 86_400, "13 days ago"),
-        (21 * 86_400, "3 weeks ago"),
-        (800 * 86_400, "2 years ago"),
+        (1, "1 minute ago"),
+        (90 * MINUTE, "2 hours ago"),
+        (HOUR, "1 hour ago"),
+        (59 * MINUTE, "59 minutes ago"),
+        (3 * DAY, "3 days ago"),
+        (DAY - 1, "24 hours ago"),
+        (13 * DAY, "13 days ago"),
+        (14 * DAY, "2 weeks ago"),
+        (59 * DAY, "8 weeks ago"),
+        (60 * DAY, "2 months ago"),
+        (400 * DAY, "13 months ago"),
+        (730 * DAY, "2 years ago"),
     ],
 )
 def test_time_spans_before_now(seconds: int, text: str) -> None:

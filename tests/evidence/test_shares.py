@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.evidence import shares
-from graphrec.evidence.shares import SHARES, Recommendation, ago, explain, habit
+from graphrec.evidence.shares import SHARES, Recommendation, explain
+from graphrec.graph.event_kinds import habit
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.ranking import Ranker
@@ -155,27 +156,6 @@ def test_without_a_relation_there_is_no_such_evidence() -> None:
     )
     assert {part.relation for part in one.evidence} == {"then", "semantic"}
     assert (one.shares["my history"], one.shares["what happens here"]) == (0.0, 0.0)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (1, "1 minute ago"),
-        (90 * MINUTE, "2 hours ago"),
-        (HOUR, "1 hour ago"),
-        (59 * MINUTE, "59 minutes ago"),
-        (3 * DAY, "3 days ago"),
-        (DAY - 1, "24 hours ago"),
-        (13 * DAY, "13 days ago"),
-        (14 * DAY, "2 weeks ago"),
-        (59 * DAY, "8 weeks ago"),
-        (60 * DAY, "2 months ago"),
-        (400 * DAY, "13 months ago"),
-        (730 * DAY, "2 years ago"),
-    ],
-)
-def test_time_spans_in_words(seconds: int, words: str) -> None:
-    assert ago(seconds) == words
 
 
 @pytest.mark.parametrize(
