@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from pathlib import Path
 
@@ -59,3 +63,69 @@ def test_the_source_distribution_can_be_built_tested_and_read(tree: Path, tmp_pa
     assert {*needed, "tests/worlds.py", "tests/conftest.py", "docs/model.md"} <= names
     assert files(tree) <= names
     assert not [name for name in names if "__pycache__" in name]
+
+
+USES = """
+from builders import ColumnMapping, build_graph
+from graphrec import EvaluationProtocol, GraphrecError, ModelConfig, Run, RunConfig, TemporalGraph, TrainingConfig
+from graphrec import evaluate, recommend, train
+from graphrec.interest import user_profile
+from graphrec.pictures import draw_ego
+from graphrec.subgraph import ego
+
+build_graph(["log.csv"], "graph", mapping=ColumnMapping(user="who"))
+config = RunConfig(model=ModelConfig(dimension=16), training=TrainingConfig(epochs=1), seed=3)
+try:
+    train("graph", "run", config)
+except GraphrecError as error:
+    print(error)
+run = Run.open("run")
+protocol: EvaluationProtocol = run.protocol
+graph: TemporalGraph = run.graph
+recommend(run, ["u0001"], k=4, near=(40.75, -73.99))
+evaluate(run, "test")
+draw_ego(ego(graph, "u0001", 1_700_000_000)).savefig("ego.png")
+print(user_profile(graph, "u0001", 1_700_000_000))
+"""
+"""A user's script that is right."""
+MISUSES = {
+    "a misspelt method": 'from graphrec import Run\n\nRun.opne("run")\n',
+    "a wrong argument type": 'from graphrec import Run, recommend\n\nrecommend(Run.open("run"), 3)\n',
+    "an unknown keyword": 'from graphrec import Run, recommend\n\nrecommend(Run.open("run"), ["u"], kk=4)\n',
+    "a misspelt name": "from graphrec import recomend\n\nprint(recomend)\n",
+    "a name of the wrong package": "from graphrec.interest import draw_ego\n\nprint(draw_ego)\n",
+    "an unknown setting": "from graphrec import TrainingConfig\n\nTrainingConfig(epoch=3)\n",
+    "a method of a builder": 'from builders import ColumnMapping\n\nColumnMapping.laod("mapping.yaml")\n',
+}
+"""Scripts that a type checker must refuse, at the import or at the use."""
+
+
+@pytest.fixture(scope="module")
+def environment(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment in which the wheel is installed, beside the packages that it needs."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=False)
+    (site,) = folder.glob("lib/python*/site-packages")
+    wheel = built(tree, folder / "dist", "wheel")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(site)]
+    subprocess.run([*pip, str(wheel)], check=True, timeout=120)
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return folder / "bin" / "python"
+
+
+@pytest.mark.parametrize("checker", ["pyright", pytest.param("mypy", marks=pytest.mark.slow)])
+def test_a_type_checker_sees_the_installed_wheel(checker: str, environment: Path, tmp_path: Path) -> None:
+    """mypy reads torch first, for most of a minute."""
+    scripts = {"right.py": USES, **{f"{name.replace(' ', '_')}.py": text for name, text in MISUSES.items()}}
+    for name, text in scripts.items():
+        (tmp_path / name).write_text(text)
+    options = {
+        "mypy": ["--strict", "--python-executable", str(environment), "--cache-dir", str(tmp_path / "cache")],
+        "pyright": ["--pythonpath", str(environment)],
+    }
+    command = [sys.executable, "-m", checker, *options[checker], *scripts]
+    alone = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MYPYPATH")}
+    done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True, timeout=280)
+    found = re.findall(r"(\w+\.py):(\d+)(?::\d+)?(?: -|:) error", done.stdout)
+    assert {name for name, _ in found} == set(scripts) - {"right.py"}, done.stdout + done.stderr
+    assert {line for _, line in found} <= {"1", "3"}, done.stdout

@@ -35,7 +35,7 @@ class ItemKNNConfig(Hyperparameters):
     """Settings of ``item-knn``."""
 
     name: Literal["item-knn"] = "item-knn"
-    neighbours: int = Field(50, ge=1)
+    neighbours: int = Field(default=50, ge=1)
     """How many items go with an item."""
 
 
@@ -43,7 +43,7 @@ class EaseConfig(Hyperparameters):
     """Settings of ``ease``."""
 
     name: Literal["ease"] = "ease"
-    ridge: float = Field(100.0, gt=0)
+    ridge: float = Field(default=100.0, gt=0)
     """Weight of the squared weights."""
 
 

@@ -25,9 +25,9 @@ class LightGCNConfig(Hyperparameters):
     """Settings of ``lightgcn``."""
 
     name: Literal["lightgcn"] = "lightgcn"
-    dimension: int = Field(64, ge=1)
+    dimension: int = Field(default=64, ge=1)
     """Length of the vectors."""
-    layers: int = Field(3, ge=0)
+    layers: int = Field(default=3, ge=0)
     """Steps that a vector is spread."""
 
 

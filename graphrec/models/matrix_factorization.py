@@ -31,11 +31,11 @@ class AlsConfig(Hyperparameters):
     """Settings of ``als``: Hu, Koren, Volinsky 2008, "Collaborative filtering for implicit feedback datasets"."""
 
     name: Literal["als"] = "als"
-    dimension: int = Field(64, ge=1)
+    dimension: int = Field(default=64, ge=1)
     """Length of the vectors."""
-    ridge: float = Field(0.05, ge=0)
+    ridge: float = Field(default=0.05, ge=0)
     """Weight of their squared length."""
-    rounds: int = Field(15, ge=1)
+    rounds: int = Field(default=15, ge=1)
     """How often users and items are solved in turn."""
 
 
@@ -43,13 +43,13 @@ class BprConfig(Hyperparameters):
     """Settings of ``bpr``: Rendle et al. 2009, "BPR: Bayesian personalized ranking from implicit feedback"."""
 
     name: Literal["bpr"] = "bpr"
-    dimension: int = Field(64, ge=1)
+    dimension: int = Field(default=64, ge=1)
     """Length of the vectors."""
-    ridge: float = Field(0.01, ge=0)
+    ridge: float = Field(default=0.01, ge=0)
     """Weight of their squared length."""
-    rate: float = Field(0.05, gt=0)
+    rate: float = Field(default=0.05, gt=0)
     """Step size."""
-    rounds: int = Field(100, ge=1)
+    rounds: int = Field(default=100, ge=1)
     """Passes over the visits."""
 
 

@@ -24,15 +24,15 @@ class SasrecConfig(Hyperparameters):
     """Settings of ``sasrec``."""
 
     name: Literal["sasrec"] = "sasrec"
-    dimension: int = Field(64, ge=4)
+    dimension: int = Field(default=64, ge=4)
     """Length of the vectors."""
-    heads: int = Field(1, ge=1)
+    heads: int = Field(default=1, ge=1)
     """Attention heads; divides the dimension."""
-    layers: int = Field(2, ge=1)
+    layers: int = Field(default=2, ge=1)
     """Blocks one above the other."""
-    window: int = Field(50, ge=1)
+    window: int = Field(default=50, ge=1)
     """The last so many events are read."""
-    dropout: float = Field(0.2, ge=0, lt=1)
+    dropout: float = Field(default=0.2, ge=0, lt=1)
     """Share of features dropped in training."""
 
     @model_validator(mode="after")

@@ -45,13 +45,13 @@ class SlitConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["slit"] = "slit"
-    ridge: float = Field(10.0, gt=0)
+    ridge: float = Field(default=10.0, gt=0)
     """L2 regularization of the weights."""
-    position_decay: float = Field(1.0, gt=0)
+    position_decay: float = Field(default=1.0, gt=0)
     """Events of distance from the split point over which a training weight falls by e."""
-    inference_decay: float = Field(1.0, gt=0)
+    inference_decay: float = Field(default=1.0, gt=0)
     """Events of distance from the last event over which a weight of the history falls by e."""
-    session_decay_days: float | None = Field(None, gt=0)
+    session_decay_days: float | None = Field(default=None, gt=0)
     """Days of age over which a session's weight falls by e; None: every session counts alike."""
     source: Literal["past", "last"] = "past"
     """The source row: every event up to the split point, as in the paper, or the last one, as in the authors' runs."""

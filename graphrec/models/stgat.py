@@ -66,15 +66,15 @@ class ModelConfig(Hyperparameters):
 
     name: Literal["stgat"] = "stgat"
     """The network."""
-    dimension: int = Field(64, ge=4)
+    dimension: int = Field(default=64, ge=4)
     """Length of node vectors and states."""
-    heads: int = Field(4, ge=1)
+    heads: int = Field(default=4, ge=1)
     """Attention heads a relation; divides the dimension."""
-    fan_out: dict[str, PositiveInt] = Field({"mine": 128, "then": 48, "here": 48})
+    fan_out: dict[str, PositiveInt] = Field(default={"mine": 128, "then": 48, "here": 48})
     """Events at most by relation, of these three or declared by the graph; leave one out to do without it."""
-    dropout: float = Field(0.5, ge=0, lt=1)
+    dropout: float = Field(default=0.5, ge=0, lt=1)
     """Share of features dropped in training."""
-    id_dropout: float = Field(0.3, ge=0, lt=1)
+    id_dropout: float = Field(default=0.3, ge=0, lt=1)
     """Share of nodes whose learned id is hidden in training, so that a node without one still works."""
     identity: bool = True
     """Learn a vector for each node and a bias for each item; without, nodes are their text and place alone."""
@@ -84,17 +84,17 @@ class ModelConfig(Hyperparameters):
     """Use the graph's coordinates."""
     propagation: bool = True
     """Let the user's events spread over the whole graph of the train split."""
-    low_pass: int = Field(0, ge=0)
+    low_pass: int = Field(default=0, ge=0)
     """Factors of the visits whose ideal low pass joins the propagation; for large logs of lists (some hundreds)."""
-    later: float | None = Field(None, ge=0)
+    later: float | None = Field(default=None, ge=0)
     """Ridge of a regression of what comes later on what came before; 0: none; None: 30 if users are judged by lists."""
     beside: bool = False
     """Let propagation reach items that nobody visited through those at their place, near it or linked alike."""
-    propagation_dropout: float = Field(0.1, ge=0, lt=1)
+    propagation_dropout: float = Field(default=0.1, ge=0, lt=1)
     """Share of training questions without propagation, so that items that nobody visited are found as well."""
-    path: int = Field(1, ge=1)
+    path: int = Field(default=1, ge=1)
     """How many of the same person's events before a neighbour are read with it."""
-    second_hop: dict[str, dict[str, PositiveInt]] = Field({})
+    second_hop: dict[str, dict[str, PositiveInt]] = Field(default={})
     """By relation, the fan-out of each neighbour's own neighbourhood as of its time, such as {"then": {"mine": 8}}."""
     time: bool = True
     """Use hours, weekdays and how long ago."""

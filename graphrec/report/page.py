@@ -160,7 +160,7 @@ class Answer(Record):
     asked_at: str | None = None
     """ISO time of the question."""
     place: str | None = None
-    history: str = Field("", validation_alias=AliasChoices("history", "history_summary"))
+    history: str = Field(default="", validation_alias=AliasChoices("history", "history_summary"))
     """The user's past in words."""
     items: tuple[Item, ...] = ()
     """The list, best first."""

@@ -33,37 +33,37 @@ class TrainingConfig(Hyperparameters):
     """Query time in training and validation; None: that of the graph's protocol."""
     novel: bool | None = None
     """Train on first visits only, with unvisited items as candidates; None: as the graph's protocol says."""
-    epochs: int = Field(10, ge=1)
+    epochs: int = Field(default=10, ge=1)
     """Passes over the training events at most: three, or as many as make ``min_steps``."""
-    samples_per_epoch: int = Field(1_000_000, ge=1)
+    samples_per_epoch: int = Field(default=1_000_000, ge=1)
     """Training samples in an epoch at most, drawn anew for each."""
     train_on_val: bool = False
     """Train on the validation events as well; then there is no validation, and no early stopping."""
-    min_steps: int = Field(800, ge=1)
+    min_steps: int = Field(default=800, ge=1)
     """Optimiser steps that a small log gets, by more epochs."""
-    patience: int = Field(2, ge=1)
+    patience: int = Field(default=2, ge=1)
     """Epochs without a better validation MRR after which the training stops."""
-    batch_size: int = Field(256, ge=1)
+    batch_size: int = Field(default=256, ge=1)
     """Samples per optimiser step, over all processes and accumulated parts."""
-    accumulate: int = Field(1, ge=1)
+    accumulate: int = Field(default=1, ge=1)
     """Parts that a batch is computed in (gradient accumulation), to save memory."""
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     """Peak learning rate of AdamW."""
-    weight_decay: float = Field(0.3, ge=0)
+    weight_decay: float = Field(default=0.3, ge=0)
     """Decoupled weight decay of matrices; vectors (biases, norms) have none."""
-    warmup: int = Field(100, ge=0)
+    warmup: int = Field(default=100, ge=0)
     """Steps over which the learning rate rises."""
-    gradient_clip: float = Field(1.0, gt=0)
+    gradient_clip: float = Field(default=1.0, gt=0)
     """Maximum norm of the gradient."""
-    negatives: int = Field(4096, ge=1)
+    negatives: int = Field(default=4096, ge=1)
     """Sampled items per batch where the catalogue is larger than ``full_softmax``."""
-    full_softmax: int = Field(20_000, ge=0)
+    full_softmax: int = Field(default=20_000, ge=0)
     """Largest catalogue over which the softmax is computed in full."""
     precision: Literal["auto", "no", "bf16"] = "auto"
     """Mixed precision; auto: bf16 on a GPU that has it."""
-    checkpoint_every: int = Field(200, ge=1)
+    checkpoint_every: int = Field(default=200, ge=1)
     """Steps between checkpoints."""
-    max_validation_queries: int = Field(5_000, ge=1)
+    max_validation_queries: int = Field(default=5_000, ge=1)
     """Validation queries at most, drawn once by the seed."""
 
 
@@ -74,7 +74,7 @@ class RunConfig(BaseModel):
 
     model: Settings = ModelConfig()
     training: TrainingConfig = TrainingConfig()
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="before")
     @classmethod
