@@ -1,4 +1,4 @@
-"""What a graph is made of: log parts, and all that these do not say themselves."""
+"""The inputs of a graph: its log parts, and everything else that an assembly needs."""
 
 from __future__ import annotations
 
@@ -18,52 +18,52 @@ from builders.ingest.log import Log, ingest_log
 from builders.ingest.node_tables import LISTED_TWICE, ingest_table
 from builders.ingest.parts import Part, part_path, read_log
 from builders.ingest.quarantine import BROKEN_LINE, DUPLICATE, QUARANTINE, CheckedRows, check_bad_share
-from builders.ingest.relations import IngestedRelation, ingest_links, ingest_relation
+from builders.ingest.relations import ingest_links, ingest_relation
 from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.id_columns import part_id_columns
 from builders.mapping.pseudonyms import Key
+from builders.mapping.relation_mapping import RelationMapping
 from builders.mapping.table_mapping import TableMapping, table_mapping
 from builders.mapping.templates import unused_columns
-from builders.sources.source import Source
 from graphrec.errors import ConfigError, MappingError
 from graphrec.graph.manifest import read_manifest
 from graphrec.progress import Progress
 from graphrec.reidentification import Risk
 
 UNKNOWN_NODE = "unknown "
-"""How the reason begins for which a row of a relation is set aside: it names a node that is not in the graph."""
+"""Prefix of the reason for which a row of a relation is quarantined: it names a node that is not in the graph."""
 ASSEMBLY_REASONS = (DUPLICATE, LISTED_TWICE)
-"""Reasons that an assembly finds itself, as it does those that begin with `UNKNOWN_NODE`: they depend on other rows."""
+"""Reasons that each assembly finds anew, as those that begin with `UNKNOWN_NODE`: they depend on other rows."""
 
 
 @dataclass(frozen=True)
 class BuildInputs:
-    """What a graph is made of."""
+    """The inputs of a graph, with their provenance."""
 
     name: str
     """The log in an error message."""
     mapping: ColumnMapping
-    """Which column plays which role; where nothing is left to guess."""
+    """Roles of the columns, complete."""
     preset: str | None
-    """The preset that was named."""
+    """The named preset, if any."""
     protocol: Mapping[str, Any]
-    """How the log wants to be evaluated."""
+    """The evaluation protocol of the preset."""
     text_model: str
-    """What turns text into vectors."""
+    """The text encoder."""
     row_hash: str = DUCKDB
-    """How whole rows are hashed, see `builders.engine.backend.Engine`: rows of all parts are compared by that."""
+    """Hash of whole rows, see `builders.engine.backend.Engine`: rows of all parts are compared by it."""
     sources: Sequence[Mapping[str, Any]] = ()
-    """What the manifest says of the files: ``name``, ``bytes``, ``sha256``, ``rows``, ``role``, ``unused`` columns."""
+    """Entries of the files in the manifest: ``name``, ``bytes``, ``sha256``, ``rows``, ``role``, ``unused`` columns."""
     parts: Mapping[str, Sequence[Part]] = field(default_factory=dict)
-    """Log parts by role: ``events``, a type of nodes that a table lists, ``relation-NAME``, ``links-NAME``."""
+    """Log parts by role: ``events``, a node type for its table, ``relation-NAME``, ``links-NAME``."""
     written: Mapping[str, TableMapping] = field(default_factory=dict)
-    """How the tables of nodes are written, by type."""
+    """Mappings of the tables of nodes, by node type."""
     quarantine: pa.Table = field(default_factory=QUARANTINE.empty_table)
-    """Rows that cannot be used."""
+    """Unusable rows."""
     risk: Risk | None = None
-    """How many users the log told apart as it came, where something is hidden of them."""
+    """Re-identification risk of the log before anonymization, where anything is anonymized."""
     old: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Ids that have numbers already, by node type and ``kind``."""
+    """Ids that have codes already, by node type and ``kind``."""
 
     @property
     def events(self) -> Sequence[Part]:
@@ -72,14 +72,14 @@ class BuildInputs:
 
 
 def load_inputs(root: Path, log: Path) -> BuildInputs:
-    """What the graph ``root`` was made of, its parts in the folder ``log``."""
+    """The inputs of the graph ``root``, its parts in the folder ``log``."""
     manifest = read_manifest(root)
     quarantine = QUARANTINE.empty_table()
     if (root / "quarantine.parquet").is_file():
         quarantine = pq.read_table(root / "quarantine.parquet")
     roles = dict.fromkeys(source["role"] for source in manifest["sources"])
     reason = quarantine["reason"]
-    again = pc.or_(pc.is_in(reason, pa.array(ASSEMBLY_REASONS)), pc.starts_with(reason, UNKNOWN_NODE))
+    by_assembly = pc.or_(pc.is_in(reason, pa.array(ASSEMBLY_REASONS)), pc.starts_with(reason, UNKNOWN_NODE))
     risk = ((manifest.get("privacy") or {}).get("risk") or {}).get("before")
     return BuildInputs(
         name=str(root),
@@ -90,8 +90,8 @@ def load_inputs(root: Path, log: Path) -> BuildInputs:
         row_hash=manifest.get("row_hash", DUCKDB),
         sources=manifest["sources"],
         parts={role: _parts(log, role, manifest, quarantine) for role in roles},
-        written={kind: TableMapping.model_validate(given) for kind, given in manifest["tables"].items()},
-        quarantine=quarantine.filter(pc.invert(again)),
+        written={kind: TableMapping.model_validate(values) for kind, values in manifest["tables"].items()},
+        quarantine=quarantine.filter(pc.invert(by_assembly)),
         risk=Risk.of(risk) if risk else None,
         old={**{kind: _ids(root, kind) for kind in manifest["node_types"]}, "kind": manifest["kinds"]},
     )
@@ -105,136 +105,127 @@ def _ids(root: Path, kind: str) -> list[str]:
 def _parts(log: Path, role: str, manifest: Mapping[str, Any], quarantine: pa.Table) -> list[Part]:
     names = [source["name"] for source in manifest["sources"] if source["role"] == role]
     broken = quarantine.filter(pc.equal(quarantine["reason"], BROKEN_LINE))
-
-    def rejected(name: str) -> np.ndarray:
-        return np.sort(broken.filter(pc.equal(broken["file"], name))["row"].to_numpy())
-
-    return [Part(part_path(log.parent, role, place), name, rejected(name)) for place, name in enumerate(names)]
+    rejected = [np.sort(broken.filter(pc.equal(broken["file"], name))["row"].to_numpy()) for name in names]
+    return [
+        Part(part_path(log.parent, role, index), *pair) for index, pair in enumerate(zip(names, rejected, strict=True))
+    ]
 
 
 @dataclass(frozen=True)
 class InputFiles:
-    """Files to make a graph of, or to add to one."""
+    """Files to build a graph from, or to append to one."""
 
     log: Log | None
-    """The log; None: only tables are added."""
+    """The log; None: only tables are appended."""
     tables: Mapping[str, tuple[Path, TableMapping | None]]
-    """Tables of nodes by type, and how they are written where a preset knows."""
+    """Tables of nodes by node type, with the preset's mapping of each."""
     max_bad: float | None
-    """The share of the log's rows that may be unusable; None: all of them, for whoever only looks."""
-
-
-def ingest(engine: Engine, folder: Path, origin: BuildInputs, given: InputFiles, progress: Progress) -> BuildInputs:
-    """The origin with more files, read into parts in the graph directory ``folder``, people hidden as it says."""
-    mapping, secret = origin.mapping, origin.mapping.privacy
-    if secret and engine.row_hash_name != DUCKDB:
-        raise ConfigError("privacy: only DuckDB hides people; build with '--engine duckdb'")
-    home = engine.workspace / "raw" if secret else folder
-    (home / "log").mkdir(parents=True, exist_ok=True)
-    read = list(_read(engine, home, origin, given, progress))
-    risk = origin.risk
-    if secret:
-        events = [one.sifted.part for one in read if one.role == "events"]
-        whole = events and not origin.events  # of a log that grows, the rest is hidden already
-        risk = risk_of_log(engine, read_log(engine, events)) if whole else None
-        read = [_hidden(engine, folder, mapping, one) for one in read]
-    parts = {role: list(had) for role, had in origin.parts.items()}
-    for one in read:
-        parts.setdefault(one.role, []).append(one.sifted.part)
-    relations = {one.role.removeprefix("relation-"): one.relation for one in read if one.relation is not None}
-    return replace(
-        origin,
-        mapping=mapping.model_copy(update={"relations": {**mapping.relations, **relations}}),
-        sources=[*origin.sources, *(_entry(one, mapping) for one in read)],
-        parts=parts,
-        written={**origin.written, **{one.role: one.table for one in read if one.table is not None}},
-        quarantine=pa.concat_tables([origin.quarantine, *(one.sifted.quarantine for one in read)]),
-        risk=risk,
-    )
+    """Largest share of unusable rows of the log; None for an inspection: any share."""
 
 
 @dataclass(frozen=True)
 class IngestedFile:
-    """One file that was read into a part."""
+    """One file that was written to a part."""
 
     role: str
     """See `BuildInputs.parts`."""
-    source: Source
-    """The file."""
-    sifted: CheckedRows
+    rows: CheckedRows
     """Its rows."""
-    table: TableMapping | None = None
-    """How a table of nodes is written."""
-    relation: Any = None
-    """How a declared relation is written, its columns settled."""
+    mapping: TableMapping | RelationMapping | None = None
+    """The complete mapping of a table of nodes or of a declared relation."""
 
 
-def _read(
-    engine: Engine, home: Path, origin: BuildInputs, given: InputFiles, progress: Progress
+def ingest(engine: Engine, folder: Path, inputs: BuildInputs, files: InputFiles, progress: Progress) -> BuildInputs:
+    """The inputs with more files, written to parts in the graph directory ``folder`` and anonymized as mapped."""
+    mapping, privacy = inputs.mapping, inputs.mapping.privacy
+    if privacy and engine.row_hash_name != DUCKDB:
+        raise ConfigError("privacy: anonymization needs DuckDB; build with '--engine duckdb'")
+    home = engine.workspace / "raw" if privacy else folder
+    (home / "log").mkdir(parents=True, exist_ok=True)
+    ingested = list(_ingest(engine, home, inputs, files, progress))
+    risk = inputs.risk
+    if privacy:
+        events = [file.rows.part for file in ingested if file.role == "events"]
+        complete = events and not inputs.events  # the older parts of an appended log are anonymized already
+        risk = risk_of_log(engine, read_log(engine, events)) if complete else None
+        ingested = [_anonymized(engine, folder, mapping, file) for file in ingested]
+    parts = {role: list(older) for role, older in inputs.parts.items()}
+    for file in ingested:
+        parts.setdefault(file.role, []).append(file.rows.part)
+    relations = {
+        file.role.removeprefix("relation-"): file.mapping
+        for file in ingested
+        if isinstance(file.mapping, RelationMapping)
+    }
+    tables = {file.role: file.mapping for file in ingested if isinstance(file.mapping, TableMapping)}
+    return replace(
+        inputs,
+        mapping=mapping.model_copy(update={"relations": {**mapping.relations, **relations}}),
+        sources=[*inputs.sources, *(_manifest_entry(file, mapping) for file in ingested)],
+        parts=parts,
+        written={**inputs.written, **tables},
+        quarantine=pa.concat_tables([inputs.quarantine, *(file.rows.quarantine for file in ingested)]),
+        risk=risk,
+    )
+
+
+def _ingest(
+    engine: Engine, home: Path, inputs: BuildInputs, files: InputFiles, progress: Progress
 ) -> Iterator[IngestedFile]:
-    mapping, listed = origin.mapping, {*origin.written, *given.tables}
-    if "location" in given.tables and mapping.location is None:
+    mapping, listed = inputs.mapping, {*inputs.written, *files.tables}
+    if "location" in files.tables and mapping.location is None:
         raise MappingError(
-            f"{given.tables['location'][0]}: a table of locations needs a column of the log with their ids; map it, "
+            f"{files.tables['location'][0]}: a table of locations needs a column of the log with their ids; map it, "
             "such as 'location: PLACE_COLUMN'"
         )
-    taken = len(origin.sources)
-    if given.log is not None:
-        before = _rows(origin.events)
-        checked = ingest_log(engine, given.log, "item" in listed, home, progress, len(origin.events), before)
-        total = sum(sifted.total for _, sifted in checked)
-        bad = pa.concat_tables([sifted.quarantine for _, sifted in checked])
-        if given.max_bad is not None:
-            check_bad_share(bad, total, given.max_bad, given.log.name)
-        yield from (IngestedFile("events", source, sifted) for source, sifted in checked)
-        taken += len(checked)
-    for place, (kind, (path, written)) in enumerate(given.tables.items()):
-        had = origin.parts.get(kind, ())
-        shown = anonymous_filename(taken + place, Path(path).name) if mapping.privacy.pseudonyms else ""
-        table = table_mapping(kind, mapping, written or origin.written.get(kind))
-        part = part_path(home, kind, len(had))
-        catalogue = ingest_table(engine, kind, Path(path), table, mapping, part, _rows(had), shown)
-        yield IngestedFile(kind, catalogue.source, catalogue.sifted, table=catalogue.mapping)
+    number = len(inputs.sources)
+    if files.log is not None:
+        before = _n_rows(inputs.events)
+        checked = ingest_log(engine, files.log, "item" in listed, home, progress, len(inputs.events), before)
+        if files.max_bad is not None:
+            bad = pa.concat_tables([rows.quarantine for rows in checked])
+            check_bad_share(bad, sum(rows.total for rows in checked), files.max_bad, files.log.name)
+        yield from (IngestedFile("events", rows) for rows in checked)
+        number += len(checked)
+    for index, (kind, (path, preset)) in enumerate(files.tables.items()):
+        older = inputs.parts.get(kind, ())
+        name = anonymous_filename(number + index, Path(path).name) if mapping.privacy.pseudonyms else ""
+        columns = table_mapping(kind, mapping, preset or inputs.written.get(kind))
+        part = part_path(home, kind, len(older))
+        yield IngestedFile(kind, *ingest_table(engine, kind, Path(path), columns, mapping, part, _n_rows(older), name))
     for name, relation in mapping.relations.items():
-        if f"relation-{name}" not in origin.parts:
-            found = ingest_relation(engine, name, relation, part_path(home, f"relation-{name}", 0))
-            yield _related(f"relation-{name}", found)
+        if f"relation-{name}" not in inputs.parts:
+            role = f"relation-{name}"
+            rows, complete = ingest_relation(engine, name, relation, part_path(home, role, 0))
+            links = {"links": Path(relation.links).name} if relation.links else {}
+            yield IngestedFile(role, rows, complete.model_copy(update={"file": rows.source.path.name, **links}))
             if relation.links:
-                yield _related(
-                    f"links-{name}", ingest_links(engine, name, relation, part_path(home, f"links-{name}", 0))
-                )
+                role = f"links-{name}"
+                yield IngestedFile(role, ingest_links(engine, name, relation, part_path(home, role, 0)))
 
 
-def _related(role: str, declared: IngestedRelation) -> IngestedFile:
-    files = {"file": declared.source.path.name}
-    links = {"links": Path(declared.mapping.links).name} if declared.mapping.links else {}
-    relation = declared.mapping.model_copy(update={**files, **links}) if role.startswith("relation-") else None
-    return IngestedFile(role, declared.source, declared.sifted, relation=relation)
-
-
-def _rows(parts: Sequence[Part]) -> int:
+def _n_rows(parts: Sequence[Part]) -> int:
     return sum(part.rows for part in parts)
 
 
-def _hidden(engine: Engine, folder: Path, mapping: ColumnMapping, one: IngestedFile) -> IngestedFile:
-    """A file's part with people hidden, in its place in the graph directory."""
-    raw, text_was_asked = one.sifted.part, mapping.user_text is not None
+def _anonymized(engine: Engine, folder: Path, mapping: ColumnMapping, file: IngestedFile) -> IngestedFile:
+    """The part of a file anonymized, in the graph directory."""
+    raw, bad = file.rows.part, file.rows.quarantine
     out = folder / "log" / raw.path.name
     types = part_id_columns(raw.path, {"mapping": mapping.settings()})
-    anonymize_part(engine, raw.path, out, mapping.privacy, types, text_was_asked)
-    bad = redact_values(one.sifted.quarantine) if mapping.privacy.redacts_rows else one.sifted.quarantine
-    return replace(one, sifted=replace(one.sifted, part=replace(raw, path=out), quarantine=bad))
+    anonymize_part(engine, raw.path, out, mapping.privacy, types, keep_user_text=mapping.user_text is not None)
+    bad = redact_values(bad) if mapping.privacy.redacts_rows else bad
+    return replace(file, rows=replace(file.rows, part=replace(raw, path=out), quarantine=bad))
 
 
-def _entry(one: IngestedFile, mapping: ColumnMapping) -> dict[str, Any]:
-    """What the manifest says of a file."""
-    digest = Key.from_environment().hide(one.source.sha256) if mapping.privacy.pseudonyms else one.source.sha256
-    written = mapping if one.role == "events" else one.table or one.relation
+def _manifest_entry(file: IngestedFile, mapping: ColumnMapping) -> dict[str, Any]:
+    source = file.rows.source
+    columns = mapping if file.role == "events" else file.mapping
     return {
-        "name": one.source.name,
-        "bytes": one.source.bytes,
-        "sha256": digest,
-        "rows": one.sifted.total,
-        "role": one.role,
-        "unused": unused_columns(one.source.columns, written) if written else [],
+        "name": source.name,
+        "bytes": source.bytes,
+        "sha256": Key.from_environment().hide(source.sha256) if mapping.privacy.pseudonyms else source.sha256,
+        "rows": file.rows.total,
+        "role": file.role,
+        "unused": unused_columns(source.columns, columns) if columns else [],
     }

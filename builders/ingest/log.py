@@ -1,4 +1,4 @@
-"""A log as given: its files found, its mapping settled, its rows checked into parts."""
+"""A log: its files, its mapping, and its rows as checked parts."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from builders.mapping.presets import Preset, find_files, load_preset
 from builders.mapping.table_mapping import TableMapping
 from builders.mapping.templates import check_fields
 from builders.mapping.timestamps import detect_format
-from builders.sources.database import fetch_table, is_database
-from builders.sources.remote import fetch_files, is_remote
-from builders.sources.source import Source, detect_source, expand_paths
+from builders.sources.database import DatabaseTable, fetch_table, is_database
+from builders.sources.remote import RemoteFile, fetch_files, is_remote
+from builders.sources.source import detect_source, expand_paths
 from graphrec.errors import InputError, MappingError
 from graphrec.progress import Progress
 
 
 @dataclass(frozen=True)
 class Log:
-    """Everything that a build starts from."""
+    """The files and the mapping that a build starts from."""
 
     files: list[Rows]
     """The log's files in their order."""
     mapping: ColumnMapping
-    """Which column plays which role, given and guessed."""
+    """Roles of the columns, declared and guessed."""
     preset: Preset | None
-    """The preset that was named."""
+    """The named preset, if any."""
     tables: Mapping[str, tuple[Path, TableMapping]] = field(default_factory=dict)
-    """Tables of nodes that the preset found beside the log, by type."""
+    """Tables of nodes of the preset's files, by node type."""
 
     @property
     def name(self) -> str:
-        """The log in an error message: its file, or the first of several."""
+        """Name for error messages: the file, or the first of several."""
         first = self.files[0].source.path
         return str(first) if len(self.files) == 1 else f"{first} and {len(self.files) - 1} more"
 
@@ -52,71 +52,73 @@ def open_log(
     preset: str | None,
     mapping: ColumnMapping | Mapping[str, Any] | None,
     progress: Progress,
-    taken: Collection[str] = (),
+    used_names: Collection[str] = (),
 ) -> Log:
-    """Find a log's files and settle its mapping: what was given, then the preset's, then what can be guessed.
+    """Find the files of a log and complete its mapping: declared keys first, then the preset's, then guessed roles.
 
-    A required role may be left without a column here; `check_mapping` refuses that. Names in ``taken`` are those of
-    other files.
+    A required role may stay without a column; `check_mapping` refuses that. ``used_names`` are the names of the files
+    that the graph already has.
     """
-    given = mapping if isinstance(mapping, ColumnMapping) else ColumnMapping.of(mapping or {})
-    local, named = _bring(engine, files, given.query, progress)
+    declared = mapping if isinstance(mapping, ColumnMapping) else ColumnMapping.of(mapping or {})
+    local, origins = _local_files(engine, files, declared.query, progress)
     paths, tables = expand_paths(local), {}
     if preset is not None:
-        found = find_files(preset, local)
-        paths, tables = found.logs, found.tables
-        relations = {name: settings for name, (_, settings) in found.relations.items()}
-        given = ColumnMapping.of({**found.mapping.settings(), "relations": relations, **given.settings()})
-    names = distinct_names(paths, taken) if paths else []
+        match = find_files(preset, local)
+        paths, tables = match.logs, match.tables
+        relations = {name: settings for name, (_, settings) in match.relations.items()}
+        declared = ColumnMapping.of({**match.mapping.settings(), "relations": relations, **declared.settings()})
+    names = distinct_names(paths, used_names) if paths else []
     progress.start("looking at the files", len(paths))
     rows = []
-    for place, (path, shown) in enumerate(zip(paths, names, strict=True)):
-        shown = anonymous_filename(len(taken) + place, shown) if given.privacy.pseudonyms else named.get(path, shown)
-        rows.append(scan(engine, replace(detect_source(path, given, engine.workspace), shown=shown), f"log{place}"))
-        progress.advance(note=shown)
+    for index, (path, name) in enumerate(zip(paths, names, strict=True)):
+        pseudonyms = declared.privacy.pseudonyms
+        name = anonymous_filename(len(used_names) + index, name) if pseudonyms else origins.get(path, name)
+        source = replace(detect_source(path, declared, engine.workspace), display_name=name)
+        rows.append(scan(engine, source, f"log{index}"))
+        progress.advance(note=name)
     progress.finish()
-    engine.set_memory_limit(sum(log.source.bytes for log in rows))
-    has_names = rows[0].source.header or rows[0].source.format != "csv" or given.columns is not None
-    guess = guess_mapping(rows[0].sample(engine), has_names)
-    return Log(rows, given.filled(guess), load_preset(preset) if preset else None, tables)
+    engine.set_memory_limit(sum(file.source.bytes for file in rows))
+    first = rows[0].source
+    has_names = first.header or first.format != "csv" or declared.columns is not None
+    full = declared.filled(guess_mapping(rows[0].sample(engine), has_names))
+    return Log(rows, full, load_preset(preset) if preset else None, tables)
 
 
-def _bring(
+def _local_files(
     engine: Engine, files: Sequence[str | Path], query: str | None, progress: Progress
 ) -> tuple[list[str | Path], dict[Path, str]]:
-    """The files, with those of databases and other machines brought here, and what such ones are called."""
+    """Local copies of the files, tables of databases and remote files included, and the addresses of the copies."""
     local: list[str | Path] = []
-    named: dict[Path, str] = {}
-    for given in map(str, files):
-        if is_database(given):
-            table = fetch_table(given, query, engine.workspace)
-            named[table.path] = table.name
-            local.append(table.path)
-        elif is_remote(given):
-            copies = fetch_files(given, engine.workspace, progress)
-            named |= {copy.path: copy.name for copy in copies}
-            local += [copy.path for copy in copies]
+    origins: dict[Path, str] = {}
+    for file in map(str, files):
+        if is_database(file):
+            copies: Sequence[DatabaseTable | RemoteFile] = [fetch_table(file, query, engine.workspace)]
+        elif is_remote(file):
+            copies = fetch_files(file, engine.workspace, progress)
         else:
-            local.append(given)
+            local.append(file)
+            continue
+        origins |= {copy.path: copy.name for copy in copies}
+        local += [copy.path for copy in copies]
     if query is not None and not any(map(is_database, map(str, files))):
         raise InputError(f"query: a database such as postgresql://host/shop expected, got {', '.join(map(str, files))}")
-    return local, named
+    return local, origins
 
 
-def distinct_names(paths: Sequence[Path], taken: Collection[str] = ()) -> list[str]:
-    """Names by which people can tell files apart, also from those ``taken``: with as much of the folder as it takes."""
-    shown = [path.name for path in paths]
+def distinct_names(paths: Sequence[Path], used_names: Collection[str] = ()) -> list[str]:
+    """Names of files that differ from each other and from ``used_names``, with as few parent folders as possible."""
+    names = [path.name for path in paths]
     for depth in range(2, max(len(path.absolute().parts) for path in paths) + 1):
-        twice = {name for name in shown if shown.count(name) > 1 or name in taken}
-        if not twice:
+        ambiguous = {name for name in names if names.count(name) > 1 or name in used_names}
+        if not ambiguous:
             break
         longer = ["/".join(path.absolute().parts[-depth:]) for path in paths]
-        shown = [more if name in twice else name for name, more in zip(shown, longer, strict=True)]
-    return shown
+        names = [more if name in ambiguous else name for name, more in zip(names, longer, strict=True)]
+    return names
 
 
 def check_mapping(log: Log, has_items: bool) -> None:
-    """Raise MappingError unless every file has the columns that the mapping names."""
+    """Raise MappingError unless every file has the mapped columns; ``has_items``: texts are from a table of items."""
     mapping = log.mapping
     for rows in log.files:
         where, columns = str(rows.source.path), rows.source.columns
@@ -129,34 +131,31 @@ def check_mapping(log: Log, has_items: bool) -> None:
 
 
 def ingest_log(
-    engine: Engine, log: Log, has_items: bool, folder: Path, progress: Progress, number: int = 0, before: int = 0
-) -> list[tuple[Source, CheckedRows]]:
-    """Check every row of a log into parts in the graph directory ``folder``.
+    engine: Engine, log: Log, has_items: bool, folder: Path, progress: Progress, index: int = 0, before: int = 0
+) -> list[CheckedRows]:
+    """Write the rows of a log to parts in the graph directory ``folder``.
 
-    ``number`` is that of the first part, ``before`` how many rows the parts before it have.
+    ``index`` is the number of the first part, ``before`` the number of rows of all earlier parts.
     """
     check_mapping(log, has_items)
     mapping = log.mapping.model_copy(update={"item_text": None, "item_label": None}) if has_items else log.mapping
-    found: list[tuple[Source, CheckedRows]] = []
+    checked = []
     progress.start("reading and checking", sum(rows.source.bytes for rows in log.files))
-    for place, rows in enumerate(log.files, start=number):
+    for number, rows in enumerate(log.files, start=index):
         with engine_errors(str(rows.source.path)):
-            form = time_format(engine, rows, mapping)
-            table, checks = typed_events(engine, f"typed{place}", rows, mapping, form)
-            part = part_path(folder, "events", place)
-            columns = event_columns(mapping, place)
-            sifted = check_rows(engine, f"events{place}", rows, table, columns, checks, part, before)
-        before += sifted.part.rows
-        found.append((rows.source, sifted))
+            table, checks = typed_events(engine, f"typed{number}", rows, mapping, time_format(engine, rows, mapping))
+            part, columns = part_path(folder, "events", number), event_columns(mapping, number)
+            checked.append(check_rows(engine, f"events{number}", rows, table, columns, checks, part, before))
+        before += checked[-1].part.rows
         progress.advance(rows.source.bytes, note=rows.source.name)
     progress.finish()
     if before >= MAX_ROWS:
         raise InputError(f"{log.name}: at most {MAX_ROWS:,} rows expected in a graph, got {before:,}; leave some out")
-    return found
+    return checked
 
 
 def time_format(engine: Engine, rows: Rows, mapping: ColumnMapping) -> str:
-    """The format of a file's times: as the mapping says, or as most of its first values are written."""
+    """The time format of a file: that of the mapping, or else the most frequent one of its first rows."""
     if mapping.time_format != "auto" or mapping.time is None:
         return mapping.time_format
     return detect_format(engine, rows.sample(engine)[mapping.time]) or "iso"

@@ -1,4 +1,4 @@
-"""What makes a row unusable, and the roles of a usable one as typed columns; nothing is repaired."""
+"""Checks on rows, and the roles of usable rows as typed columns; no value is repaired."""
 
 from __future__ import annotations
 
@@ -19,80 +19,85 @@ from builders.mapping.timestamps import EARLIEST, LATEST, to_seconds
 from graphrec.errors import MappingError
 
 MISSING = ("", "\\N", "null", "NULL", "nan", "NaN", "None", "NA", "N/A")
-"""What logs write where there is no value."""
+"""Texts that stand for a missing value."""
 ID_ROLES = ("user", "item", "location", "kind", "session")
 """Roles that are ids: single values."""
 DAY = 86_400
 DEFAULT_KIND = "event"
-"""What was done, where neither the log nor its mapping says so."""
+"""Event type where neither the log nor its mapping has one."""
 EVENT_TYPES = {
     "user": "string", "item": "string", "location": "string", "time": "int64", "lat": "float64", "lon": "float64",
     "utc_offset": "int16", "kind": "string", "weight": "float32", "session": "string", "split": "int8",
     "text": "string", "label": "string", "content": "int64",
 }  # fmt: skip
-"""Columns of a checked event; null where the log says nothing, but ``time``, ``user`` and ``item``."""
+"""Columns of a checked event; all but ``time``, ``user`` and ``item`` may be null."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One way in which a row can be unusable."""
+    """A condition under which a row is unusable."""
 
     reason: str
-    """What is wrong, in words that stay the same for all rows."""
+    """Reason in the quarantine, the same for all rows."""
     column: str | None
-    """The column of the file that is to blame; None for the row as a whole."""
+    """Column of the file at fault; None for the row as a whole."""
     bad: Any
     """Expression: whether the row is unusable."""
     value: Any
-    """Deferred expression: what stands in the column."""
+    """Deferred expression: the value in the column."""
 
 
 def nullify_missing(text: Any) -> Any:
-    """A text column with null for every way to write that there is no value."""
+    """A text column with null in place of every text in `MISSING`, also if padded with blanks."""
     padded = (text < "!") | text.endswith(" ")  # a blank first or last: seldom, so that few are stripped
     blank = text.strip()
     stripped = ibis.cases(*((blank == word, None) for word in MISSING), else_=text)
-    nothing = ((text == word, None) for word in MISSING)  # the engine would make a join of isin, for every column
-    return ibis.cases((padded, stripped), *nothing, else_=text)
+    missing = ((text == word, None) for word in MISSING)  # isin would become a join for every column
+    return ibis.cases((padded, stripped), *missing, else_=text)
 
 
 def number(text: Any) -> Any:
-    """A text column as numbers, whatever blanks are around them; null where it is none."""
+    """A text column as float64, surrounding blanks ignored; null for anything else."""
     value = text.try_cast("float64")
     return value.isnan().ifelse(None, value)
+
+
+def json_line(rows: Rows) -> dict[str, Any]:
+    """The column ``line`` of JSON lines, which `builders.ingest.quarantine.check_rows` checks; none for other files."""
+    return {"line": rows.table.line} if rows.source.format == "jsonl" else {}
 
 
 def typed_events(
     engine: Engine, name: str, rows: Rows, mapping: ColumnMapping, time_format: str
 ) -> tuple[Any, list[Check]]:
-    """A log's rows with the roles as typed columns, and the checks on them, nothing computed yet.
+    """The rows of a log with the roles as typed columns, and their checks; both are expressions, not yet computed.
 
     Returns
     -------
-    View ``name`` with ``content`` (a hash of the whole row), ``label``, ``text``, each mapped role as ``text_<role>``
-    as it was written, and ``<role>`` as its type, null where it is missing or not of that type. Of numbers and times,
-    ``text_<role>`` may also hold what is written for no value.
+    View ``name`` with ``content`` (hash of the whole row), ``label``, ``text``, each mapped role as written in
+    ``text_<role>``, and typed in ``<role>``: null if missing or not of that type. ``text_<role>`` of numbers and
+    times may also hold a text of `MISSING`.
     """
     roles = mapping.roles()
     written = rows.table.select(
         content=engine.row_hash([*rows.columns.values()]),
         label=nullify_missing(rows[mapping.item_label]) if mapping.item_label else ibis.null("string"),
-        text=_text(rows, mapping),
-        **({"line": rows.table.line} if rows.source.format == "jsonl" else {}),
-        **{f"text_{role}": _written(role, rows[column]) for role, column in roles.items()},
+        text=_item_text(rows, mapping),
+        **json_line(rows),
+        **{
+            f"text_{role}": rows[column] if role in (*NUMBERS, "time") else nullify_missing(rows[column])
+            for role, column in roles.items()
+        },
     )
     written = engine.view(f"{name}_written", written)
     typed = {role: _typed(written[f"text_{role}"], role, mapping, time_format) for role in roles if role != "text"}
     table = engine.view(name, written.mutate(**typed))
-    nested = _nested_checks(rows, table, {role: column for role, column in roles.items() if role in ID_ROLES})
-    return table, [
-        *nested,
-        *(check for role, column in roles.items() for check in _checks(table, role, column, mapping)),
-    ]
+    checks = _nested_checks(rows, table, {role: column for role, column in roles.items() if role in ID_ROLES})
+    return table, [*checks, *(check for role in roles for check in _role_checks(table, role, mapping))]
 
 
 def _nested_checks(rows: Rows, table: Any, roles: dict[str, str]) -> list[Check]:
-    """Checks that ids are single values, which JSON and Parquet do not see to; MappingError where none can be."""
+    """Checks that ids in JSON lines are single values; MappingError for a Parquet column of lists or objects."""
     for role, column in roles.items():
         if column in rows.nested:
             raise MappingError(
@@ -108,101 +113,99 @@ def _nested_checks(rows: Rows, table: Any, roles: dict[str, str]) -> list[Check]
     ]
 
 
-def _text(rows: Rows, mapping: ColumnMapping) -> Any:
+def _item_text(rows: Rows, mapping: ColumnMapping) -> Any:
     if mapping.item_text:
         return render(mapping.item_text, {name: nullify_missing(column) for name, column in rows.columns.items()})
     return nullify_missing(rows[mapping.text]) if mapping.text else ibis.null("string")
-
-
-def _written(role: str, text: Any) -> Any:
-    return text if role in NUMBERS or role == "time" else nullify_missing(text)
 
 
 def _typed(text: Any, role: str, mapping: ColumnMapping, time_format: str) -> Any:
     if role == "time":
         return to_seconds(text, time_format)
     if role == "split":
-        return _split_code(text, mapping)
+        return _split_code(text, mapping.split_values)
     return number(text) if role in NUMBERS else text
 
 
-def _split_code(text: Any, mapping: ColumnMapping) -> Any:
-    given = mapping.split_values
-    codes = {written: SPLIT_WORDS[name] for written, name in given.items()} if given else SPLIT_WORDS
-    text = text.strip() if given else text.strip().lower()
+def _split_code(text: Any, values: dict[str, Any] | None) -> Any:
+    codes = {word: SPLIT_WORDS[name] for word, name in values.items()} if values else SPLIT_WORDS
+    text = text.strip() if values else text.strip().lower()
     return ibis.cases(*((text == word, code) for word, code in codes.items()), else_=None).cast("int8")
 
 
-def _checks(table: Any, role: str, column: str, mapping: ColumnMapping) -> list[Check]:
-    text, value, written = table[f"text_{role}"], table[role], _[f"text_{role}"]
+def _role_checks(table: Any, role: str, mapping: ColumnMapping) -> list[Check]:
+    text, value, written, column = table[f"text_{role}"], table[role], _[f"text_{role}"], getattr(mapping, role)
     missing = value.isnull() & nullify_missing(text).isnull() if role == "time" else text.isnull()
     checks = [Check(f"missing {role}", column, missing, nullify_missing(written))] if role in REQUIRED else []
     if role == "time":
         checks += [
-            Check("unparsable time", column, value.isnull(), written),
-            Check("time out of range", column, ~value.between(EARLIEST, LATEST), written),
+            *time_checks(table, "time", column),
             Check("time in the future", column, value > int(time.time()) + DAY, written),
             Check("time is 1 January 1970, most likely a missing one", column, value.between(0, DAY - 1), written),
         ]
-    if role == "split":
+    elif role == "split":
         checks.append(Check("split is not known", column, value.isnull(), written))
-    if role == "lat":
+    elif role == "lat":
         checks += coordinate_checks(table, column, str(mapping.lon))
     elif role in NUMBERS and role != "lon":
         checks += number_checks(table, role, column)
     return checks
 
 
+def time_checks(table: Any, name: str, column: str) -> list[Check]:
+    """Checks that the times ``name`` of a table, written in ``text_<name>``, can be parsed and are in range."""
+    value, written = table[name], _[f"text_{name}"]
+    return [
+        Check("unparsable time", column, table[f"text_{name}"].notnull() & value.isnull(), written),
+        Check("time out of range", column, ~value.between(EARLIEST, LATEST), written),
+    ]
+
+
 def number_checks(table: Any, role: str, column: str) -> list[Check]:
-    """Checks on a role of a table that also has it as it was written: that it is a number, and not too large."""
+    """Checks that a role of a table, written in ``text_<role>``, is a number and in range."""
     text, value, written = table[f"text_{role}"], table[role], _[f"text_{role}"]
     name = {"lat": "latitude", "lon": "longitude", "utc_offset": "UTC offset"}.get(role, role)
-    most = NUMBERS[role]
+    limit = NUMBERS[role]
     return [
         Check(f"{name} is not a number", column, value.isnull() & nullify_missing(text).notnull(), written),
-        Check(f"{name} out of range", column, ~value.between(-most, most), written),
+        Check(f"{name} out of range", column, ~value.between(-limit, limit), written),
     ]
 
 
 def coordinate_checks(table: Any, lat_column: str, lon_column: str) -> list[Check]:
-    """Checks on ``lat`` and ``lon`` of a table that also has them as they were written, ``text_lat``, ``text_lon``."""
+    """Checks on ``lat`` and ``lon`` of a table, written in ``text_lat`` and ``text_lon``."""
     lat, lon = table.lat, table.lon
     swapped = (lat.abs() > 90) & (lat.abs() <= 180) & (lon.abs() <= 90)
-    half = lat.isnull() != lon.isnull()  # what is no number has been told before
     both = _.text_lat + ", " + _.text_lon
+    one = ibis.coalesce(nullify_missing(_.text_lat), nullify_missing(_.text_lon))
     return [
         Check("latitude and longitude seem to be swapped", lat_column, swapped, both),
         *number_checks(table, "lat", lat_column),
         *number_checks(table, "lon", lon_column),
-        Check(
-            "half a coordinate",
-            lon_column,
-            half,
-            ibis.coalesce(nullify_missing(_.text_lat), nullify_missing(_.text_lon)),
-        ),
+        Check("half a coordinate", lon_column, lat.isnull() != lon.isnull(), one),
         Check("latitude and longitude are 0, most likely missing", lat_column, (lat == 0) & (lon == 0), both),
     ]
 
 
 def event_columns(mapping: ColumnMapping, file: int) -> dict[str, Any]:
-    """Deferred expressions of the columns of checked events (`EVENT_TYPES`): constants where the log has none.
+    """Deferred expressions of the columns of checked events (`EVENT_TYPES`), constant for roles without a column.
 
-    In a log without times all events of its ``file``-th file, from 0, happen at that second.
+    All events of the ``file``-th file, from 0, of a log without times have that number as their time.
     """
 
-    def role(name: str, otherwise: Any = None) -> Any:
-        default = ibis.literal(otherwise, type=EVENT_TYPES[name])
+    def role(name: str) -> Any:
+        default = ibis.literal(defaults.get(name), type=EVENT_TYPES[name])
         if name not in mapping.roles():
             return default
         value = _[name].round() if name == "utc_offset" else _[name]
         typed = value.try_cast(EVENT_TYPES[name]) if name in NUMBERS else value.cast(EVENT_TYPES[name])
-        return typed if otherwise is None else typed.fill_null(default)
+        return typed if defaults.get(name) is None else typed.fill_null(default)
 
-    otherwise = {
+    defaults = {
         "utc_offset": mapping.utc_offset_constant or 0,
         "kind": mapping.kind_constant or DEFAULT_KIND,
         "weight": 1.0,
+        "time": file if mapping.timeless else None,
     }
-    otherwise |= {"time": file} if mapping.timeless else {}
-    given = {"text": _.text, "label": _.label, "content": _.content}
-    return {name: given[name] if name in given else role(name, otherwise.get(name)) for name in EVENT_TYPES}
+    computed = {"text": _.text, "label": _.label, "content": _.content}
+    return {name: computed[name] if name in computed else role(name) for name in EVENT_TYPES}

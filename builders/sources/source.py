@@ -96,7 +96,7 @@ class Source:
     """Whether the first line names the columns."""
     columns: tuple[str, ...] = ()
     """Names of the columns in order."""
-    shown: str = ""
+    display_name: str = ""
     """What it is called, where its file's name would not do."""
 
     @property
@@ -107,7 +107,7 @@ class Source:
     @property
     def name(self) -> str:
         """What people know it by: the file's name without its folder."""
-        return self.shown or self.path.name
+        return self.display_name or self.path.name
 
 
 def expand_paths(files: Sequence[str | Path]) -> list[Path]:

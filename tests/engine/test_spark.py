@@ -247,7 +247,7 @@ def test_errors_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="a Spark master such as"):
         build_graph([log], tmp_path / "graph", text_model="none", engine="hadoop")
     log.write_text(f"{HEADER}\n{CLEAN}")
-    with pytest.raises(ConfigError, match="only DuckDB hides people"):
+    with pytest.raises(ConfigError, match="anonymization needs DuckDB"):
         build_graph([log], tmp_path / "graph", text_model="none", engine=SPARK, mapping={"privacy": {"time": "1h"}})
 
 

@@ -29,7 +29,6 @@ from builders.ingest.anonymization import (
     redact_values,
     risk_of_log,
     suppress_rare_locations,
-    withhold_sources,
 )
 from builders.ingest.quarantine import DUPLICATE, QUARANTINE
 from builders.mapping.id_columns import ID_COLUMNS, relation_id_columns
@@ -232,8 +231,8 @@ def test_users_of_a_table_lose_what_names_them(engine: Engine, key: Key) -> None
     raw, out = engine.workspace / "raw.parquet", engine.workspace / "out.parquet"
     pq.write_table(pa.Table.from_pylist([row], LISTED), raw)
     options = Privacy.parse("pseudonyms,coordinates=5")
-    for asked, text in ((False, None), (True, row["text"])):
-        anonymize_part(engine, raw, out, options, ID_COLUMNS["user"], text_was_asked=asked)
+    for keep, text in ((False, None), (True, row["text"])):
+        anonymize_part(engine, raw, out, options, ID_COLUMNS["user"], keep_user_text=keep)
         (found,) = pq.read_table(out).to_pylist()
         assert (found["id"], found["label"], found["text"]) == (key.pseudonym("anna"), None, text)
         assert found["lat"] != row["lat"]
@@ -291,13 +290,9 @@ def test_the_quarantine_tells_no_values() -> None:
     assert found.schema == QUARANTINE
 
 
-def test_the_manifest_names_no_file_after_a_person(key: Key) -> None:
-    sources = [{"name": "anna.csv.gz", "sha256": "ab" * 32, "rows": 3}, {"name": "bo_train.txt", "sha256": "cd" * 32}]
-    found = withhold_sources(sources)
-    assert [source["name"] for source in found] == ["file0.csv.gz", "file1-train.txt"]
-    assert found[0] == {"name": "file0.csv.gz", "sha256": key.hide("ab" * 32), "rows": 3}
-    assert withhold_sources(sources) == found
-    assert anonymous_filename(4, "anna") == "file4"
+def test_file_names_are_anonymous_but_for_the_split_and_the_suffixes() -> None:
+    names = [anonymous_filename(index, name) for index, name in enumerate(["anna.csv.gz", "bo_train.txt", "anna"])]
+    assert names == ["file0.csv.gz", "file1-train.txt", "file2"]
 
 
 def at(day: int, hour: int) -> int:

@@ -91,9 +91,9 @@ def check(tmp_path: Path, lines: list[str], header: str = "user,item,time,lat,lo
     engine = connect(tmp_path)
     (tmp_path / "log").mkdir()
     log = open_log(engine, [path], None, None, Silent())
-    [(_, sifted)] = ingest_log(engine, log, False, tmp_path, Silent())
-    events, again = set_aside_duplicates(engine, read_log(engine, [sifted.part]), [sifted.part])
-    return Looked(engine.to_pyarrow(events), pa.concat_tables([sifted.quarantine, again]), sifted.total)
+    [rows] = ingest_log(engine, log, False, tmp_path, Silent())
+    events, again = set_aside_duplicates(engine, read_log(engine, [rows.part]), [rows.part])
+    return Looked(engine.to_pyarrow(events), pa.concat_tables([rows.quarantine, again]), rows.total)
 
 
 GOOD = [f"u{i},i{i},2024-01-0{i},40.7,-73.9,1" for i in range(1, 10)]

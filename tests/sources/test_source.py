@@ -54,13 +54,13 @@ def read(path: Path, tmp_path: Path, **layout: object) -> Read:
     rows = scan(engine, source, "raw")
     names = [f"c{place}" for place in range(len(source.columns))]
     never = Check("never", None, ibis.literal(value=False), ibis.literal(""))
-    sifted = check_rows(engine, "all", rows, rows.table, {name: _[name] for name in names}, [never], scratch / "part")
-    table = pq.read_table(sifted.part.path)
+    checked = check_rows(engine, "all", rows, rows.table, {name: _[name] for name in names}, [never], scratch / "part")
+    table = pq.read_table(checked.part.path)
     place = np.flatnonzero(table["failed"].is_null().to_numpy()) + 1
     good = table.filter(table["failed"].is_null())
     values = list(zip(*(good[name].to_pylist() for name in names), strict=True))
-    bad = dict(zip(sifted.quarantine["row"].to_pylist(), sifted.quarantine["value"].to_pylist(), strict=True))
-    return Read(source, values, row_numbers(place, sifted.part.rejected).tolist(), bad)
+    bad = dict(zip(checked.quarantine["row"].to_pylist(), checked.quarantine["value"].to_pylist(), strict=True))
+    return Read(source, values, row_numbers(place, checked.part.rejected).tolist(), bad)
 
 
 def delimited(delimiter: str) -> str:
