@@ -12,7 +12,7 @@ from cli.command import Quiet
 from cli.console import RichProgress, print_json
 
 
-def append(
+def append_command(
     graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="The graph directory that grows.")],
     files: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE...]", help="Log files, globs, addresses or a database.")

@@ -23,7 +23,7 @@ EngineName = Annotated[
 """Another."""
 
 
-def build(
+def build_command(
     files: Annotated[
         list[str],
         typer.Argument(metavar="FILE...", help="Log files, globs, addresses or a database; with a preset, a folder."),

@@ -45,7 +45,7 @@ class History(StrEnum):
     frozen = "frozen"
 
 
-def evaluate(
+def evaluate_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by 'graphrec train'.")],
     split: Annotated[Split, typer.Option(help="Held-out events; read test once.")] = Split.val,
     query_time: Annotated[
@@ -73,7 +73,7 @@ def evaluate(
 
     Example: graphrec evaluate city/run --split test --json result.json
     """
-    from graphrec.evaluation.evaluation import evaluate as judge
+    from graphrec.evaluation.evaluation import evaluate
     from graphrec.files import write_json
     from graphrec.report.publishing import publish
     from graphrec.runs.run import Run
@@ -82,7 +82,7 @@ def evaluate(
     with RichProgress() as progress:
         opened = Run.open(run, graph, device)
         chosen = {name: value for name, value in overrides.items() if value is not None}
-        result = judge(opened, split.value, chosen, progress, evidence)
+        result = evaluate(opened, split.value, chosen, progress, evidence)
     publish(run, opened, user or ())
     if json_file is not None and str(json_file) == "-":
         print_json(result)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from builders.forget.erasure import Erasure
 
 
-def forget(
+def forget_command(
     graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="A graph directory.")],
     user: Annotated[str, typer.Option(help="Id of the person as the log writes it, also under pseudonyms.")],
     run: Annotated[

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from graphrec.reidentification import Risk
 
 
-def info(
+def info_command(
     path: Annotated[Path, typer.Argument(metavar="GRAPH_OR_RUN", help="A graph or run directory.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
     quiet: Quiet = False,

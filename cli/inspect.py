@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from builders.inspection import File, Inspection
 
 
-def inspect(
+def inspect_command(
     files: Annotated[
         list[str],
         typer.Argument(metavar="FILE...", help="Log files, globs, addresses or a database; with a preset, a folder."),

@@ -11,19 +11,19 @@ from typing import Annotated
 
 import typer
 
-from cli.append import append
-from cli.build import build
+from cli.append import append_command
+from cli.build import build_command
 from cli.command import Command, Group
 from cli.console import be_quiet, console, print_error, show_deprecations, survive_any_encoding
-from cli.doctor import doctor
-from cli.evaluate import evaluate
-from cli.forget import forget
-from cli.info import info
-from cli.inspect import inspect
-from cli.profile import profile
-from cli.recommend import recommend
-from cli.simulate import simulate
-from cli.train import train
+from cli.doctor import doctor_command
+from cli.evaluate import evaluate_command
+from cli.forget import forget_command
+from cli.info import info_command
+from cli.inspect import inspect_command
+from cli.profile import profile_command
+from cli.recommend import recommend_command
+from cli.simulate import simulate_command
+from cli.train import train_command
 from graphrec.errors import GraphrecError
 
 INTERRUPTED = 130
@@ -57,8 +57,20 @@ def graphrec(
     be_quiet(quiet)
 
 
-for command in (simulate, inspect, build, append, forget, info, train, evaluate, recommend, profile, doctor):
-    app.command(cls=Command)(command)
+for function in (
+    simulate_command,
+    inspect_command,
+    build_command,
+    append_command,
+    forget_command,
+    info_command,
+    train_command,
+    evaluate_command,
+    recommend_command,
+    profile_command,
+    doctor_command,
+):
+    app.command(function.__name__.removesuffix("_command"), cls=Command)(function)
 
 
 def main() -> None:

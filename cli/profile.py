@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from graphrec.interest.profile import Profile
 
 
-def profile(
+def profile_command(
     path: Annotated[Path, typer.Argument(metavar="GRAPH_OR_RUN", help="A graph directory, or a run of one.")],
     user: Annotated[str, typer.Option("--user", "-u", metavar="ID", help="The user, as written in the log.")],
     at: Annotated[

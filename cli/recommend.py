@@ -18,7 +18,7 @@ from graphrec.errors import InputError
 from graphrec.formatting import format_count
 
 
-def recommend(
+def recommend_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by 'graphrec train'.")],
     user: Annotated[list[str] | None, typer.Option("--user", "-u", metavar="ID", help="A user. Repeatable.")] = None,
     users: Annotated[Path | None, typer.Option(help="A file with one user id a line.")] = None,
@@ -49,7 +49,7 @@ def recommend(
 
     Example: graphrec recommend city/run --user u0001 --at 2026-03-01T18:00 --near 40.75,-73.99 -k 5 --explain
     """
-    from graphrec.recommendation import recommend as answer
+    from graphrec.recommendation import recommend
     from graphrec.runs.run import Run
 
     if out is not None and out.suffix not in ("", ".parquet"):
@@ -64,7 +64,7 @@ def recommend(
             raise InputError(f"{asked_for}: only stgat can take its scores apart, and {run} is a run of {name}")
         place = _place(near) if near else None
         moment, reasons = read_time(at) if at else None, explain or as_json
-        answers = answer(opened, asked, moment, place, k, novel, reasons, progress, what_if)
+        answers = recommend(opened, asked, moment, place, k, novel, reasons, progress, what_if)
     if out is not None:
         _write(out, answers)
         console.print(f"wrote {format_count(sum(len(one['items']) for one in answers))} rows to {out}", soft_wrap=True)

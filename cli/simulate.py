@@ -12,7 +12,7 @@ from cli.command import Quiet
 from cli.console import RichProgress, command, console, facts, next_step, print_json
 
 
-def simulate(
+def simulate_command(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write into: new, empty, or simulated before.")],
     users: Annotated[int, typer.Option(help="People in the city.")] = 400,
     days: Annotated[int, typer.Option(help="Days that the log covers.")] = 60,

@@ -14,7 +14,7 @@ from cli.console import RichProgress, command, console, epochs_table, facts, nex
 from graphrec.formatting import format_bytes, format_count, format_duration
 
 
-def train(
+def train_command(
     graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="A graph directory, made by 'graphrec build'.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run directory to write.")],
     model: Annotated[
@@ -45,13 +45,13 @@ def train(
     """
     from graphrec.report.publishing import publish
     from graphrec.runs.config import RunConfig
-    from graphrec.training.trainer import train as fit
+    from graphrec.training.trainer import train
 
     named = [f"model.name={model}"] if model else []
     given = config is not None or named or settings or seed is not None
     chosen = RunConfig.load(config, [*named, *(settings or ())], seed) if given else None
     with RichProgress() as progress:
-        manifest = fit(graph, out, chosen, device, resume, progress)
+        manifest = train(graph, out, chosen, device, resume, progress)
     if environ.get("RANK", "0") != "0":  # of several processes the first one reports
         return
     publish(out)

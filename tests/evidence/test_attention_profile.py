@@ -26,8 +26,8 @@ from graphrec.models.stgat import Stgat
 from graphrec.queries.query import Queries
 from graphrec.runs.run import Run
 from tests.conftest import Ended
-from tests.networks import again, untrained
 from tests.models.test_planted import fitted, held_out, routines
+from tests.networks import again, untrained
 from tests.worlds import events, graph, random_world, rewritten, town
 
 SEEDS = st.integers(0, 10_000)

@@ -34,8 +34,8 @@ from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run
 from graphrec.runs.unlearning import _without as without
 from graphrec.training.trainer import Training, train
-from tests.run_fixtures import appended, history, weights
 from tests.models.test_planted import held_out, hits, planted, walks
+from tests.run_fixtures import appended, history, weights
 from tests.worlds import continued, cut, rewritten, town
 
 OTHERS = [name for name in CONFIGS if name != "stgat"]
