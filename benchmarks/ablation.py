@@ -41,29 +41,37 @@ LOGS = {
     "nyc-getnext": Log(
         "nyc-getnext",
         ("mrr", "acc@1", "acc@10"),
-        {"mine": 64, "then": 48, "here": 48},
+        {"own_history": 64, "transitions": 48, "nearby": 48},
         parts={
             "a second hop: own events of whoever is behind a neighbour": [
-                'second_hop={"then": {"mine": 8}, "here": {"mine": 8}}'
+                'second_hop={"transitions": {"own_history": 8}, "nearby": {"own_history": 8}}'
             ],
             "a second hop: what is around each neighbour": [
-                'second_hop={"then": {"then": 4, "here": 4}, "here": {"then": 4, "here": 4}}'
+                'second_hop={"transitions": {"transitions": 4, "nearby": 4}, "nearby": {"transitions": 4, "nearby": 4}}'
             ],
-            "a regression of what comes later": ["later=30"],
+            "a regression of what comes later": ["transition_ridge=30"],
         },
     ),
     "ml-latest-small": Log(
         "movielens",
         ("ndcg@10", "recall@10"),
-        {"mine": 128, "then": 48},
+        {"own_history": 128, "transitions": 48},
         parts={
-            "a second hop: own events of whoever is behind a neighbour": ['second_hop={"then": {"mine": 8}}'],
-            "a second hop: what came after each neighbour": ['second_hop={"then": {"then": 4}, "mine": {"then": 4}}'],
-            "a regression of what comes later": ["later=30"],
+            "a second hop: own events of whoever is behind a neighbour": [
+                'second_hop={"transitions": {"own_history": 8}}'
+            ],
+            "a second hop: what came after each neighbour": [
+                'second_hop={"transitions": {"transitions": 4}, "own_history": {"transitions": 4}}'
+            ],
+            "a regression of what comes later": ["transition_ridge=30"],
         },
     ),
 }
-LEFT_OUT = {"mine": "no own history (mine)", "then": "no steps of others (then)", "here": "no surroundings (here)"}
+LEFT_OUT = {
+    "own_history": "no own history (mine)",
+    "transitions": "no steps of others (then)",
+    "nearby": "no surroundings (here)",
+}
 PARTS = {
     "no propagation": ["propagation=false"],
     "a path of three events behind each neighbour": ["path=3"],
@@ -72,7 +80,7 @@ PARTS = {
     "no time": ["time=false"],
     "no pointers": ["pointers=false"],
 }
-BASE = ["later=0"]
+BASE = ["transition_ridge=0"]
 """The regression is fitted at once and would hide what the other parts learn; it is a row of its own."""
 SHORT = ["epochs=1", "samples_per_epoch=42000", "warmup=40"]
 """Half a pass over the train events of either log: what a part is worth shows long before the last thousandth."""
@@ -112,7 +120,7 @@ def main() -> None:
 
 def _variants(log: Log) -> Iterator[tuple[str, list[str]]]:
     """Each part that is taken away or added, with all settings of the run."""
-    placed = "here" in log.fan_out
+    placed = "nearby" in log.fan_out
     for part, left_out in {"as it is": "", **{part: name for name, part in LEFT_OUT.items()}}.items():
         if not left_out or left_out in log.fan_out:
             kept = {name: k for name, k in log.fan_out.items() if name != left_out}

@@ -78,10 +78,10 @@ GOWALLA_SETTINGS = (
 """Ids of so many users and items are not learned in minutes; the few other weights are, in fifty steps."""
 REFIT = "train_on_val=true"
 """Once the settings are chosen, the weights are fitted to all that is not test, val included."""
-CITY = 'fan_out={"mine": 64, "then": 48, "here": 48}'
+CITY = 'fan_out={"own_history": 64, "transitions": 48, "nearby": 48}'
 """As good on validation as the default of 128 own events, in three quarters of the time."""
-WIDE = 'fan_out={"mine": 64, "then": 128, "here": 256}'
-LISTS = ('fan_out={"mine": 128, "then": 48}', "later=30", "epochs=3")
+WIDE = 'fan_out={"own_history": 64, "transitions": 128, "nearby": 256}'
+LISTS = ('fan_out={"own_history": 128, "transitions": 48}', "transition_ridge=30", "epochs=3")
 TASKS = {
     "last-event": Task("nyc-getnext", settings=[REFIT, CITY], known=NEXT_PLACE),
     "request": Task("nyc-getnext", settings=[REFIT, CITY, "query_time=request"], known=REQUEST),

@@ -40,7 +40,7 @@ class Hyperparameters(BaseModel):
         current = {name: value for name, value in values.items() if name not in {*cls.renamed, *cls.removed}}
         for former, name in cls.renamed.items():
             if former in values:
-                cls.notice(former)
+                cls.notice(former, name)
                 current.setdefault(name, cls.converted(former, values[former]))
         for former, default in cls.removed.items():
             if former in values and values[former] != default:
@@ -53,11 +53,11 @@ class Hyperparameters(BaseModel):
         return not value if former in cls.negated and isinstance(value, bool) else value
 
     @classmethod
-    def notice(cls, former: str) -> None:
+    def notice(cls, former: str, name: str) -> None:
         """Warn that a setting was given by its former name."""
         opposite = ", which means the opposite" if former in cls.negated else ""
         warnings.warn(
-            f"setting {former} is now called {cls.renamed[former]}{opposite}; the next version drops the old name",
+            f"setting {former} is now called {name}{opposite}; the next version drops the old name",
             DeprecatedSetting,
             stacklevel=2,
         )

@@ -21,6 +21,7 @@ from graphrec.models.propagation import EPSILON
 from graphrec.models.ranking import BATCH, Ranker, Ranking
 from graphrec.progress import Progress, Silent
 from graphrec.queries.query import Queries
+from graphrec.queries.sampling import JSON_RELATIONS
 from graphrec.queries.user_history import UserHistory, user_events
 from graphrec.runs.run import Run
 
@@ -136,6 +137,7 @@ def _plain(found: Recommendation, whole: float) -> dict[str, Any]:
     values["score"] /= whole
     values["shares"] = {name: share / whole for name, share in found.shares.items()}
     for part in values["evidence"]:
+        part["relation"] = JSON_RELATIONS.get(part["relation"], part["relation"])
         part["share"] /= whole
         part["events"] = [{"event": event, "mass": mass / whole} for event, mass in part["events"]]
     values["evidence"] = list(values["evidence"])

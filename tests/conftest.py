@@ -92,7 +92,7 @@ def tiny() -> RunConfig:
     """Settings that train on the city in about a second."""
     from graphrec.runs.config import RunConfig
 
-    model = {"dimension": 16, "heads": 2, "fan_out": {"mine": 8, "then": 6, "here": 6}}
+    model = {"dimension": 16, "heads": 2, "fan_out": {"own_history": 8, "transitions": 6, "nearby": 6}}
     training = {"epochs": 1, "batch_size": 64, "checkpoint_every": 5, "warmup": 5}
     return RunConfig.check({"model": model, "training": training})
 

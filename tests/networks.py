@@ -14,7 +14,11 @@ from graphrec.models.ranking import Ranker
 from graphrec.models.stgat import ModelConfig, Stgat
 from graphrec.queries.query import Queries
 
-SECOND_HOP = {"mine": {"then": 2}, "then": {"mine": 3}, "here": {"mine": 2, "here": 2}}
+SECOND_HOP = {
+    "own_history": {"transitions": 2},
+    "transitions": {"own_history": 3},
+    "nearby": {"own_history": 2, "nearby": 2},
+}
 """Some way behind the events of each relation."""
 
 
@@ -23,7 +27,7 @@ def settings(**changes: Any) -> ModelConfig:
     small: dict[str, Any] = {
         "dimension": 16,
         "heads": 2,
-        "fan_out": {"mine": 6, "then": 5, "here": 4},
+        "fan_out": {"own_history": 6, "transitions": 5, "nearby": 4},
         "dropout": 0.0,
         "id_dropout": 0.0,
     }

@@ -17,7 +17,13 @@ from graphrec.runs.run import Run
 from graphrec.training.trainer import train
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
-SMALL = ["epochs=1", "dimension=16", "heads=2", "fan_out={mine: 16, then: 8, here: 8}", "max_validation_queries=500"]
+SMALL = [
+    "epochs=1",
+    "dimension=16",
+    "heads=2",
+    "fan_out={own_history: 16, transitions: 8, nearby: 8}",
+    "max_validation_queries=500",
+]
 
 
 def built(data_folder: Path, preset: str, folder: str, out: Path) -> Path:

@@ -132,7 +132,7 @@ def _groups(graph: TemporalGraph, context: Context) -> Iterator[Group]:
     if not len(own):
         return
     event = torch.cat([near.event[0] for near in context.neighbourhoods.values()])
-    mine = context.neighbourhoods.get("mine")
+    mine = context.neighbourhoods.get("own_history")
     if not graph.timeless:
         yield from _times(graph, own, event)
     if mine is not None:

@@ -280,7 +280,7 @@ def _events(
     event = around.event[0][real]
     path = previous_events(graph, context, around.event, ranker.model.config.path)[0][real]
     read = weights[f"read {name}"][0].mean(-1)[real]
-    remembered = weights["remember"][0].mean(-1)[real] if name == "mine" and "remember" in weights else read * 0
+    remembered = weights["remember"][0].mean(-1)[real] if name == "own_history" and "remember" in weights else read * 0
     item = log.item[event].long()
     local = log.time[event] + 60 * log.utc_offset[event].long()
     own = log.user[event] == context.queries.user

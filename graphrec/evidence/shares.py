@@ -22,9 +22,9 @@ from graphrec.models.stgat import TRANSITION_WEIGHT
 from graphrec.queries.query import Queries
 
 SHARES = {
-    "mine": "my history",
-    "then": "what people do next",
-    "here": "what happens here",
+    "own_history": "my history",
+    "transitions": "what people do next",
+    "nearby": "what happens here",
     "semantic": "semantic space",
 }
 """The parts of a score, as people read them."""
@@ -121,14 +121,14 @@ def _of_relation(
     habits = f", {habit(graph, event)}, last {format_ago(asked - int(graph.log.time[event].max()))}"
     when = "" if graph.timeless else habits
     count = len(event)
-    if relation == "mine":
+    if relation == "own_history":
         words = f"{counted_kinds(graph, event)} of yours{when}"
-    elif relation == "then":
+    elif relation == "transitions":
         last = graph.nodes["item"].label(int(answer.context.last_item[row]))
         words = f"{pluralize(count, 'time')} next after {last}{_own(graph, answer, row, event)}{when}"
     else:
         people = len(torch.unique(graph.log.user[event]))
-        where = "around here" if relation == "here" else f"linked by {relation}"
+        where = "around here" if relation == "nearby" else f"linked by {relation}"
         words = f"{counted_kinds(graph, event)} {where} by {pluralize(people, 'user')}{when}"
     rows = tuple(zip(event.tolist(), mass.tolist(), strict=True))
     return Evidence(relation, float(mass.sum()), words, rows)
@@ -143,7 +143,7 @@ def _of_semantics(ranker: Ranker, answer: ModelOutput, row: int, code: int, shar
     """Name what the item follows or is close to among the user's own items, and how far away it lies."""
     words = "fits your state"
     graph = ranker.graph
-    around = answer.context.neighbourhoods.get("mine")
+    around = answer.context.neighbourhoods.get("own_history")
     if around is not None and bool(around.mask[row].any()):
         mine = torch.unique(graph.log.item[around.event[row][around.mask[row]]].long())
         mine = mine[mine != code]
@@ -167,7 +167,7 @@ def _followed(ranker: Ranker, answer: ModelOutput, row: int, code: int) -> list[
     later = ranker.model.cf.transition if ranker.model.cf is not None else None
     if later is None:
         return []
-    near = answer.context.neighbourhoods["mine"].rows(slice(row, row + 1))
+    near = answer.context.neighbourhoods["own_history"].rows(slice(row, row + 1))
     items = len(ranker.graph.nodes["item"])
     parts = TRANSITION_WEIGHT * later.parts(
         recency_weighted_history(ranker.graph.log.item[near.event].long(), near.mask, items)[0], code

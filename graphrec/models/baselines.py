@@ -73,7 +73,7 @@ class ItemTransition:
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """What is expected after the user's last events; nothing of these themselves."""
-        mine = sample(self.graph, queries, {"mine": MAX_EVENT_DISTANCE}).neighbourhoods["mine"]
+        mine = sample(self.graph, queries, {"own_history": MAX_EVENT_DISTANCE}).neighbourhoods["own_history"]
         item = self.graph.log.item[mine.event].long()
         expected: Tensor = self.later(recency_weighted_history(item, mine.mask, len(self.graph.nodes["item"])))
         return expected.double()

@@ -164,9 +164,9 @@ def _octaves(seconds: Int64[Tensor, "*batch"]) -> Float[Tensor, "*batch"]:
 
 def _own_visits(graph: TemporalGraph, context: Context, item: Int64[Tensor, "batch k"]) -> tuple[Tensor, Tensor]:
     """How often each item is among the user's own last events, and the bucket of the gap since it last was."""
-    if "mine" not in context.neighbourhoods or not item.numel():
+    if "own_history" not in context.neighbourhoods or not item.numel():
         return torch.zeros_like(item), torch.full_like(item, GAP_BUCKETS)
-    mine = context.neighbourhoods["mine"]
+    mine = context.neighbourhoods["own_history"]
     own = torch.where(mine.mask, graph.log.item[mine.event].long(), -1)
     ranked, place = own.sort(dim=1, stable=True)  # the visits of an item side by side, the latest first
     first, end = (torch.searchsorted(ranked, item, right=right) for right in (False, True))

@@ -49,7 +49,7 @@ class ItemTransitionRegression(nn.Module):
         """Read the train events of the graph, or take those that were saved as ``weights``."""
         super().__init__()
         if graph.timeless:
-            raise ConfigError(f"later={ridge:g}: a log with times expected, in this one nothing comes later")
+            raise ConfigError(f"transition_ridge={ridge:g}: a log with times expected, in this one nothing comes later")
         events = _by_user(graph) if weights is None else weights["events"]
         self.register_buffer("events", events)
         visits = torch.bincount(events[1], minlength=len(graph.nodes["item"]))

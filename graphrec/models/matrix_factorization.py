@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import scipy.sparse
@@ -30,26 +30,30 @@ ALPHA = 1.0
 class AlsConfig(Hyperparameters):
     """Settings of ``als``: Hu, Koren, Volinsky 2008, "Collaborative filtering for implicit feedback datasets"."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"ridge": "regularization", "rounds": "iterations"}
+
     name: Literal["als"] = "als"
     dimension: int = Field(default=64, ge=1)
     """Length of the vectors."""
-    ridge: float = Field(default=0.05, ge=0)
+    regularization: float = Field(default=0.05, ge=0)
     """Weight of their squared length."""
-    rounds: int = Field(default=15, ge=1)
+    iterations: int = Field(default=15, ge=1)
     """How often users and items are solved in turn."""
 
 
 class BprConfig(Hyperparameters):
     """Settings of ``bpr``: Rendle et al. 2009, "BPR: Bayesian personalized ranking from implicit feedback"."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"ridge": "regularization", "rounds": "iterations", "rate": "learning_rate"}
+
     name: Literal["bpr"] = "bpr"
     dimension: int = Field(default=64, ge=1)
     """Length of the vectors."""
-    ridge: float = Field(default=0.01, ge=0)
+    regularization: float = Field(default=0.01, ge=0)
     """Weight of their squared length."""
-    rate: float = Field(default=0.05, gt=0)
+    learning_rate: float = Field(default=0.05, gt=0)
     """Step size."""
-    rounds: int = Field(default=100, ge=1)
+    iterations: int = Field(default=100, ge=1)
     """Passes over the visits."""
 
 
@@ -115,8 +119,13 @@ def _implicit(config: AlsConfig | BprConfig, seed: int) -> Any:
 
     if isinstance(config, AlsConfig):
         return AlternatingLeastSquares(
-            config.dimension, config.ridge, ALPHA, iterations=config.rounds, random_state=seed
+            config.dimension, config.regularization, ALPHA, iterations=config.iterations, random_state=seed
         )
     return BayesianPersonalizedRanking(
-        config.dimension, config.rate, config.ridge, iterations=config.rounds, num_threads=1, random_state=seed
+        config.dimension,
+        config.learning_rate,
+        config.regularization,
+        iterations=config.iterations,
+        num_threads=1,
+        random_state=seed,
     )

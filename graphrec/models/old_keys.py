@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from graphrec.queries.sampling import FORMER_RELATIONS
+
 RENAMED = (
     (r"^kin\.", "cf."),
     (r"^cf\.loud\.", "cf.propagation_weight."),
@@ -24,6 +26,10 @@ RENAMED = (
     (r"^(relation_attention\.[^.]+)\.before\.", r"\1.previous_item."),
     (r"^(relation_attention\.[^.]+)\.clock\.", r"\1.calendar."),
     (r"^(relation_attention\.[^.]+)\.fading$", r"\1.path_decay"),
+    *(
+        (rf"^relation_attention\.{former}\.", f"relation_attention.{name}.")
+        for former, name in FORMER_RELATIONS.items()
+    ),
     (r"_attention\.gap\.", "_attention.time_gap."),
     (r"_attention\.again\.", "_attention.last_visit_gap."),
 )

@@ -82,7 +82,7 @@ class Sasrec(nn.Module):
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """Products of the state after the last event with the items' vectors; 0 for items newer than the training."""
-        around = sample(self.graph, queries, {"mine": self.config.window}).neighbourhoods["mine"]
+        around = sample(self.graph, queries, {"own_history": self.config.window}).neighbourhoods["own_history"]
         scores = torch.zeros(
             len(queries), len(self.graph.nodes["item"]), dtype=torch.float64, device=queries.time.device
         )

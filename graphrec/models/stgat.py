@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -43,7 +43,7 @@ from graphrec.models.event_features import (
 )
 from graphrec.models.item_transition import ItemTransitionRegression, default_ridge, recency_weighted_history
 from graphrec.models.propagation import SAVED_INTERACTIONS, GraphFilter
-from graphrec.queries.sampling import Context, check_relations
+from graphrec.queries.sampling import FORMER_RELATIONS, Context, check_relations
 
 RECENCY_DECAY_EVENTS = 8.0
 """Events after which propagation starts by counting one e times less."""
@@ -62,7 +62,9 @@ def check_heads(dimension: int, heads: int) -> None:
 
 
 class ModelConfig(Hyperparameters):
-    """Settings of ``stgat``."""
+    """Hyperparameters of ``stgat``."""
+
+    renamed: ClassVar[Mapping[str, str]] = {"later": "transition_ridge"}
 
     name: Literal["stgat"] = "stgat"
     """The network."""
@@ -70,7 +72,7 @@ class ModelConfig(Hyperparameters):
     """Length of node vectors and states."""
     heads: int = Field(default=4, ge=1)
     """Attention heads a relation; divides the dimension."""
-    fan_out: dict[str, PositiveInt] = Field(default={"mine": 128, "then": 48, "here": 48})
+    fan_out: dict[str, PositiveInt] = Field(default={"own_history": 128, "transitions": 48, "nearby": 48})
     """Events at most by relation, of these three or declared by the graph; leave one out to do without it."""
     dropout: float = Field(default=0.5, ge=0, lt=1)
     """Share of features dropped in training."""
@@ -86,8 +88,8 @@ class ModelConfig(Hyperparameters):
     """Let the user's events spread over the whole graph of the train split."""
     low_pass: int = Field(default=0, ge=0)
     """Factors of the visits whose ideal low pass joins the propagation; for large logs of lists (some hundreds)."""
-    later: float | None = Field(default=None, ge=0)
-    """Ridge of a regression of what comes later on what came before; 0: none; None: 30 if users are judged by lists."""
+    transition_ridge: float | None = Field(default=None, ge=0)
+    """Ridge of the item transition regression; 0: none; None: 30 where the protocol evaluates users by lists."""
     beside: bool = False
     """Let propagation reach items that nobody visited through those at their place, near it or linked alike."""
     propagation_dropout: float = Field(default=0.1, ge=0, lt=1)
@@ -100,6 +102,17 @@ class ModelConfig(Hyperparameters):
     """Use hours, weekdays and how long ago."""
     pointers: bool = True
     """Let neighbours name their items; without, items are found by their vectors and by propagation alone."""
+
+    @classmethod
+    def current(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Values under the names of today, those of the relations in ``fan_out`` too."""
+        current = super().current(values)
+        fan_out = current.get("fan_out")
+        if isinstance(fan_out, Mapping) and (former := [name for name in fan_out if name in FORMER_RELATIONS]):
+            for name in former:
+                cls.notice(name, FORMER_RELATIONS[name])
+            current["fan_out"] = {FORMER_RELATIONS.get(name, name): k for name, k in fan_out.items()}
+        return current
 
     @model_validator(mode="after")
     def _whole(self) -> ModelConfig:
@@ -346,13 +359,15 @@ class CollaborativeFilter(nn.Module):
         self.cold_item_smoothing = (
             ColdItemSmoothing(graph, known, saved("cold_item_smoothing", SAVED_BUFFERS)) if config.beside else None
         )
-        k = config.fan_out["mine"]
+        k = config.fan_out["own_history"]
         self.recency_attention = NeighbourAttention(config, k)
         if not graph.timeless:
             with torch.no_grad():  # start from "the last few"
                 self.recency_attention.rank.weight.sub_(torch.arange(k)[:, None] / RECENCY_DECAY_EVENTS)
         self.propagation_weight = constant_head(config.dimension, INITIAL_PROPAGATION_WEIGHT)
-        ridge = default_ridge(graph, config.later) if not weights or "cf.transition.events" in weights else 0.0
+        ridge = (
+            default_ridge(graph, config.transition_ridge) if not weights or "cf.transition.events" in weights else 0.0
+        )
         self.transition = ItemTransitionRegression(graph, saved("transition", ("events",)), ridge) if ridge else None
         self.propagation_dropout = config.propagation_dropout
 
@@ -412,7 +427,7 @@ class Stgat(nn.Module):
         nn.init.zeros_(self.distance_weights.weight)
         self.idle_gap = nn.Embedding(GAP_BUCKETS + 1, d)
         nn.init.zeros_(self.idle_gap.weight)
-        spreads = config.propagation and "mine" in config.fan_out
+        spreads = config.propagation and "own_history" in config.fan_out
         self.cf = CollaborativeFilter(graph, config, weights) if spreads else None
         self.attach(graph)
 
@@ -461,7 +476,7 @@ class Stgat(nn.Module):
         gate = self.gate(torch.cat((z, *amounts), -1)).float()
         empty = [(amount == 0).expand(-1, config.heads) | (not config.pointers) for amount in amounts[1::2]]
         gate = gate.masked_fill(torch.cat((torch.zeros_like(gate[:, :1], dtype=torch.bool), *empty), 1), -1e9)
-        cf_logits = None if self.cf is None else self.cf(z, *read["mine"], context.queries.user)
+        cf_logits = None if self.cf is None else self.cf(z, *read["own_history"], context.queries.user)
         return UserState(z, self.distance_weights(z), gate.log_softmax(-1), attention, cf_logits)
 
     def _elapsed(self, graph: TemporalGraph, context: Context) -> Int64[Tensor, " batch"]:

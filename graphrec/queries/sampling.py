@@ -15,8 +15,11 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.queries.query import Queries
 
-RELATIONS = ("mine", "then", "here")
+RELATIONS = ("own_history", "transitions", "nearby")
 """My own events; what people did next after my last item; what happened lately around the place."""
+JSON_RELATIONS = {"own_history": "mine", "transitions": "then", "nearby": "here"}
+"""What the JSON of the command line calls them; version 0.1 called them so in settings and weights as well."""
+FORMER_RELATIONS = {former: name for name, former in JSON_RELATIONS.items()}
 MAX_LINKS = 16
 """How many links of a declared relation are followed from a node."""
 EVENT_RELATION_OF = {"user": "user->item", "item": "item->user", "location": "location->item"}
@@ -135,7 +138,7 @@ def _around(
     around = {}
     shared = queries.time.clamp(max=queries.history_cutoff)  # what others did is known up to here
     for name, k in fan_out.items():
-        if name == "mine":
+        if name == "own_history":
             around[name] = _own_history(graph, queries, k)
         elif queries.masked_event is None:
             around[name] = _shared(graph, name, starts, shared, k)
@@ -176,9 +179,9 @@ def _beyond(
 
 def _shared(graph: TemporalGraph, name: str, starts: Mapping[str, Tensor], time: Tensor, k: int) -> Neighbourhood:
     """A neighbourhood of what all did, from the question's user, last item or location."""
-    if name == "then":
+    if name == "transitions":
         return _edges(graph, "item->item", starts["item"], time, k)
-    if name == "here":
+    if name == "nearby":
         return _nearby(graph, starts["location"], time, k)
     return _linked(graph, name, starts, time, k)
 

@@ -13,10 +13,11 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from graphrec import formatting as words
 from graphrec.evaluation.comparison import Evaluation, compare, compare_slices, metric_names, verdict
 from graphrec.evaluation.query_map import LEAST_USERS
-from graphrec.evidence.shares import SHARES as NAMES_OF_RELATIONS
+from graphrec.evidence.shares import SHARES as LABELS
 from graphrec.files import aside, read_json
 from graphrec.graph.storage import read_manifest
 from graphrec.pictures.palette import SHARES, SHARES_ON_DARK
+from graphrec.queries.sampling import JSON_RELATIONS
 from graphrec.report.chart import Bar, interval_chart, line_chart, period_chart
 from graphrec.report.health import DataHealth
 from graphrec.report.map_chart import centre, question_maps
@@ -39,6 +40,10 @@ FILTERS = (
     words.describe_protocol,
 )
 """What the templates may ask of a value."""
+
+
+NAMES_OF_RELATIONS = LABELS | {former: LABELS[name] for name, former in JSON_RELATIONS.items()}
+"""What people read, by the names of relations in Python and in JSON."""
 
 
 class Record(BaseModel):

@@ -185,7 +185,7 @@ def _setting(name: str, value: Any, sections: Mapping[str, type[Hyperparameters]
     kind = sections.get(path[0])
     if kind is None or len(path) == 1 or path[1] not in kind.renamed:
         return path, value
-    kind.notice(path[1])
+    kind.notice(path[1], kind.renamed[path[1]])
     return [path[0], kind.renamed[path[1]], *path[2:]], kind.converted(path[1], value)
 
 

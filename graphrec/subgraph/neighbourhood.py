@@ -115,7 +115,7 @@ def _add_behind(
     item = graph.log.item[event].long()
     kind, start = _start(graph, inner, rows, item)
     _add_edges(network, graph, f"{name} > {inner}", kind, start, rows, torch.zeros(len(rows)))
-    link = {"mine": "by", "here": "at"}.get(inner, inner)
+    link = {"own_history": "by", "nearby": "at"}.get(inner, inner)
     for source, target in set(zip(ids_of(graph, "item", item), ids_of(graph, kind, start), strict=True)):
         if kind != "item":
             network.add_edge(("item", source), (kind, target), key=(link, target), relation=link, weight=1.0)
@@ -127,7 +127,9 @@ def _records(*columns: Tensor) -> Iterator[tuple[float, ...]]:
 
 def _start(graph: TemporalGraph, name: str, rows: Tensor, item: Tensor) -> tuple[str, Tensor]:
     """Type and codes of the nodes from which the model came to each event, ``item`` where it came from an item."""
-    kind = {"mine": "user", "then": "item", "here": "location"}.get(name) or graph.edges[name].source_type
+    kind = {"own_history": "user", "transitions": "item", "nearby": "location"}.get(name) or graph.edges[
+        name
+    ].source_type
     if kind == "item":
         return kind, item
     return kind, getattr(graph.log, kind)[rows].long()
@@ -145,9 +147,9 @@ def _add_links(
         network.add_edge(user, here, key=(PLACE, int(anchor)), relation=PLACE, weight=1.0)
     if kind == "item" and not network.has_edge(user, here):  # a model that does not read the user's own events
         last = int(context.last_event)
-        facts = {"relation": "mine", "time": int(graph.log.time[last]), "event": last, "mass": 0.0}
-        network.add_edge(user, here, key=("mine", last), weight=float(graph.log.weight[last]), **facts)
-    link = "near" if name == "here" else name
+        facts = {"relation": "own_history", "time": int(graph.log.time[last]), "event": last, "mass": 0.0}
+        network.add_edge(user, here, key=("own_history", last), weight=float(graph.log.weight[last]), **facts)
+    link = "near" if name == "nearby" else name
     for identity, code in zip(ids_of(graph, kind, start), start.tolist(), strict=True):
         if (kind, identity) != here:
             network.add_edge(here, (kind, identity), key=(link, code), relation=link, weight=1.0)

@@ -34,7 +34,7 @@ SEEDS = st.integers(0, 10_000)
 HOUR, DAY = 3600, 86_400
 SHARP_HOUR, SHARP_WEEKLY_HOUR, WALKING = 4, 5, 16
 """Places of signals in ``graphrec.models.event_features.neighbours``."""
-FAN_OUT = {"mine": 30, "then": 20, "here": 20}
+FAN_OUT = {"own_history": 30, "transitions": 20, "nearby": 20}
 
 
 def network(world: TemporalGraph, signal: int | None = None, strength: float = 8.0) -> Stgat:
@@ -123,7 +123,7 @@ def test_the_one_relation_that_the_gate_opens_is_found() -> None:
 
 
 def test_a_learned_routine_of_the_day_is_found_and_noise_is_not() -> None:
-    small = {"fan_out": {"mine": 24}, "propagation": False, "identity": False}
+    small = {"fan_out": {"own_history": 24}, "propagation": False, "identity": False}
     routine, nothing = routines(71), noise(72)
     found, none = (
         lifts(profile(Ranker(world, fitted(world, 71, steps=30, **small)), held_out(world)[0]), "hours apart")
@@ -146,7 +146,7 @@ def diary() -> TemporalGraph:
 def test_shares_by_hand() -> None:
     """Asked on Friday 9th at 21:00, an even attention gives a third to each event."""
     world = diary()
-    model = untrained(world, 0, spread=0.0, fan_out={"mine": 9}, propagation=False)
+    model = untrained(world, 0, spread=0.0, fan_out={"own_history": 9}, propagation=False)
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()

@@ -17,7 +17,7 @@ from tests.networks import scores, untrained
 from tests.worlds import town
 
 SEEDS = st.integers(0, 10_000)
-FAN_OUT = {"then": 5, "mine": 6, "here": 4}
+FAN_OUT = {"transitions": 5, "own_history": 6, "nearby": 4}
 
 
 def network(world: TemporalGraph, seed: int, gate: float) -> Stgat:

@@ -46,7 +46,7 @@ def weights_into(network: nx.DiGraph, node: tuple[str, str]) -> float:
 @given(SEEDS, st.integers(1, 3), st.booleans())
 def test_what_enters_a_node_leaves_it(seed: int, path: int, declared: bool) -> None:
     world = town(seed, declared=declared, dated=False)
-    fan_out = {"mine": 6, "then": 5, "here": 4} | ({"friend": 4} if declared else {})
+    fan_out = {"own_history": 6, "transitions": 5, "nearby": 4} | ({"friend": 4} if declared else {})
     model = untrained(world, seed, spread=0.2, path=path, fan_out=fan_out)
     asked = question(world)
     dense = scores(world, model, asked)[0]
@@ -69,7 +69,7 @@ def test_weights_are_those_of_the_askings(seed: int) -> None:
     flow = flow_to(Ranker(world, model), question(world), 3)
     network = flow.to_networkx()
     relations = {one.relation for one in flow.events}
-    assert "mine" in relations
+    assert "own_history" in relations
     for name in relations:
         assert weights_into(network, ("read", name)) == pytest.approx(1, abs=1e-5)
     assert weights_into(network, ("propagation", "cf")) == pytest.approx(1, abs=1e-5)
@@ -157,20 +157,20 @@ def test_a_planted_flow_by_hand() -> None:
     Item 0: 1/2 * 2/4 by events, and 1/2 * 1/5 by the semantic space that knows five items.
     """
     world = graph(events([0] * 4, [0, 1, 0, 2], [DAY * day for day in range(4)]), 1, 5)
-    model = untrained(world, 0, spread=0.0, fan_out={"mine": 8}, propagation=False, heads=1, path=2)
+    model = untrained(world, 0, spread=0.0, fan_out={"own_history": 8}, propagation=False, heads=1, path=2)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             if "fading" not in name:
                 weight.zero_()
     flow = flow_to(Ranker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([9 * DAY])), 0)
-    assert flow.gates == pytest.approx({"semantic": 1 / 2, "mine": 1 / 2})
-    assert flow.through() == pytest.approx({"semantic": 1 / 10, "mine": 1 / 4})
+    assert flow.gates == pytest.approx({"semantic": 1 / 2, "own_history": 1 / 2})
+    assert flow.through() == pytest.approx({"semantic": 1 / 10, "own_history": 1 / 4})
     assert [(one.event, one.before) for one in flow.carriers] == [(2, (1, 0)), (0, ())]
     assert [one.mass for one in flow.carriers] == pytest.approx([1 / 8, 1 / 8])
     assert [one.read for one in flow.events] == pytest.approx([1 / 4] * 4)
     network = flow.to_networkx()
-    assert network.edges[("before", "1"), ("mine", "2")] == {"layer": "before", "weight": 1.0}
-    assert network.edges[("before", "0"), ("mine", "2")] == {"layer": "before", "weight": 0.5}
+    assert network.edges[("before", "1"), ("own_history", "2")] == {"layer": "before", "weight": 1.0}
+    assert network.edges[("before", "0"), ("own_history", "2")] == {"layer": "before", "weight": 0.5}
 
 
 def test_a_stranger_is_answered_by_the_semantic_space_alone() -> None:

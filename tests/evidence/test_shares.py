@@ -98,7 +98,7 @@ MONDAY_NOON = FRIDAY + (10 * 24 + 12) * HOUR
 
 def why(world: TemporalGraph, user: int, time: int, item: int) -> dict[str, str]:
     """Words by relation for one item."""
-    every = {"mine": 9, "then": 9, "here": 9}
+    every = {"own_history": 9, "transitions": 9, "nearby": 9}
     ranker = Ranker(world, untrained(world, 61, spread=0.1, fan_out=every))
     asked = Queries.from_users(torch.tensor([user]), torch.tensor([time]))
     [[one]] = explain(ranker, asked, torch.tensor([[item, -1]]))
@@ -107,22 +107,22 @@ def why(world: TemporalGraph, user: int, time: int, item: int) -> dict[str, str]
 
 def test_visits_of_ones_own_in_words() -> None:
     words = why(week(), 0, MONDAY_NOON, 1)
-    assert words["mine"] == "2 visits of yours, always Friday evenings, last 3 days ago"
-    assert words["then"] == "1 time next after the office (1 by you), on a Friday evening, last 10 days ago"
-    assert words["here"] == "2 visits around here by 1 user, always Friday evenings, last 3 days ago"
+    assert words["own_history"] == "2 visits of yours, always Friday evenings, last 3 days ago"
+    assert words["transitions"] == "1 time next after the office (1 by you), on a Friday evening, last 10 days ago"
+    assert words["nearby"] == "2 visits around here by 1 user, always Friday evenings, last 3 days ago"
 
 
 def test_visits_of_others_in_words() -> None:
     words = why(week(), 0, MONDAY_NOON, 2)
-    assert "mine" not in words
-    assert words["then"] == "1 time next after the office, on a Tuesday afternoon, last 6 days ago"
-    assert words["here"] == "1 visit around here by 1 user, on a Tuesday afternoon, last 6 days ago"
+    assert "own_history" not in words
+    assert words["transitions"] == "1 time next after the office, on a Tuesday afternoon, last 6 days ago"
+    assert words["nearby"] == "1 visit around here by 1 user, on a Tuesday afternoon, last 6 days ago"
 
 
 def test_what_most_visits_have_in_common() -> None:
     words = why(week(), 0, MONDAY_NOON, 0)
-    assert words["mine"] == "3 visits of yours, always mornings, last 3 hours ago"
-    assert words["here"] == "4 visits around here by 2 users, always mornings, last 3 hours ago"
+    assert words["own_history"] == "3 visits of yours, always mornings, last 3 hours ago"
+    assert words["nearby"] == "4 visits around here by 2 users, always mornings, last 3 hours ago"
 
 
 def test_an_item_without_events_is_close_to_something_or_fits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,16 +145,16 @@ def test_how_far_away_an_item_is() -> None:
 
 
 def test_a_view_counts_time_to_its_horizon() -> None:
-    assert why(week().as_of(MONDAY_NOON), 0, MONDAY_NOON + 90 * DAY, 1)["mine"].endswith("last 3 days ago")
+    assert why(week().as_of(MONDAY_NOON), 0, MONDAY_NOON + 90 * DAY, 1)["own_history"].endswith("last 3 days ago")
 
 
 def test_without_a_relation_there_is_no_such_evidence() -> None:
     world = week()
-    model = untrained(world, 62, fan_out={"then": 3})
+    model = untrained(world, 62, fan_out={"transitions": 3})
     [[one]] = explain(
         Ranker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([MONDAY_NOON])), torch.tensor([[1]])
     )
-    assert {part.relation for part in one.evidence} == {"then", "semantic"}
+    assert {part.relation for part in one.evidence} == {"transitions", "semantic"}
     assert (one.shares["my history"], one.shares["what happens here"]) == (0.0, 0.0)
 
 

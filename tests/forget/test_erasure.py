@@ -103,7 +103,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def trained(original: Path, tiny: RunConfig) -> Path:
     """A run on it; read only."""
-    model = tiny.model.model_copy(update={"later": 2.0})
+    model = tiny.model.model_copy(update={"transition_ridge": 2.0})
     train(original, original.with_name("run"), tiny.model_copy(update={"model": model}), device="cpu")
     return original.with_name("run")
 

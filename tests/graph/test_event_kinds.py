@@ -75,13 +75,13 @@ def test_counts_and_items_in_words() -> None:
 
 def told(made: TemporalGraph) -> tuple[str, str]:
     """The evidence of item 0 among the user's own events, and without what it would fall."""
-    model = untrained(made, 0, spread=0.0, fan_out={"mine": 9}, propagation=False)
+    model = untrained(made, 0, spread=0.0, fan_out={"own_history": 9}, propagation=False)
     with torch.no_grad():
         model.gate.bias[1:] = 5.0
     ranker, asked = Ranker(made, model), Queries.from_users(torch.tensor([0]), torch.tensor([4 * DAY]))
     [[one]] = explain(ranker, asked, torch.tensor([[0]]))
     (fall,) = counterfactuals(ranker, asked, torch.tensor([0]))
-    return next(part.words for part in one.evidence if part.relation == "mine"), fall.without if fall else ""
+    return next(part.words for part in one.evidence if part.relation == "own_history"), fall.without if fall else ""
 
 
 def test_ratings_are_not_called_visits() -> None:

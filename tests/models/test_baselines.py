@@ -372,7 +372,7 @@ def test_users_judged_by_lists_are_held_against_what_follows(seed: int, frozen: 
     found, later = follows.scores(asked), ItemTransitionRegression(world, None, 30.0)
     for row in range(len(asked)):
         one = asked.rows(slice(row, row + 1))
-        near = sample(world, one, {"mine": 500}).neighbourhoods["mine"]
+        near = sample(world, one, {"own_history": 500}).neighbourhoods["own_history"]
         history = torch.zeros(1, 15)
         for away, event in enumerate(near.event[near.mask].tolist()):
             history[0, world.log.item[event].long()] += math.exp(-away / HISTORY_DECAY)

@@ -102,7 +102,7 @@ def test_hardly_any_event(count: int) -> None:
 def test_a_log_without_times_has_no_later() -> None:
     world = town(6)
     timeless = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
-    with pytest.raises(ConfigError, match=r"later=200: a log with times expected"):
+    with pytest.raises(ConfigError, match=r"transition_ridge=200: a log with times expected"):
         ItemTransitionRegression(timeless, None, 200.0)
 
 
@@ -120,7 +120,7 @@ def test_lists_with_times_get_it_unless_told_otherwise() -> None:
 
 def test_a_network_learns_as_if_there_were_none_and_answers_with_it() -> None:
     world = town(8, dated=False)
-    with_it, without = (untrained(world, 8, later=ridge) for ridge in (2.0, None))
+    with_it, without = (untrained(world, 8, transition_ridge=ridge) for ridge in (2.0, None))
     asked = Queries.from_users(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
     assert with_it.state_dict().keys() - without.state_dict().keys() == {"cf.transition.events"}
     lost = []
@@ -155,7 +155,7 @@ def test_a_reason_names_what_an_item_follows(monkeypatch: pytest.MonkeyPatch) ->
         log.item[own] = torch.arange(len(own), dtype=log.item.dtype).clamp(max=14)
     other, eighth = alone(world, log), (log.user == 0).nonzero()[7, 0]
     monkeypatch.setattr(shares, "LITTLE", 0.05)  # of 15 items none stands out as in a catalogue
-    ranker = Ranker(other, untrained(other, 11, later=RIDGE, fan_out={"mine": 20}))
+    ranker = Ranker(other, untrained(other, 11, transition_ridge=RIDGE, fan_out={"own_history": 20}))
     asked = Queries.from_users(torch.tensor([0]), log.time[eighth][None] + 1)
     [told] = explain(ranker, asked, torch.tensor([[8, 0]]))
     words = [next(part.words for part in one.evidence if part.relation == "semantic") for one in told]

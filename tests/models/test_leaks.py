@@ -41,14 +41,14 @@ BARE: dict[str, dict[str, Any]] = {
     "declared": {"declared": True},
 }
 """What a world may lack, or have besides."""
-FAN_OUT = {"mine": 6, "then": 5, "here": 4}
+FAN_OUT = {"own_history": 6, "transitions": 5, "nearby": 4}
 
 
 def network(world: TemporalGraph, seed: int) -> Stgat:
     """Every relation of the world in both hops, a path of three events, every way of propagation."""
     fan_out = {**FAN_OUT, **dict.fromkeys(DECLARED.keys() & world.edges.keys(), 4)}
     second_hop = {name: dict.fromkeys(fan_out, 3) for name in fan_out}
-    more = {"path": 3, "low_pass": 2, "later": 2.0, "beside": True}
+    more = {"path": 3, "low_pass": 2, "transition_ridge": 2.0, "beside": True}
     return untrained(world, seed, fan_out=fan_out, second_hop=second_hop, **more)
 
 

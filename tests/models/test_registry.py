@@ -42,8 +42,8 @@ OTHERS = [name for name in CONFIGS if name != "stgat"]
 QUICK: dict[str, dict[str, Any]] = {
     "sasrec": {"dimension": 16, "window": 12},
     "lightgcn": {"dimension": 16},
-    "als": {"dimension": 8, "rounds": 3},
-    "bpr": {"dimension": 8, "rounds": 20},
+    "als": {"dimension": 8, "iterations": 3},
+    "bpr": {"dimension": 8, "iterations": 20},
     "ease": {},
     "item-knn": {},
 }
@@ -213,7 +213,10 @@ def circles(seed: int) -> tuple[TemporalGraph, Queries, Tensor]:
 @pytest.mark.parametrize("name", ["lightgcn", "als", "bpr", "ease", "item-knn"])
 def test_what_goes_together_is_found(name: str) -> None:
     world, asked, target = circles(5)
-    small = {"als": {"dimension": 2, "ridge": 1.0}, "bpr": {"dimension": 2, "rounds": 300, "ridge": 0.05}}
+    small = {
+        "als": {"dimension": 2, "regularization": 1.0},
+        "bpr": {"dimension": 2, "iterations": 300, "regularization": 0.05},
+    }
     model = fitted(world, name, steps=60, **small.get(name, {}))
     rank = ScoreRanker(world, model).expected_ranks(asked, target, novel=True)
     assert float((rank <= 6).double().mean()) > 0.95  # five of the circle are left; by chance a third

@@ -26,7 +26,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "no text": {"text": False},
     "no geography": {"geography": False},
     "clock alone": {"identity": False, "text": False, "geography": False, "fan_out": {}},
-    "one relation": {"fan_out": {"then": 3}},
+    "one relation": {"fan_out": {"transitions": 3}},
     "second hop": {"second_hop": SECOND_HOP},
     "no relation": {"fan_out": {}},
 }
@@ -231,9 +231,9 @@ def test_the_same_seed_makes_the_same_network() -> None:
         {"heads": 3},
         {"dimension": 2},
         {"dropout": 1.0},
-        {"fan_out": {"mine": 0}},
-        {"second_hop": {"friend": {"mine": 3}}},
-        {"second_hop": {"mine": {"mine": 0}}},
+        {"fan_out": {"own_history": 0}},
+        {"second_hop": {"friend": {"own_history": 3}}},
+        {"second_hop": {"own_history": {"own_history": 0}}},
         {"width": 4},
     ],
 )
@@ -246,7 +246,7 @@ def test_a_neighbourhood_that_the_graph_does_not_have_is_refused() -> None:
     with pytest.raises(GraphError, match="got 'there'"):
         Stgat(town(1), settings(fan_out={"there": 3}))
     with pytest.raises(GraphError, match=r"second_hop: one of mine, .* got 'there'"):
-        Stgat(town(1), settings(second_hop={"mine": {"there": 3}}))
+        Stgat(town(1), settings(second_hop={"own_history": {"there": 3}}))
 
 
 def test_the_defaults_are_valid() -> None:

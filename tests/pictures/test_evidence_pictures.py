@@ -40,7 +40,7 @@ def planted(visits: int, timeless: bool = False) -> AttentionFlow:
     """One item that the user had so often, and a network of zeros: half of the gate each way."""
     world = graph(events([0] * visits, [0] * visits, [DAY * day for day in range(visits)]), 1, 5)
     world = replace(world, manifest={**world.manifest, "mapping": {"timeless": timeless}})
-    model = untrained(world, 0, spread=0.0, fan_out={"mine": 40}, heads=1)
+    model = untrained(world, 0, spread=0.0, fan_out={"own_history": 40}, heads=1)
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()

@@ -140,13 +140,13 @@ def test_sampling_equals_a_slow_reference(seed: int, frozen: bool, bare: dict[st
     """However few own events are looked at: those that a frozen history hides crowd no others out."""
     world = town(seed, **bare)
     asked = questions(world, seed, frozen)
-    k = {"mine": own, "then": 5, "here": 7}
+    k = {"own_history": own, "transitions": 5, "nearby": 7}
     context = sample(world, asked, k)
     for row in range(len(asked)):
         slow = Slow(world, asked, row)
-        assert found(context, "mine", row) == slow.mine[:own]
-        assert found(context, "then", row) == slow.then()[:5]
-        assert found(context, "here", row) == slow.here()[:7]
+        assert found(context, "own_history", row) == slow.mine[:own]
+        assert found(context, "transitions", row) == slow.then()[:5]
+        assert found(context, "nearby", row) == slow.here()[:7]
         assert (int(context.last_event[row]), int(context.location[row])) == (slow.last, slow.location())
 
 
@@ -165,13 +165,18 @@ def test_a_declared_relation_equals_a_slow_reference(seed: int, frozen: bool, na
 def test_the_second_hop_equals_a_slow_reference(seed: int, frozen: bool, bare: dict[str, int]) -> None:
     world = town(seed, declared=True, **bare)
     asked, declared = questions(world, seed, frozen), [*sorted(DECLARED.keys() & world.edges.keys())]
-    inner = {"mine": 4, "then": 3, "here": 5, **dict.fromkeys(declared, 3)}
-    context = sample(world, asked, {"mine": 3, "then": 4, "here": 4}, dict.fromkeys(("mine", "then", "here"), inner))
+    inner = {"own_history": 4, "transitions": 3, "nearby": 5, **dict.fromkeys(declared, 3)}
+    context = sample(
+        world,
+        asked,
+        {"own_history": 3, "transitions": 4, "nearby": 4},
+        dict.fromkeys(("own_history", "transitions", "nearby"), inner),
+    )
     for (name, around), row in itertools.product(context.neighbourhoods.items(), range(len(asked))):
         assert all(not near.mask[row][~around.mask[row]].any() for near in around.beyond.values()), name
         for place, event in enumerate(found(context, name, row)):
             behind = Slow(world, asked, row).behind(event)
-            whole = {"mine": behind.mine, "then": behind.then(), "here": behind.here()}
+            whole = {"own_history": behind.mine, "transitions": behind.then(), "nearby": behind.here()}
             whole |= {name: behind.linked(name) for name in declared}
             rows = {name: near.event[row, place][near.mask[row, place]] for name, near in around.beyond.items()}
             assert {name: found.tolist() for name, found in rows.items()} == {
@@ -183,7 +188,9 @@ def test_the_second_hop_equals_a_slow_reference(seed: int, frozen: bool, bare: d
 @given(SEEDS)
 def test_what_is_left_out_stands_behind_nothing(seed: int) -> None:
     world = town(seed)
-    context = sample(world, questions(world, seed, frozen=False), FAN_OUT, {"here": FAN_OUT, "mine": {"mine": 5}})
+    context = sample(
+        world, questions(world, seed, frozen=False), FAN_OUT, {"nearby": FAN_OUT, "own_history": {"own_history": 5}}
+    )
     left_out = {name: torch.rand(near.mask.shape) < 0.3 for name, near in context.neighbourhoods.items()}
     left = context.drop_events(left_out)
     for row in range(len(left.queries)):
@@ -202,7 +209,7 @@ def test_what_is_left_out_stands_behind_nothing(seed: int) -> None:
 
 def test_a_relation_that_is_not_there_is_refused() -> None:
     with pytest.raises(GraphError, match=r"fan_out: one of mine, then, here, near, friend, .* expected, got 'freinds'"):
-        check_relations(town(1, declared=True), ["mine", "freinds"])
+        check_relations(town(1, declared=True), ["own_history", "freinds"])
 
 
 @settings(deadline=None, max_examples=15)
@@ -212,15 +219,17 @@ def test_a_hidden_event_is_as_if_it_were_not_there(seed: int, k: int) -> None:
     world = town(seed, count=60)
     row = seed % 60
     asked = Queries.from_users(world.log.user[row : row + 1], world.log.time.max()[None] + 1)
-    inner = {"mine": 5, "then": 5, "here": 5}
-    context = sample(world, replace(asked, masked_event=torch.tensor([row])), {"mine": k}, {"mine": inner})
+    inner = {"own_history": 5, "transitions": 5, "nearby": 5}
+    context = sample(
+        world, replace(asked, masked_event=torch.tensor([row])), {"own_history": k}, {"own_history": inner}
+    )
     others = [event for event in Slow(world, asked, 0).mine if event != row]
-    assert found(context, "mine", 0) == others[:k]
+    assert found(context, "own_history", 0) == others[:k]
     assert int(context.last_event[0]) == (others[0] if others else -1)
-    before = previous_events(world, context, context.neighbourhoods["mine"].event, 3)
+    before = previous_events(world, context, context.neighbourhoods["own_history"].event, 3)
     assert not (before == row).any()
     assert UserHistory.before(world, context.queries).event.tolist() == others[::-1]
-    for name, near in context.neighbourhoods["mine"].beyond.items():
+    for name, near in context.neighbourhoods["own_history"].beyond.items():
         assert not (near.event[near.mask] == row).any(), name
 
 
@@ -229,7 +238,9 @@ def test_a_hidden_event_is_as_if_it_were_not_there(seed: int, k: int) -> None:
 def test_a_small_fan_out_keeps_the_latest(seed: int, k: int) -> None:
     world = town(seed)
     asked = questions(world, seed, frozen=False)
-    few, many = (sample(world, asked, dict.fromkeys(("mine", "then", "here"), size)) for size in (k, 100))
+    few, many = (
+        sample(world, asked, dict.fromkeys(("own_history", "transitions", "nearby"), size)) for size in (k, 100)
+    )
     for name, around in few.neighbourhoods.items():
         assert around.event.shape == (len(asked), k)
         for row in range(len(asked)):
@@ -264,34 +275,34 @@ def ask(
     )
 
 
-FAN_OUT = {"mine": 5, "then": 5, "here": 5}
+FAN_OUT = {"own_history": 5, "transitions": 5, "nearby": 5}
 
 
 def test_an_event_of_the_same_second_is_not_seen() -> None:
     context = sample(street(), ask(0, 20), FAN_OUT)
     assert [found(context, name, 0) for name in FAN_OUT] == [[0], [], [0]]
     assert context.last_event.tolist() == [0]
-    assert found(sample(street(), ask(0, 21), FAN_OUT), "mine", 0) == [1, 0]
+    assert found(sample(street(), ask(0, 21), FAN_OUT), "own_history", 0) == [1, 0]
 
 
 def test_what_people_did_next_is_dated_by_what_they_did() -> None:
     # user 0 did item 2 after item 1 at 30, user 1 did item 0 after item 1 at 40
-    assert found(sample(street(), ask(1, 30), FAN_OUT), "then", 0) == []
-    assert found(sample(street(), ask(1, 31), FAN_OUT), "then", 0) == [3]
-    assert found(sample(street(), ask(0, 51), FAN_OUT), "then", 0) == [4, 3]  # last item of user 0 is 1 again
+    assert found(sample(street(), ask(1, 30), FAN_OUT), "transitions", 0) == []
+    assert found(sample(street(), ask(1, 31), FAN_OUT), "transitions", 0) == [3]
+    assert found(sample(street(), ask(0, 51), FAN_OUT), "transitions", 0) == [4, 3]  # last item of user 0 is 1 again
 
 
 def test_here_is_the_place_of_the_last_event_and_what_is_near_it() -> None:
     context = sample(street(), ask(0, 31), FAN_OUT)
-    assert (context.location.tolist(), found(context, "here", 0)) == ([2], [3, 2, 1])
+    assert (context.location.tolist(), found(context, "nearby", 0)) == ([2], [3, 2, 1])
     at_corner = sample(street(), ask(0, 31, (40.0, -74.001)), FAN_OUT)
-    assert (at_corner.location.tolist(), found(at_corner, "here", 0)) == ([0], [2, 1, 0])
+    assert (at_corner.location.tolist(), found(at_corner, "nearby", 0)) == ([0], [2, 1, 0])
     assert torch.equal(at_corner.coordinates, torch.tensor([[40.0, -74.001]]))
 
 
 def test_an_event_without_a_place_leaves_no_place() -> None:
     context = sample(street(), ask(0, 60), FAN_OUT)
-    assert (context.location.tolist(), found(context, "here", 0)) == ([-1], [])
+    assert (context.location.tolist(), found(context, "nearby", 0)) == ([-1], [])
     assert torch.isnan(context.coordinates).all()
 
 
@@ -302,11 +313,11 @@ def test_local_time_is_that_of_the_last_event() -> None:
 
 def test_a_frozen_history_sees_only_its_own_session_later() -> None:
     frozen = sample(street(), ask(0, 60, session=2, history_cutoff=20), FAN_OUT)
-    assert found(frozen, "mine", 0) == [5, 3, 0]
-    assert found(frozen, "then", 0) == []
+    assert found(frozen, "own_history", 0) == [5, 3, 0]
+    assert found(frozen, "transitions", 0) == []
     without = sample(street(), ask(0, 60, history_cutoff=20), FAN_OUT)
-    assert found(without, "mine", 0) == [0]
-    assert found(without, "here", 0) == [0]
+    assert found(without, "own_history", 0) == [0]
+    assert found(without, "nearby", 0) == [0]
 
 
 @pytest.mark.parametrize("first_seen", [TIME_MIN, 30, 31, TIME_MAX])
@@ -340,7 +351,7 @@ def test_an_event_is_where_its_item_is_or_else_its_location() -> None:
     assert event_coordinates(there, torch.tensor([1]))[0].tolist() == pytest.approx([40.0, -73.99])
 
 
-@pytest.mark.parametrize("fan_out", [{}, {"then": 3}, {"here": 2}, {"mine": 1, "here": 2}])
+@pytest.mark.parametrize("fan_out", [{}, {"transitions": 3}, {"nearby": 2}, {"own_history": 1, "nearby": 2}])
 def test_only_the_relations_asked_for(fan_out: dict[str, int]) -> None:
     context = sample(street(), ask(0, 31), fan_out)
     assert {name: around.event.shape[1] for name, around in context.neighbourhoods.items()} == fan_out
@@ -366,13 +377,15 @@ def test_questions_of_nobody_and_no_question() -> None:
 def test_rows_of_a_context() -> None:
     world = town(3)
     asked = questions(world, 3, frozen=True)
-    whole, part = (sample(world, one, FAN_OUT, {"here": {"mine": 4}}) for one in (asked, asked.rows(slice(4, 9))))
+    whole, part = (
+        sample(world, one, FAN_OUT, {"nearby": {"own_history": 4}}) for one in (asked, asked.rows(slice(4, 9)))
+    )
     assert torch.equal(whole.rows(slice(4, 9)).last_event, part.last_event)
     for name in FAN_OUT:
         assert torch.equal(whole.rows(slice(4, 9)).neighbourhoods[name].mask, part.neighbourhoods[name].mask)
     near, same = (
-        whole.rows(slice(4, 9)).neighbourhoods["here"].beyond["mine"],
-        part.neighbourhoods["here"].beyond["mine"],
+        whole.rows(slice(4, 9)).neighbourhoods["nearby"].beyond["own_history"],
+        part.neighbourhoods["nearby"].beyond["own_history"],
     )
     assert torch.equal(near.event, same.event)
     assert near.mask.any()

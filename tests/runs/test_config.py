@@ -17,7 +17,7 @@ from graphrec.runs.config import RunConfig, TrainingConfig
 
 def test_what_is_saved_is_read_back(tmp_path: Path) -> None:
     config = RunConfig(
-        model=ModelConfig(dimension=32, fan_out={"mine": 8}),
+        model=ModelConfig(dimension=32, fan_out={"own_history": 8}),
         training=TrainingConfig(query_time="last-event", learning_rate=1e-5),
         seed=3,
     )
@@ -50,8 +50,8 @@ def test_pairs_stand_over_the_file_and_the_seed_over_both(tmp_path: Path) -> Non
         ("text=false", lambda config: config.model.text is False),
         ("learning_rate=1e-3", lambda config: config.training.learning_rate == 0.001),
         ("query_time=last-event", lambda config: config.training.query_time == "last-event"),
-        ("fan_out={mine: 8, then: 4}", lambda config: config.model.fan_out == {"mine": 8, "then": 4}),
-        ("model.fan_out.mine=8", lambda config: config.model.fan_out == {"mine": 8}),
+        ("fan_out={own_history: 8, nearby: 4}", lambda config: config.model.fan_out == {"own_history": 8, "nearby": 4}),
+        ("model.fan_out.own_history=8", lambda config: config.model.fan_out == {"own_history": 8}),
         ("fan_out={}", lambda config: config.model.fan_out == {}),
     ],
 )
@@ -76,7 +76,7 @@ def test_a_pair_is_read_as_yaml(pair: str, read: Any) -> None:
         ("dropout=1", "setting model.dropout: .* less than 1"),
         ("learning_rate=.nan", "setting training.learning_rate: "),
         ("query_time=last_event", "'last-event' or 'request'"),
-        ("fan_out={mine: 0}", "setting model.fan_out.mine: .* greater than 0"),
+        ("fan_out={own_history: 0}", "setting model.fan_out.own_history: .* greater than 0"),
         ("heads=3", "dimension 64 cannot be shared by 3 heads"),
         ("seed=-1", "setting seed: "),
         ("seed.x=1", "setting seed: "),
@@ -144,6 +144,16 @@ def test_a_former_name_in_a_pair_stands_over_the_file(name: str, tmp_path: Path)
         path.write_text(text)
         with pytest.warns(DeprecatedSetting, match="setting clip is now called gradient_clip"):
             assert RunConfig.load(path, [f"{name}=3"]).training.gradient_clip == 3
+
+
+@pytest.mark.parametrize(
+    "pair", ["fan_out={mine: 8, then: 4, friend: 2}", "fan_out={own_history: 8, then: 4, friend: 2}"]
+)
+def test_former_names_of_relations_are_accepted_with_a_notice(pair: str) -> None:
+    with pytest.warns(DeprecatedSetting) as notices:
+        config = RunConfig.load(settings=[pair])
+    assert any("setting then is now called transitions" in str(notice.message) for notice in notices)
+    assert config.model.fan_out == {"own_history": 8, "transitions": 4, "friend": 2}
 
 
 def test_a_former_name_stands_over_what_the_model_wants() -> None:

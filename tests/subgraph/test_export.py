@@ -69,8 +69,10 @@ def test_what_the_model_read_keeps_its_mass_and_hops() -> None:
     data.validate()
     assert data["user"].code.tolist() == [int(world.log.user[0])]
     assert data["user"].hop.tolist() == [0]
-    mine = data["user", "mine", "item"]
-    events = {facts["event"]: facts["mass"] for *_, facts in network.edges(data=True) if facts["relation"] == "mine"}
+    mine = data["user", "own_history", "item"]
+    events = {
+        facts["event"]: facts["mass"] for *_, facts in network.edges(data=True) if facts["relation"] == "own_history"
+    }
     assert dict(zip(mine.event.tolist(), mine.mass.tolist(), strict=True)) == pytest.approx(events)
     assert torch.equal(world.log.item[mine.event].long(), data["item"].code[mine.edge_index[1]])
     assert data["user", "place", "location"].time.tolist() == [TIME_MIN]

@@ -24,7 +24,7 @@ from tests.networks import SECOND_HOP, again, untrained
 from tests.worlds import continued, rewritten, town
 
 SEEDS = st.integers(0, 10_000)
-FAN_OUT = {"mine": 6, "then": 5, "here": 4, "friend": 3, "made_by": 3, "goes_with": 3, "district": 3}
+FAN_OUT = {"own_history": 6, "transitions": 5, "nearby": 4, "friend": 3, "made_by": 3, "goes_with": 3, "district": 3}
 
 
 def read(network: nx.MultiDiGraph) -> dict[tuple[str, int], float]:
@@ -92,7 +92,7 @@ def test_an_items_edges_carry_what_the_pointers_give_it(seed: int, row: int) -> 
     time, user = int(world.log.time[row]), f"user-{int(world.log.user[0])}"
     if int(world.nodes["user"].first_seen[int(world.log.user[0])]) >= time:
         return
-    ranker = ranked(world, seed, fan_out={"mine": 6, "then": 5, "here": 4})
+    ranker = ranked(world, seed, fan_out={"own_history": 6, "transitions": 5, "nearby": 4})
     mass = torch.zeros(len(world.nodes["item"]))
     for (_, event), share in read(model_neighbourhood(ranker, user, time)).items():
         mass[int(world.log.item[event])] += share
@@ -122,7 +122,7 @@ def test_the_future_moves_nothing(seed: int, row: int) -> None:
 def test_a_place_that_is_given_is_where_it_looks() -> None:
     world = town(3)
     time, user = int(world.log.time[-1]) + 1, f"user-{int(world.log.user[0])}"
-    ranker = ranked(world, 3, fan_out={"mine": 6, "here": 4})
+    ranker = ranked(world, 3, fan_out={"own_history": 6, "nearby": 4})
     table = world.nodes["location"]
     code = next(code for code in range(9) if not bool(table.coordinates[code].isnan().any()))
     latitude, longitude = table.coordinates[code].tolist()
@@ -135,8 +135,8 @@ def test_a_place_that_is_given_is_where_it_looks() -> None:
 def test_without_own_events_the_last_one_leads_to_what_comes_next() -> None:
     world = town(5)
     time, code = int(world.log.time[-1]) + 1, int(world.log.user[-1])
-    network = model_neighbourhood(ranked(world, 5, fan_out={"then": 5}), f"user-{code}", time)
-    mine = [event for relation, event in read(network) if relation == "mine"]
+    network = model_neighbourhood(ranked(world, 5, fan_out={"transitions": 5}), f"user-{code}", time)
+    mine = [event for relation, event in read(network) if relation == "own_history"]
     assert len(mine) <= 1
     assert all(int(world.log.user[event]) == code for event in mine)
     assert nx.is_weakly_connected(network)
@@ -154,7 +154,7 @@ def test_a_trained_run_is_asked_by_the_users_id(city_run: Path) -> None:
 
 def test_what_has_no_neighbourhood_is_refused() -> None:
     world = town(1)
-    ranker = ranked(world, 1, fan_out={"mine": 6})
+    ranker = ranked(world, 1, fan_out={"own_history": 6})
     with pytest.raises(InputError, match="'nobody' is not among"):
         model_neighbourhood(ranker, "nobody", 1_700_000_000)
     with pytest.raises(InputError, match="one question expected, got 2"):
