@@ -142,10 +142,10 @@ def _difference(graph: Any) -> Callable[[], Any]:
 
 def _neighbourhood(graph: Any) -> Callable[[], Any]:
     from graphrec import ModelConfig
-    from graphrec.models import Ranker, Stgat
+    from graphrec.models import Stgat, StgatRanker
     from graphrec.subgraph import model_neighbourhood
 
-    ranker = Ranker(graph, Stgat(graph, ModelConfig()))
+    ranker = StgatRanker(graph, Stgat(graph, ModelConfig()))
     return lambda: model_neighbourhood(ranker, _users(graph)[0], _times(graph)[1])
 
 

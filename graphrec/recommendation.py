@@ -18,7 +18,8 @@ from graphrec.evidence.shares import Recommendation, explain
 from graphrec.formatting import pluralize
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.propagation import EPSILON
-from graphrec.models.ranking import BATCH, Ranker, Ranking
+from graphrec.models.ranker import Ranking
+from graphrec.models.ranking import BATCH, StgatRanker
 from graphrec.progress import Progress, Silent
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import JSON_RELATIONS
@@ -86,10 +87,10 @@ def recommend(
         found = replace(found, scores=found.scores / whole[:, None])
         items = (
             explained(ranker, queries, found.items, whole.tolist())
-            if reasons and isinstance(ranker, Ranker)
+            if reasons and isinstance(ranker, StgatRanker)
             else plain(graph, found)
         )
-        if what_if and isinstance(ranker, Ranker):
+        if what_if and isinstance(ranker, StgatRanker):
             _add_what_if(ranker, queries, found.items, items, candidates, novel)
         for row, user in enumerate(batch):
             answers.append(_answer(graph, user, int(queries.user[row]), int(queries.time[row]), near, items[row]))
@@ -99,7 +100,7 @@ def recommend(
 
 
 def _add_what_if(
-    ranker: Ranker,
+    ranker: StgatRanker,
     queries: Queries,
     codes: Int64[Tensor, "batch k"],
     items: list[list[dict[str, Any]]],
@@ -122,7 +123,7 @@ def _add_what_if(
 
 
 def explained(
-    ranker: Ranker, queries: Queries, items: Int64[Tensor, "batch k"], whole: Sequence[float]
+    ranker: StgatRanker, queries: Queries, items: Int64[Tensor, "batch k"], whole: Sequence[float]
 ) -> list[list[dict[str, Any]]]:
     """Recommendations as plain data: items with score, shares and evidence, events by their row in the log.
 

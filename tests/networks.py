@@ -10,7 +10,7 @@ from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.losses import MixtureNLL
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.models.stgat import ModelConfig, Stgat
 from graphrec.queries.query import Queries
 
@@ -70,5 +70,5 @@ def trained(
 
 def scores(world: TemporalGraph, model: Stgat, queries: Queries) -> Float[Tensor, "batch items"]:
     """Scores of the whole catalogue; -inf for items that a question cannot know."""
-    ranker = Ranker(world, model)
+    ranker = StgatRanker(world, model)
     return ranker.scores(ranker.forward(queries), slice(0, len(world.nodes["item"])))

@@ -23,7 +23,7 @@ from graphrec.evidence.faithfulness import Faithfulness, measure_faithfulness
 from graphrec.files import read_json, write_json
 from graphrec.metrics import interval, means, resampled_means, standard_error
 from graphrec.models.baselines import all_baselines
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.progress import Progress, Silent
 from graphrec.queries.protocol import EvaluationProtocol, returning
@@ -110,7 +110,7 @@ def _faithfulness(
     """Of the questions, or of so many of them, drawn by the run's seed."""
     drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:EVIDENCE_QUESTIONS]
     asked = protocol.queries(run.graph, rows[drawn.sort().values.to(rows.device)])
-    return measure_faithfulness(cast(Ranker, run.ranker), asked, run.config.seed, progress)
+    return measure_faithfulness(cast(StgatRanker, run.ranker), asked, run.config.seed, progress)
 
 
 def judges_of(

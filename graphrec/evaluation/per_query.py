@@ -10,14 +10,13 @@ from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import DEPTHS, query_metrics, ranked_metrics
-from graphrec.models.ranking import Ranker
-from graphrec.models.score_ranker import ScoreRanker
+from graphrec.models.ranker import Ranker
 from graphrec.queries.protocol import EvaluationProtocol
 
 
 def judge(
     graph: TemporalGraph,
-    ranker: Ranker | ScoreRanker,
+    ranker: Ranker,
     protocol: EvaluationProtocol,
     rows: Int64[Tensor, " n"],
     k: Sequence[int] = DEPTHS,

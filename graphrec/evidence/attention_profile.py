@@ -31,7 +31,7 @@ from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import resampled_means
-from graphrec.models.ranking import BATCH, ModelOutput, Ranker
+from graphrec.models.ranking import BATCH, ModelOutput, StgatRanker
 from graphrec.progress import Progress, Silent
 from graphrec.queries.protocol import EvaluationProtocol, returning
 from graphrec.queries.query import Queries
@@ -149,7 +149,7 @@ def profile_attention(
     Raises RunError for a run of another model.
     """
     graph, asked_by, ranker = run.graph, protocol or run.protocol, run.ranker
-    if not isinstance(ranker, Ranker):
+    if not isinstance(ranker, StgatRanker):
         raise RunError(f"{run.path}: {run.config.model.name} pays no attention to profile; stgat does")
     rows = asked_by.target_rows(graph, split)
     drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:questions]
@@ -182,7 +182,7 @@ class _Looked:
 
 @torch.inference_mode()
 def profile(
-    ranker: Ranker,
+    ranker: StgatRanker,
     queries: Queries,
     segments: Mapping[str, NDArray[np.bool_]] | None = None,
     progress: Progress | None = None,
@@ -205,7 +205,7 @@ def profile(
     return AttentionProfile(len(queries), tuple(shares))
 
 
-def _aspects(ranker: Ranker) -> dict[str, list[str]]:
+def _aspects(ranker: StgatRanker) -> dict[str, list[str]]:
     """Names of the values of each aspect that the graph knows of."""
     graph = ranker.graph
     aspects = {"relation": [*(SHARES.get(name, name) for name in ranker.model.relation_attention), SHARES["semantic"]]}
@@ -216,7 +216,7 @@ def _aspects(ranker: Ranker) -> dict[str, list[str]]:
     return aspects
 
 
-def _look(ranker: Ranker, answer: ModelOutput, aspects: Mapping[str, Sequence[str]]) -> _Looked:
+def _look(ranker: StgatRanker, answer: ModelOutput, aspects: Mapping[str, Sequence[str]]) -> _Looked:
     context, graph = answer.context, ranker.graph
     around = [context.neighbourhoods[name] for name in answer.state.attention]
     nothing = answer.event_item[:, :0]

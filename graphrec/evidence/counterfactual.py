@@ -18,7 +18,7 @@ from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY, ordinal, pluraliz
 from graphrec.graph.event_kinds import noun, of_item
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import expected_rank
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context
 
@@ -48,7 +48,7 @@ class Counterfactual:
 
 
 def counterfactuals(
-    ranker: Ranker, query: Queries, items: Int64[Tensor, " k"], candidates: Bool[Tensor, " items"] | None = None
+    ranker: StgatRanker, query: Queries, items: Int64[Tensor, " k"], candidates: Bool[Tensor, " items"] | None = None
 ) -> list[Counterfactual | None]:
     """For each item, the user's events without which it would fall farthest; None where it would not fall.
 
@@ -155,7 +155,7 @@ def _times(graph: TemporalGraph, own: Bool[Tensor, " events"], event: Int64[Tens
 
 
 def _ranks(
-    ranker: Ranker,
+    ranker: StgatRanker,
     context: Context,
     left_out: Bool[Tensor, "groups events"],
     item: Int64[Tensor, " k"],

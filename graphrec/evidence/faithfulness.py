@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from graphrec.metrics import standard_error
-from graphrec.models.ranking import BATCH, ModelOutput, Ranker, event_probabilities
+from graphrec.models.ranking import BATCH, ModelOutput, StgatRanker, event_probabilities
 from graphrec.progress import Progress, Silent
 from graphrec.queries.query import Queries
 
@@ -46,7 +46,7 @@ class Faithfulness:
 
 
 def measure_faithfulness(
-    ranker: Ranker, queries: Queries, seed: int = 0, progress: Progress | None = None
+    ranker: StgatRanker, queries: Queries, seed: int = 0, progress: Progress | None = None
 ) -> Faithfulness:
     """Take the evidence of each question's best item out, and put it in, beside as many events at random.
 
@@ -88,7 +88,7 @@ def measure_faithfulness(
 
 
 def _curves(
-    ranker: Ranker, queries: Queries, draws: torch.Generator
+    ranker: StgatRanker, queries: Queries, draws: torch.Generator
 ) -> tuple[Float64[Tensor, "four rows steps"], Int64[Tensor, " rows"]]:
     """Deletion, deletion at random, insertion, insertion at random of each question that has evidence."""
     answer, item = ranker.forward(queries), ranker.top(queries, 1).items[:, 0]
@@ -110,7 +110,7 @@ def _curves(
 
 
 def _evidence(
-    ranker: Ranker, answer: ModelOutput, item: Int64[Tensor, " batch"]
+    ranker: StgatRanker, answer: ModelOutput, item: Int64[Tensor, " batch"]
 ) -> tuple[Tensor, Bool[Tensor, "batch events"]]:
     """What each event of all neighbourhoods gives the item, [batch, events], and which are events."""
     mass = event_probabilities(answer.state)

@@ -29,7 +29,7 @@ from graphrec.evidence.shares import semantic_share
 from graphrec.formatting import format_utc
 from graphrec.graph.conversion import Node
 from graphrec.models.event_features import previous_events
-from graphrec.models.ranking import ModelOutput, Ranker, event_probabilities
+from graphrec.models.ranking import ModelOutput, StgatRanker, event_probabilities
 from graphrec.models.stgat import Attention, Stgat
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context
@@ -193,7 +193,7 @@ def attention_flow(
     Raises RunError for a run of another model, InputError for an item that is not known by then.
     """
     graph, ranker = run.graph, run.ranker
-    if not isinstance(ranker, Ranker):
+    if not isinstance(ranker, StgatRanker):
         raise RunError(f"{run.path}: only stgat can take its scores apart, and this is {run.config.model.name}")
     asked = Queries.from_user_ids(graph, [user], at, near)
     if item is None:
@@ -206,7 +206,7 @@ def attention_flow(
 
 
 @torch.inference_mode()
-def flow_to(ranker: Ranker, query: Queries, item: int) -> AttentionFlow:
+def flow_to(ranker: StgatRanker, query: Queries, item: int) -> AttentionFlow:
     """Follow the attention behind one item (its code) of one question.
 
     Raises InputError for more or less than one question, and for an item that is not known by then.
@@ -272,7 +272,7 @@ def _attention(model: Stgat, name: str) -> Attention:
 
 
 def _events(
-    ranker: Ranker, context: Context, name: str, mass: Float[Tensor, " k"], weights: dict[str, Tensor]
+    ranker: StgatRanker, context: Context, name: str, mass: Float[Tensor, " k"], weights: dict[str, Tensor]
 ) -> Iterator[ReadEvent]:
     """The events of one neighbourhood of the only question."""
     graph, around = ranker.graph, context.neighbourhoods[name]
@@ -296,7 +296,7 @@ def _events(
         yield ReadEvent(name, row, code, table.label(code), when, mine, given, weight, memory, before, labels, behind)
 
 
-def _behind(ranker: Ranker, context: Context, name: str, weights: dict[str, Tensor]) -> list[tuple[Behind, ...]]:
+def _behind(ranker: StgatRanker, context: Context, name: str, weights: dict[str, Tensor]) -> list[tuple[Behind, ...]]:
     """What a second hop brings behind each event of one neighbourhood of the only question."""
     log, table, around = ranker.graph.log, ranker.graph.nodes["item"], context.neighbourhoods[name]
     found: list[list[Behind]] = [[] for _ in range(int(around.mask.sum()))]
@@ -317,7 +317,7 @@ def _gates(answer: ModelOutput) -> dict[str, float]:
     return {"semantic": float(gate[0]), **dict(zip(answer.state.attention, parts.tolist(), strict=True))}
 
 
-def _logit(ranker: Ranker, answer: ModelOutput, item: int) -> dict[str, float]:
+def _logit(ranker: StgatRanker, answer: ModelOutput, item: int) -> dict[str, float]:
     """The terms of the item's logit in the semantic space; they add up to it."""
     state, code = answer.state, torch.tensor([item], device=answer.state.z.device)
     whole = float(ranker.item_logits(state, answer.context)[0, item])

@@ -17,7 +17,7 @@ from graphrec.graph.event_kinds import counted_kinds, habit
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.item_transition import recency_weighted_history
-from graphrec.models.ranking import ModelOutput, Ranker, event_probabilities
+from graphrec.models.ranking import ModelOutput, StgatRanker, event_probabilities
 from graphrec.models.stgat import TRANSITION_WEIGHT
 from graphrec.queries.query import Queries
 
@@ -66,14 +66,14 @@ class Recommendation:
     """What stands behind each part that matters, the largest first."""
 
 
-def explain(ranker: Ranker, queries: Queries, items: Int64[Tensor, "batch k"]) -> list[list[Recommendation]]:
+def explain(ranker: StgatRanker, queries: Queries, items: Int64[Tensor, "batch k"]) -> list[list[Recommendation]]:
     """Take apart the scores of items (codes; -1 is skipped) for each question; one list a question."""
     answer = ranker.forward(queries)
     return [_explain_one(ranker, answer, row, items[row].tolist()) for row in range(len(queries))]
 
 
 @torch.inference_mode()
-def _explain_one(ranker: Ranker, answer: ModelOutput, row: int, items: list[int]) -> list[Recommendation]:
+def _explain_one(ranker: StgatRanker, answer: ModelOutput, row: int, items: list[int]) -> list[Recommendation]:
     codes = [code for code in items if code >= 0]
     masses = {name: mass[row] for name, mass in event_probabilities(answer.state).items()}
     semantic = semantic_share(ranker, answer, row, codes)
@@ -103,7 +103,7 @@ def _explain_one(ranker: Ranker, answer: ModelOutput, row: int, items: list[int]
     return recommendations
 
 
-def semantic_share(ranker: Ranker, answer: ModelOutput, row: int, items: list[int]) -> Float[Tensor, " items"]:
+def semantic_share(ranker: StgatRanker, answer: ModelOutput, row: int, items: list[int]) -> Float[Tensor, " items"]:
     """What the semantic space gives each item for one question."""
     one = slice(row, row + 1)
     logits = ranker.item_logits(answer.state.rows(one), answer.context.rows(one))[0]
@@ -139,7 +139,7 @@ def _own(graph: TemporalGraph, answer: ModelOutput, row: int, event: Tensor) -> 
     return f" ({own} by you)" if own else ""
 
 
-def _of_semantics(ranker: Ranker, answer: ModelOutput, row: int, code: int, share: float) -> Evidence:
+def _of_semantics(ranker: StgatRanker, answer: ModelOutput, row: int, code: int, share: float) -> Evidence:
     """Name what the item follows or is close to among the user's own items, and how far away it lies."""
     words = "fits your state"
     graph = ranker.graph
@@ -162,7 +162,7 @@ def _of_semantics(ranker: Ranker, answer: ModelOutput, row: int, code: int, shar
     return Evidence("semantic", share, words, ())
 
 
-def _followed(ranker: Ranker, answer: ModelOutput, row: int, code: int) -> list[int]:
+def _followed(ranker: StgatRanker, answer: ModelOutput, row: int, code: int) -> list[int]:
     """The items of the user's, two at most, that do most to let this one be expected later; none if little does."""
     later = ranker.model.cf.transition if ranker.model.cf is not None else None
     if later is None:

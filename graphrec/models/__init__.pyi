@@ -16,6 +16,7 @@ __all__ = [
     "SasrecConfig",
     "ScoreRanker",
     "Stgat",
+    "StgatRanker",
 ]
 
 from .item_to_item import Ease as Ease
@@ -27,8 +28,9 @@ from .lightgcn import LightGCNConfig as LightGCNConfig
 from .matrix_factorization import AlsConfig as AlsConfig
 from .matrix_factorization import BprConfig as BprConfig
 from .matrix_factorization import Factors as Factors
-from .ranking import Ranker as Ranker
-from .ranking import Ranking as Ranking
+from .ranker import Ranker as Ranker
+from .ranker import Ranking as Ranking
+from .ranking import StgatRanker as StgatRanker
 from .sasrec import Sasrec as Sasrec
 from .sasrec import SasrecConfig as SasrecConfig
 from .score_ranker import ItemScorer as ItemScorer

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import RankCounts
+from graphrec.models.ranker import Ranking, mask_scores
 from graphrec.models.stgat import ItemTable, Stgat, UserState
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, sample
@@ -33,19 +34,7 @@ class ModelOutput:
     """What the gate and the attention give that event."""
 
 
-@dataclass(frozen=True)
-class Ranking:
-    """The best items of each question, best first."""
-
-    items: Int64[Tensor, "batch k"]
-    """Codes; -1 where fewer than k items may be ranked."""
-    scores: Float[Tensor, "batch k"]
-    """Probabilities of the items; 0 where there is none."""
-    total_probability: Float[Tensor, " batch"] | None = None
-    """What the probabilities of all that may be ranked add up to; None for scores that are no probabilities."""
-
-
-class Ranker:
+class StgatRanker:
     """A trained model over a graph, asked for scores, ranks and the best items.
 
     Asked as of a time, it sees nothing at or after it: neither events nor items.
@@ -108,7 +97,7 @@ class Ranker:
         score = (logits - answer.log_partition[:, None] + answer.state.log_mixture_weights[:, :1]).exp()
         score = _scatter(score, tile, answer.event_item, answer.event_probability)
         score = score.masked_fill(logits == -torch.inf, -torch.inf)
-        return mask(score, tile, candidates, seen)
+        return mask_scores(score, tile, candidates, seen)
 
     @torch.inference_mode()
     def scores_of(self, answer: ModelOutput, item: Int64[Tensor, " batch"]) -> Float[Tensor, " batch"]:
@@ -181,22 +170,6 @@ def event_probabilities(state: UserState) -> dict[str, Float[Tensor, "batch k"]]
         name: (attention * gate[:, None]).sum(-1)
         for (name, attention), gate in zip(state.attention.items(), gates, strict=False)
     }
-
-
-def mask(
-    score: Float[Tensor, "batch tile"],
-    tile: slice,
-    candidates: Bool[Tensor, " items"] | None,
-    seen: UserHistory | None,
-) -> Float[Tensor, "batch tile"]:
-    """Set to -inf what may not be ranked: items that are no candidates, and those a question's user has seen."""
-    if candidates is not None:
-        score = score.masked_fill(~candidates[tile], -torch.inf)
-    if seen is not None:
-        inside = (seen.item >= tile.start) & (seen.item < tile.stop)
-        score = score.clone()
-        score[seen.question[inside], seen.item[inside] - tile.start] = -torch.inf
-    return score
 
 
 def _scatter(score: Tensor, tile: slice, item: Tensor, mass: Tensor) -> Tensor:

@@ -15,7 +15,8 @@ from graphrec.models.item_to_item import Ease, EaseConfig, ItemKNN, ItemKNNConfi
 from graphrec.models.lightgcn import LightGCN, LightGCNConfig, Pairs
 from graphrec.models.losses import MixtureNLL, SoftmaxNLL
 from graphrec.models.matrix_factorization import AlsConfig, BprConfig, Factors
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranker import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.models.sasrec import Sasrec, SasrecConfig, Windows
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.models.stgat import ModelConfig, Stgat
@@ -109,10 +110,10 @@ def units_of(model: Network, graph: TemporalGraph, protocol: EvaluationProtocol)
     return Questions(protocol.queries(graph, rows), graph.log.item[rows].long())
 
 
-def ranker_of(graph: TemporalGraph, model: Model) -> Ranker | ScoreRanker:
+def ranker_of(graph: TemporalGraph, model: Model) -> Ranker:
     """The model over a graph, to be asked."""
     if isinstance(model, Stgat):
-        return Ranker(graph, model)
+        return StgatRanker(graph, model)
     return ScoreRanker(graph, model.eval() if isinstance(model, nn.Module) else model)
 
 

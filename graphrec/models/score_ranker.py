@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import expected_rank
-from graphrec.models.ranking import Ranking, mask
+from graphrec.models.ranker import Ranking, mask_scores
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
 
@@ -32,7 +32,7 @@ class ItemScorer(Protocol):
 
 
 class ScoreRanker:
-    """A scorer over a graph, asked for ranks and the best items as `graphrec.models.ranking.Ranker` is."""
+    """A scorer over a graph, asked for ranks and the best items as `graphrec.models.ranking.StgatRanker` is."""
 
     def __init__(self, graph: TemporalGraph, scorer: ItemScorer) -> None:
         self.graph, self.scorer = graph, scorer
@@ -72,4 +72,4 @@ class ScoreRanker:
             known = first_seen < batch.time.clamp(max=self.graph.horizon)[:, None]
             scores = self.scorer.scores(batch).masked_fill(~known, -torch.inf)
             seen = UserHistory.before(self.graph, batch) if novel else None
-            yield rows, mask(scores, slice(0, items), candidates, seen)
+            yield rows, mask_scores(scores, slice(0, items), candidates, seen)

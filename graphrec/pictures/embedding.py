@@ -19,8 +19,8 @@ from graphrec.errors import InputError, MissingPackage, RunError
 from graphrec.formatting import format_utc
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.themes import OTHER, themes_of
-from graphrec.models.ranking import Ranker
-from graphrec.models.score_ranker import ScoreRanker
+from graphrec.models.ranker import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.pictures.palette import INK, PAPER, SOFT, THEMES
 from graphrec.pictures.style import short, style
 
@@ -32,7 +32,7 @@ APART = 4
 """Pixels, at 100 an inch, that the names of two items lie apart at least."""
 
 
-def draw_embedding(ranker: Ranker | ScoreRanker, time: int, method: str = "pca") -> Figure:
+def draw_embedding(ranker: Ranker, time: int, method: str = "pca") -> Figure:
     """Draw the vectors that a network has for the items that were visited before ``time`` (UTC seconds).
 
     Near each other lies what the network takes for alike; colours are categories or themes of the items' texts, which
@@ -43,7 +43,7 @@ def draw_embedding(ranker: Ranker | ScoreRanker, time: int, method: str = "pca")
     Raises RunError for a model without such vectors, InputError for another method or fewer than three items, and
     MissingPackage for ``umap`` without the extra ``[umap]``.
     """
-    if not isinstance(ranker, Ranker):
+    if not isinstance(ranker, StgatRanker):
         raise RunError("a model with item vectors ('stgat') expected; this one scores items without")
     view = ranker.graph.as_of(time)
     items, visits = _visited(view)

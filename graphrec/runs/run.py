@@ -20,9 +20,8 @@ from graphrec.errors import RunError
 from graphrec.files import read_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.old_keys import current_names
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranker import Ranker
 from graphrec.models.registry import Model, ranker_of, restored
-from graphrec.models.score_ranker import ScoreRanker
 from graphrec.models.stgat import Stgat
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.runs.config import RunConfig
@@ -78,7 +77,7 @@ class Run:
         return isinstance(self.model, Stgat)
 
     @property
-    def ranker(self) -> Ranker | ScoreRanker:
+    def ranker(self) -> Ranker:
         """The model over the graph, to be asked."""
         return ranker_of(self.graph, self.model)
 

@@ -11,8 +11,8 @@ from torch import Tensor
 from graphrec.errors import InputError, RunError
 from graphrec.graph.conversion import Node, add_nodes, ids_of, known_user
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.ranking import ModelOutput, Ranker, event_probabilities
-from graphrec.models.score_ranker import ScoreRanker
+from graphrec.models.ranker import Ranker
+from graphrec.models.ranking import ModelOutput, StgatRanker, event_probabilities
 from graphrec.queries.query import Queries
 
 PLACE = "place"
@@ -20,7 +20,7 @@ PLACE = "place"
 
 
 def model_neighbourhood(
-    ranker: Ranker | ScoreRanker, user: str, time: int, near: tuple[float, float] | None = None
+    ranker: Ranker, user: str, time: int, near: tuple[float, float] | None = None
 ) -> nx.MultiDiGraph[Node]:
     """What the model looks at for a user as of ``time`` (UTC seconds); see :func:`neighbourhood_of`.
 
@@ -31,7 +31,7 @@ def model_neighbourhood(
     return neighbourhood_of(ranker, Queries.from_user_ids(ranker.graph, [user], time, near))
 
 
-def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.MultiDiGraph[Node]:
+def neighbourhood_of(ranker: Ranker, queries: Queries) -> nx.MultiDiGraph[Node]:
     """The neighbourhood of one question: the events of ``graphrec.sample`` with the model's fan-outs, and no other.
 
     A graph like that of :func:`graphrec.ego`. Each event is an edge to its item, with the key ``(relation, event)``
@@ -46,7 +46,7 @@ def neighbourhood_of(ranker: Ranker | ScoreRanker, queries: Queries) -> nx.Multi
 
     Raises InputError for more than one question or an unknown user, RunError for a model without events.
     """
-    if not isinstance(ranker, Ranker):
+    if not isinstance(ranker, StgatRanker):
         raise RunError("a model that reads events ('stgat') expected; this one scores items without")
     if len(queries) != 1:
         raise InputError(f"neighbourhood_of: one question expected, got {len(queries)}")

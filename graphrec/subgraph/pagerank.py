@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from graphrec.errors import InputError
 from graphrec.graph.conversion import known_user
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.queries.query import Queries
 
 TINY = 1e-300
@@ -68,7 +68,7 @@ class Agreement:
     """Rank correlation over the items that the walk reaches; NaN below two of them."""
 
 
-def agreement(ranker: Ranker, user: str, time: int, k: int = 10, restart: float = 0.15) -> Agreement:
+def agreement(ranker: StgatRanker, user: str, time: int, k: int = 10, restart: float = 0.15) -> Agreement:
     """Compare a model's ranking for a user as of a time (UTC seconds) with personalised PageRank as of then."""
     view = ranker.graph.as_of(time)
     walk = personalised_pagerank(view, user, restart)

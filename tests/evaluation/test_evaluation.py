@@ -16,7 +16,7 @@ from graphrec.evaluation.evaluation import evaluate, headline
 from graphrec.graph.events import SPLITS, TEST, TRAIN, VAL
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from graphrec.runs.config import RunConfig
@@ -294,5 +294,5 @@ def test_the_reference_tells_protocols_apart(tmp_path: Path) -> None:
 
 
 def test_a_run_is_asked_through_its_ranker(run: Run) -> None:
-    assert isinstance(run.ranker, Ranker)
+    assert isinstance(run.ranker, StgatRanker)
     assert not run.ranker.model.training

@@ -21,7 +21,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import bootstrap_interval
 from graphrec.models.event_features import N_EVENT_FEATURES
 from graphrec.models.item_to_item import ItemKNN
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.models.stgat import Stgat
 from graphrec.queries.query import Queries
 from graphrec.runs.run import Run
@@ -69,7 +69,7 @@ def lifts(found: AttentionProfile, aspect: str, segment: str = "all") -> dict[st
 @given(SEEDS)
 def test_an_even_attention_takes_what_is_available(seed: int) -> None:
     world = random_world(seed)
-    found = profile(Ranker(world, network(world)), asked(world))
+    found = profile(StgatRanker(world, network(world)), asked(world))
     for segment in found.segments:
         for aspect in found.aspects:
             values = found.of(aspect, segment)
@@ -83,7 +83,7 @@ def test_an_even_attention_takes_what_is_available(seed: int) -> None:
 @given(SEEDS)
 def test_the_hour_alone_is_found(seed: int) -> None:
     world = noise(seed)
-    found = profile(Ranker(world, network(world, SHARP_HOUR)), asked(world))
+    found = profile(StgatRanker(world, network(world, SHARP_HOUR)), asked(world))
     hours = lifts(found, "hours apart")
     assert hours["within 1 hour"] > 3
     assert hours["6 to 12 hours"] < 0.5
@@ -94,7 +94,7 @@ def test_the_hour_alone_is_found(seed: int) -> None:
 
 def test_the_weekly_hour_is_found_in_both_aspects() -> None:
     world = noise(3)
-    found = profile(Ranker(world, network(world, SHARP_WEEKLY_HOUR, 12.0)), asked(world))
+    found = profile(StgatRanker(world, network(world, SHARP_WEEKLY_HOUR, 12.0)), asked(world))
     assert lifts(found, "weekday")["same weekday"] > 1.8
     assert lifts(found, "hours apart")["within 1 hour"] > 1.8
 
@@ -103,7 +103,7 @@ def test_the_weekly_hour_is_found_in_both_aspects() -> None:
 @given(SEEDS)
 def test_the_distance_alone_is_found(seed: int) -> None:
     world = noise(seed)
-    found = profile(Ranker(world, network(world, WALKING)), asked(world))
+    found = profile(StgatRanker(world, network(world, WALKING)), asked(world))
     away = lifts(found, "distance")
     assert away["under 200 m"] > 3
     assert away["3 to 10 km"] < 0.7
@@ -115,7 +115,7 @@ def test_the_one_relation_that_the_gate_opens_is_found() -> None:
     model = network(world)
     with torch.no_grad():
         model.gate.bias[1 + 2 : 1 + 4] = 6.0  # the two heads of the second relation, "then"
-    shares = {one.value: one for one in profile(Ranker(world, model), asked(world)).of("relation")}
+    shares = {one.value: one for one in profile(StgatRanker(world, model), asked(world)).of("relation")}
     assert shares["what people do next"].share > 0.8
     assert shares["what people do next"].lift > 2
     assert shares["my history"].lift < 0.3
@@ -126,7 +126,7 @@ def test_a_learned_routine_of_the_day_is_found_and_noise_is_not() -> None:
     small = {"fan_out": {"own_history": 24}, "propagation": False, "identity": False}
     routine, nothing = routines(71), noise(72)
     found, none = (
-        lifts(profile(Ranker(world, fitted(world, 71, steps=30, **small)), held_out(world)[0]), "hours apart")
+        lifts(profile(StgatRanker(world, fitted(world, 71, steps=30, **small)), held_out(world)[0]), "hours apart")
         for world in (routine, nothing)
     )
     assert found["within 1 hour"] > 2.5
@@ -151,7 +151,7 @@ def test_shares_by_hand() -> None:
         for weight in model.parameters():
             weight.zero_()
     question = Queries.from_users(torch.tensor([0]), torch.tensor([8 * DAY + 21 * HOUR]))
-    found = profile(Ranker(world, model), question)
+    found = profile(StgatRanker(world, model), question)
     told = {aspect: {one.value: one.share for one in found.of(aspect)} for aspect in found.aspects}
     assert told == {
         "relation": pytest.approx({"my history": 2 / 3, "semantic space": 1 / 3}),  # two heads and the semantic space
@@ -169,7 +169,7 @@ def test_segments_are_of_the_question() -> None:
     world = graph(log, 2, 2)
     question = Queries.from_users(torch.tensor([0, 1]), torch.tensor([20 * HOUR, 2 * DAY + 10 * HOUR]))
     mine = {"students": np.array([True, False]), "nobody": np.array([False, False])}
-    found = profile(Ranker(world, network(world)), question, mine)
+    found = profile(StgatRanker(world, network(world)), question, mine)
     assert found.segments == (
         "all", "few events", "many events", "workday", "weekend", "mornings", "evenings", "students",
     )  # fmt: skip
@@ -182,23 +182,23 @@ def test_a_log_without_times_or_places_has_no_such_aspects() -> None:
     world = diary()
     world = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
     question = Queries.from_users(torch.tensor([0]), torch.tensor([8 * DAY + 21 * HOUR]))
-    assert profile(Ranker(world, network(world)), question).aspects == ("relation",)
+    assert profile(StgatRanker(world, network(world)), question).aspects == ("relation",)
 
 
 def test_strangers_and_nobody() -> None:
     world = town(5, dated=False)
-    ranker = Ranker(world, untrained(world, 5))
+    ranker = StgatRanker(world, untrained(world, 5))
     nobody = Queries.from_users(torch.full((3,), -1), torch.full((3,), int(world.log.time[0])))
     found = profile(ranker, nobody)
     assert [(one.aspect, one.value, one.share) for one in found.shares] == [("relation", "semantic space", 1.0)]
     assert profile(ranker, nobody.rows(slice(0, 0))) == AttentionProfile(0, ())
     alone = profile(
-        Ranker(world, untrained(world, 5, fan_out={})), Queries.from_users(torch.tensor([1]), world.log.time[-1:])
+        StgatRanker(world, untrained(world, 5, fan_out={})), Queries.from_users(torch.tensor([1]), world.log.time[-1:])
     )
     assert [(one.value, one.share) for one in alone.of("relation")] == [("semantic space", 1.0)]
     empty = graph(events([], [], []), 1, 3)
     asked = Queries.from_users(torch.tensor([0]), torch.tensor([0]))
-    assert profile(Ranker(empty, untrained(empty, 5)), asked).aspects == ("relation",)
+    assert profile(StgatRanker(empty, untrained(empty, 5)), asked).aspects == ("relation",)
 
 
 @settings(deadline=None, max_examples=6)
@@ -209,7 +209,7 @@ def test_the_future_moves_nothing(seed: int) -> None:
     question = Queries.from_users(world.log.user[40:80:4].long(), world.log.time[40:80:4])
     later = rewritten(world, int(question.time.max()), seed)
     assert not torch.equal(later.log.user, world.log.user)
-    assert profile(Ranker(later, again(model, later)), question) == profile(Ranker(world, model), question)
+    assert profile(StgatRanker(later, again(model, later)), question) == profile(StgatRanker(world, model), question)
 
 
 def test_intervals_are_over_users() -> None:

@@ -18,7 +18,7 @@ from graphrec.errors import InputError
 from graphrec.evidence.counterfactual import counterfactuals
 from graphrec.formatting import ordinal
 from graphrec.metrics import expected_rank
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.models.stgat import Stgat
 from graphrec.queries.query import Queries
 from tests.networks import again, scores, untrained
@@ -29,7 +29,7 @@ MONDAY = 4 * DAY
 WEEKS = 8
 
 
-def habits() -> tuple[Any, Ranker]:
+def habits() -> tuple[Any, StgatRanker]:
     """One user: item 0 at noon of every Monday, item 1 at noon of every Friday, and a network that only counts visits.
 
     Besides item 2, visited once on a Wednesday.
@@ -42,7 +42,7 @@ def habits() -> tuple[Any, Ranker]:
         for weight in model.parameters():
             weight.zero_()
         model.gate.bias[1:] = 5.0
-    return world, Ranker(world, model)
+    return world, StgatRanker(world, model)
 
 
 def test_a_habit_of_fridays_falls_without_them() -> None:
@@ -66,7 +66,7 @@ def test_ranks_are_those_of_the_ranking(seed: int) -> None:
     model: Stgat = untrained(world, seed, spread=0.1)
     asked = Queries.from_users(world.log.user[100:101].long(), world.log.time[100:101] + 1)
     whole = scores(world, model, asked)
-    for code, found in enumerate(counterfactuals(Ranker(world, model), asked, torch.arange(15))):
+    for code, found in enumerate(counterfactuals(StgatRanker(world, model), asked, torch.arange(15))):
         if found is not None:
             assert found.rank == float(expected_rank(whole, torch.tensor([code]))[0])
             assert found.rank_without > found.rank
@@ -85,7 +85,7 @@ def test_an_item_that_is_not_known_yet_does_not_fall() -> None:
     first_seen = torch.tensor([*item.first_seen[:3].tolist(), int(world.log.time[-1]) + 3 * DAY])
     later = alone(world, item=replace(item, first_seen=first_seen))
     asked = Queries.from_users(torch.tensor([0]), world.log.time[-1:] + DAY)
-    assert counterfactuals(Ranker(later, again(ranker.model, later)), asked, torch.tensor([3])) == [None]
+    assert counterfactuals(StgatRanker(later, again(ranker.model, later)), asked, torch.tensor([3])) == [None]
 
 
 def test_one_question_at_a_time() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from graphrec.evidence.faithfulness import STEPS, measure_faithfulness
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.models.stgat import Stgat
 from graphrec.queries.query import Queries
 from tests.models.test_ranking import questions
@@ -33,7 +33,7 @@ def network(world: TemporalGraph, seed: int, gate: float) -> Stgat:
 @given(SEEDS)
 def test_a_score_made_of_events_falls_with_them(seed: int) -> None:
     world = town(seed)
-    found = measure_faithfulness(Ranker(world, network(world, seed, 6.0)), questions(world, seed), seed)
+    found = measure_faithfulness(StgatRanker(world, network(world, seed, 6.0)), questions(world, seed), seed)
     assert found.steps == STEPS
     assert found.deletion[0] == found.deletion_at_random[0] == pytest.approx(1)
     assert found.deletion[-1] < 0.1
@@ -53,13 +53,13 @@ def test_events_that_say_nothing_leave_the_score(seed: int) -> None:
     with torch.no_grad():
         for attend in model.relation_attention.values():
             attend.out.weight.zero_()
-    found = measure_faithfulness(Ranker(world, model), questions(world, seed), seed)
+    found = measure_faithfulness(StgatRanker(world, model), questions(world, seed), seed)
     assert found.gap == pytest.approx(0, abs=0.15)
 
 
 def test_scores_are_those_of_the_ranking() -> None:
     world = town(11)
-    ranker, asked = Ranker(world, network(world, 11, 0.0)), questions(world, 11)
+    ranker, asked = StgatRanker(world, network(world, 11, 0.0)), questions(world, 11)
     item = torch.arange(len(asked)) % 15
     whole = scores(world, ranker.model, asked)
     torch.testing.assert_close(ranker.scores_of(ranker.forward(asked), item), whole.gather(1, item[:, None])[:, 0])
@@ -67,7 +67,7 @@ def test_scores_are_those_of_the_ranking() -> None:
 
 def test_the_same_seed_finds_the_same() -> None:
     world = town(12)
-    ranker, asked = Ranker(world, network(world, 12, 2.0)), questions(world, 12)
+    ranker, asked = StgatRanker(world, network(world, 12, 2.0)), questions(world, 12)
     assert measure_faithfulness(ranker, asked, 1) == measure_faithfulness(ranker, asked, 1)
     assert measure_faithfulness(ranker, asked, 1) != measure_faithfulness(ranker, asked, 2)
 
@@ -75,5 +75,5 @@ def test_the_same_seed_finds_the_same() -> None:
 def test_strangers_have_no_evidence() -> None:
     world = town(13)
     nobody = Queries.from_users(torch.full((3,), -1), torch.full((3,), int(world.log.time[0])))
-    found = measure_faithfulness(Ranker(world, network(world, 13, 0.0)), nobody)
+    found = measure_faithfulness(StgatRanker(world, network(world, 13, 0.0)), nobody)
     assert (found.questions, found.deletion, found.gap, found.gap_error) == (0, (), None, None)

@@ -17,7 +17,7 @@ from graphrec.evidence.shares import explain
 from graphrec.graph.geography import distance_features, kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.item_to_item import ItemKNN
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.queries.query import Queries
 from graphrec.recommendation import recommend
 from graphrec.runs.run import Run
@@ -51,7 +51,7 @@ def test_what_enters_a_node_leaves_it(seed: int, path: int, declared: bool) -> N
     asked = question(world)
     dense = scores(world, model, asked)[0]
     for item in (int(dense.argmax()), int(dense.argmin())):
-        flow = flow_to(Ranker(world, model), asked, item)
+        flow = flow_to(StgatRanker(world, model), asked, item)
         network = masses(flow.to_networkx())
         assert flow.score == pytest.approx(float(dense[item]), abs=1e-6)
         assert network.in_degree(("item", flow.item), "mass") == pytest.approx(flow.score, abs=1e-6)
@@ -66,7 +66,7 @@ def test_what_enters_a_node_leaves_it(seed: int, path: int, declared: bool) -> N
 def test_weights_are_those_of_the_askings(seed: int) -> None:
     world = town(seed, dated=False)
     model = untrained(world, seed, spread=0.2, path=2)
-    flow = flow_to(Ranker(world, model), question(world), 3)
+    flow = flow_to(StgatRanker(world, model), question(world), 3)
     network = flow.to_networkx()
     relations = {one.relation for one in flow.events}
     assert "own_history" in relations
@@ -90,7 +90,7 @@ def test_weights_are_those_of_the_askings(seed: int) -> None:
 def test_a_second_hop_shows_the_attention_it_was_read_with(seed: int) -> None:
     world = town(seed, dated=False)
     model, asked = untrained(world, seed, spread=0.2, second_hop=SECOND_HOP), question(world)
-    ranker = Ranker(world, model)
+    ranker = StgatRanker(world, model)
     flow, context = flow_to(ranker, asked, 3), ranker.context(asked)
     seen = 0
     for name, near in context.neighbourhoods.items():
@@ -109,7 +109,7 @@ def test_a_second_hop_shows_the_attention_it_was_read_with(seed: int) -> None:
 
 def test_the_flow_is_the_evidence() -> None:
     world = town(5, dated=False)
-    ranker, asked = Ranker(world, untrained(world, 5, spread=0.2)), question(world)
+    ranker, asked = StgatRanker(world, untrained(world, 5, spread=0.2)), question(world)
     [[told]] = explain(ranker, asked, torch.tensor([[4]]))
     through = flow_to(ranker, asked, 4).through()
     assert {part.relation: part.share for part in told.evidence if part.share} == pytest.approx(
@@ -121,7 +121,7 @@ def test_the_flow_is_the_evidence() -> None:
 def test_terms_are_the_logit() -> None:
     world = town(6, dated=False)
     model = untrained(world, 6, spread=0.2)
-    ranker, asked = Ranker(world, model), question(world)
+    ranker, asked = StgatRanker(world, model), question(world)
     answer = ranker.forward(asked)
     flow = flow_to(ranker, asked, 2)
     logit = ranker.item_logits(answer.state, answer.context)[0, 2]
@@ -135,7 +135,9 @@ def test_terms_are_the_logit() -> None:
     distance = (answer.state.distance_weights * distance_features(kilometres(away))).sum()
     assert flow.logit["distance"] == pytest.approx(float(distance), abs=1e-5)
     placeless = town(6, dated=False, places=False)
-    bare = flow_to(Ranker(placeless, untrained(placeless, 6, spread=0.2, propagation=False)), question(placeless), 2)
+    bare = flow_to(
+        StgatRanker(placeless, untrained(placeless, 6, spread=0.2, propagation=False)), question(placeless), 2
+    )
     assert (bare.logit["distance"], bare.logit["cf"]) == (0.0, 0.0)
     assert not any(one.remembered for one in bare.events)
 
@@ -148,7 +150,9 @@ def test_the_future_moves_nothing(seed: int) -> None:
     item = int(world.nodes["item"].first_seen.argmin())
     later = rewritten(world, int(asked.time), seed)
     assert not torch.equal(later.log.item, world.log.item)
-    assert flow_to(Ranker(later, again(model, later)), asked, item) == flow_to(Ranker(world, model), asked, item)
+    assert flow_to(StgatRanker(later, again(model, later)), asked, item) == flow_to(
+        StgatRanker(world, model), asked, item
+    )
 
 
 def test_a_planted_flow_by_hand() -> None:
@@ -162,7 +166,7 @@ def test_a_planted_flow_by_hand() -> None:
         for name, weight in model.named_parameters():
             if "fading" not in name:
                 weight.zero_()
-    flow = flow_to(Ranker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([9 * DAY])), 0)
+    flow = flow_to(StgatRanker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([9 * DAY])), 0)
     assert flow.gates == pytest.approx({"semantic": 1 / 2, "own_history": 1 / 2})
     assert flow.through() == pytest.approx({"semantic": 1 / 10, "own_history": 1 / 4})
     assert [(one.event, one.before) for one in flow.carriers] == [(2, (1, 0)), (0, ())]
@@ -176,7 +180,7 @@ def test_a_planted_flow_by_hand() -> None:
 def test_a_stranger_is_answered_by_the_semantic_space_alone() -> None:
     world = town(7, dated=False, locations=0)
     nobody = Queries.from_users(torch.tensor([-1]), world.log.time[-1:] + 1)
-    flow = flow_to(Ranker(world, untrained(world, 7, spread=0.2)), nobody, 1)
+    flow = flow_to(StgatRanker(world, untrained(world, 7, spread=0.2)), nobody, 1)
     assert (flow.user, flow.events, flow.carriers) == (STRANGER, (), ())
     assert flow.score == flow.semantic
     assert masses(flow.to_networkx()).in_degree(("item", "item-1"), "mass") == pytest.approx(flow.score)
@@ -184,20 +188,20 @@ def test_a_stranger_is_answered_by_the_semantic_space_alone() -> None:
 
 def test_without_a_log_there_is_a_flow_still() -> None:
     world = graph(events([], [], []), 1, 3)
-    flow = flow_to(Ranker(world, untrained(world, 8)), Queries.from_users(torch.tensor([0]), torch.tensor([0])), 1)
+    flow = flow_to(StgatRanker(world, untrained(world, 8)), Queries.from_users(torch.tensor([0]), torch.tensor([0])), 1)
     assert flow.score == pytest.approx(flow.semantic)
 
 
 def test_without_relations_there_is_a_flow_still() -> None:
     world = town(8, dated=False)
-    flow = flow_to(Ranker(world, untrained(world, 8, fan_out={})), question(world), 1)
+    flow = flow_to(StgatRanker(world, untrained(world, 8, fan_out={})), question(world), 1)
     assert (flow.score, flow.gates) == (flow.semantic, {"semantic": pytest.approx(1)})
     assert masses(flow.to_networkx()).in_degree(("item", "item-1"), "mass") == pytest.approx(flow.score)
 
 
 def test_one_question_of_an_item_that_is_known() -> None:
     world = town(9)
-    ranker = Ranker(world, untrained(world, 9))
+    ranker = StgatRanker(world, untrained(world, 9))
     with pytest.raises(InputError, match="one question expected, got 2"):
         flow_to(ranker, Queries.from_users(torch.tensor([0, 1]), torch.tensor([0, 0])), 1)
     late = int(world.nodes["item"].first_seen.argmax())

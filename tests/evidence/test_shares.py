@@ -13,7 +13,7 @@ from graphrec.evidence.shares import SHARES, Recommendation, explain
 from graphrec.graph.event_kinds import habit
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import user_events
 from graphrec.recommendation import explained, history_in_words, plain
@@ -37,7 +37,7 @@ def test_shares_and_evidence_add_up_to_the_score(seed: int, frozen: bool, bare: 
         history_cutoff=history_cutoff,
         session=log.session[9:99:10].long(),
     )
-    ranker = Ranker(world, model)
+    ranker = StgatRanker(world, model)
     best = ranker.top(asked, 6)
     dense = scores(world, model, asked)
     for row, found in enumerate(explain(ranker, asked, best.items)):
@@ -99,7 +99,7 @@ MONDAY_NOON = FRIDAY + (10 * 24 + 12) * HOUR
 def why(world: TemporalGraph, user: int, time: int, item: int) -> dict[str, str]:
     """Words by relation for one item."""
     every = {"own_history": 9, "transitions": 9, "nearby": 9}
-    ranker = Ranker(world, untrained(world, 61, spread=0.1, fan_out=every))
+    ranker = StgatRanker(world, untrained(world, 61, spread=0.1, fan_out=every))
     asked = Queries.from_users(torch.tensor([user]), torch.tensor([time]))
     [[one]] = explain(ranker, asked, torch.tensor([[item, -1]]))
     return {part.relation: part.words for part in one.evidence}
@@ -152,7 +152,9 @@ def test_without_a_relation_there_is_no_such_evidence() -> None:
     world = week()
     model = untrained(world, 62, fan_out={"transitions": 3})
     [[one]] = explain(
-        Ranker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([MONDAY_NOON])), torch.tensor([[1]])
+        StgatRanker(world, model),
+        Queries.from_users(torch.tensor([0]), torch.tensor([MONDAY_NOON])),
+        torch.tensor([[1]]),
     )
     assert {part.relation for part in one.evidence} == {"transitions", "semantic"}
     assert (one.shares["my history"], one.shares["what happens here"]) == (0.0, 0.0)
@@ -188,7 +190,7 @@ def test_habits_are_of_local_time() -> None:
 
 def test_evidence_as_plain_data() -> None:
     world = week()
-    ranker = Ranker(world, untrained(world, 63))
+    ranker = StgatRanker(world, untrained(world, 63))
     asked = Queries.from_users(torch.tensor([0, -1]), torch.tensor([MONDAY_NOON] * 2))
     best = ranker.top(asked, 3)
     with_reasons, without = explained(ranker, asked, best.items, [1.0] * len(asked)), plain(world, best)

@@ -12,7 +12,7 @@ from graphrec.evidence.shares import explain
 from graphrec.formatting import pluralize
 from graphrec.graph.event_kinds import counted_kinds, noun, of_item
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.queries.query import Queries
 from tests.networks import untrained
 from tests.worlds import events, graph
@@ -78,7 +78,7 @@ def told(made: TemporalGraph) -> tuple[str, str]:
     model = untrained(made, 0, spread=0.0, fan_out={"own_history": 9}, propagation=False)
     with torch.no_grad():
         model.gate.bias[1:] = 5.0
-    ranker, asked = Ranker(made, model), Queries.from_users(torch.tensor([0]), torch.tensor([4 * DAY]))
+    ranker, asked = StgatRanker(made, model), Queries.from_users(torch.tensor([0]), torch.tensor([4 * DAY]))
     [[one]] = explain(ranker, asked, torch.tensor([[0]]))
     (fall,) = counterfactuals(ranker, asked, torch.tensor([0]))
     return next(part.words for part in one.evidence if part.relation == "own_history"), fall.without if fall else ""

@@ -13,7 +13,7 @@ from graphrec.graph.nodes import Edges
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
 from graphrec.models.cold_items import NEAR, ColdItemSmoothing
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from tests.models.test_ranking import questions
 from tests.networks import again, scores, untrained
 from tests.worlds import alone, town
@@ -103,7 +103,7 @@ def test_a_place_nobody_visited_is_reached_as_its_neighbours_are() -> None:
     world = replace(world, edges={"at": Edges("item", "location", item, side, torch.full((15,), TIME_MIN), None)})
     world = alone(world, log)
     asked = questions(world, 5)
-    kin = Ranker(world, untrained(world, 5, spread=0.1, beside=True)).forward(asked).state.cf_logits
+    kin = StgatRanker(world, untrained(world, 5, spread=0.1, beside=True)).forward(asked).state.cf_logits
     assert kin is not None
     visited = torch.isin(item, log.item[log.split == TRAIN])
     for new in (13, 14):

@@ -18,7 +18,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models import item_transition as later
 from graphrec.models.item_transition import ItemTransitionRegression, default_ridge
 from graphrec.models.losses import MixtureNLL
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.models.stgat import TRANSITION_WEIGHT
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import sample
@@ -155,7 +155,7 @@ def test_a_reason_names_what_an_item_follows(monkeypatch: pytest.MonkeyPatch) ->
         log.item[own] = torch.arange(len(own), dtype=log.item.dtype).clamp(max=14)
     other, eighth = alone(world, log), (log.user == 0).nonzero()[7, 0]
     monkeypatch.setattr(shares, "LITTLE", 0.05)  # of 15 items none stands out as in a catalogue
-    ranker = Ranker(other, untrained(other, 11, transition_ridge=RIDGE, fan_out={"own_history": 20}))
+    ranker = StgatRanker(other, untrained(other, 11, transition_ridge=RIDGE, fan_out={"own_history": 20}))
     asked = Queries.from_users(torch.tensor([0]), log.time[eighth][None] + 1)
     [told] = explain(ranker, asked, torch.tensor([[8, 0]]))
     words = [next(part.words for part in one.evidence if part.relation == "semantic") for one in told]

@@ -17,7 +17,7 @@ from builders.build import build_graph
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.event_features import previous_events
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.models.stgat import Stgat
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
@@ -152,7 +152,7 @@ def test_no_future_moves_a_ranking(seed: int, row: int, future: str, novel: bool
     time, model = int(world.log.time[row]), network(world, seed)
     asked, other = everybody(world, time), FUTURES[future](world, time, seed)
     target = torch.arange(len(asked)) % 15
-    one, two = Ranker(world, model), Ranker(other, again(model, other))
+    one, two = StgatRanker(world, model), StgatRanker(other, again(model, other))
     ranks = [ranker.expected_ranks(asked, target, novel=novel) for ranker in (one, two)]
     torch.testing.assert_close(ranks[0], ranks[1], rtol=0, atol=1)  # scores that differ in their last digits may swap
     best = [ranker.top(asked, 5, novel=novel) for ranker in (one, two)]

@@ -15,7 +15,7 @@ from graphrec.graph.geography import unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import expected_rank
 from graphrec.models.baselines import Counter
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.models.stgat import Stgat
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
@@ -71,7 +71,7 @@ def routines(seed: int) -> TemporalGraph:
 def test_a_routine_of_the_day_is_found() -> None:
     world = routines(71)
     asked, target = held_out(world)
-    found = hits(Ranker(world, fitted(world, 71, steps=120)).expected_ranks(asked, target))
+    found = hits(StgatRanker(world, fitted(world, 71, steps=120)).expected_ranks(asked, target))
     counted = hits(expected_rank(Counter(world).scores(asked), target))
     assert found > 0.9
     assert counted < 0.5
@@ -91,7 +91,7 @@ def test_a_sequence_that_all_follow_is_found_for_users_never_seen_in_training() 
     world = walks(72)
     model = fitted(world, 72, steps=100, query_time="last-event")
     asked, target = held_out(world, "last-event")
-    rank = Ranker(world, model).expected_ranks(asked, target)
+    rank = StgatRanker(world, model).expected_ranks(asked, target)
     follows = asked.time < world.log.time[world.log.split == TEST]  # the first step of a walk follows nothing
     assert int(follows.sum()) == 5 * 15
     assert hits(rank[follows]) > 0.9
@@ -121,7 +121,7 @@ def test_the_nearest_is_found_if_places_are_known(places: bool, least: float, mo
     world, asked, nearest = errands(73, places)
     train, test = slice(0, 1200), slice(1200, 1500)
     model = trained(world, asked.rows(train), nearest[train], seed=73, steps=140)
-    assert least <= hits(Ranker(world, model).expected_ranks(asked.rows(test), nearest[test])) <= most
+    assert least <= hits(StgatRanker(world, model).expected_ranks(asked.rows(test), nearest[test])) <= most
 
 
 def tastes(seed: int) -> TemporalGraph:
@@ -155,7 +155,7 @@ def test_nothing_is_found_in_noise(query_time: str, seed: int) -> None:
     user, item = rng.integers(0, users, count), rng.integers(0, items, count)
     world = planted(user, item, time, np.arange(count) >= 1500, users, items)
     asked, target = held_out(world, query_time)
-    rank = Ranker(world, fitted(world, seed, 100, query_time)).expected_ranks(asked, target)
+    rank = StgatRanker(world, fitted(world, seed, 100, query_time)).expected_ranks(asked, target)
     chance = 1 / np.arange(1, items + 1)  # the reciprocal rank of a blind guess: each rank is as likely
     error = chance.std() / len(rank) ** 0.5
     assert abs(float((1 / rank).mean()) - chance.mean()) < 3 * error

@@ -13,7 +13,7 @@ from torch import Tensor
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.propagation import HALF, ITEM_POWER, LOW_PASS, SHARPENING, SHARPENING_TIME, USER_POWER, GraphFilter
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from tests.networks import again, scores, trained, untrained
@@ -162,7 +162,7 @@ def test_a_new_item_is_found_by_those_of_a_like_history() -> None:
         model = trained(
             world, *learnt, seed=4, steps=60, identity=False, propagation=spreads, fan_out={"own_history": 8}
         )
-        best = Ranker(world, model).top(asked, 4, novel=True).items
+        best = StgatRanker(world, model).top(asked, 4, novel=True).items
         found[spreads] = float(((best // 10) == (target[:, None] // 10)).float().mean())
     assert found[True] > 0.9
     assert found[False] < 0.75

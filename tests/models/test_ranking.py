@@ -13,7 +13,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.metrics import expected_rank
 from graphrec.models import ranking
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.queries.query import Queries
 from tests.networks import SECOND_HOP, scores, untrained
 from tests.worlds import alone, events, graph, town
@@ -42,7 +42,7 @@ def visited(world: TemporalGraph, asked: Queries, row: int) -> set[int]:
 
 
 def dense(
-    world: TemporalGraph, ranker: Ranker, asked: Queries, candidates: Tensor | None = None, novel: bool = False
+    world: TemporalGraph, ranker: StgatRanker, asked: Queries, candidates: Tensor | None = None, novel: bool = False
 ) -> Tensor:
     """Every score, with -inf for what may not be ranked."""
     found = scores(world, ranker.model, asked).clone()
@@ -79,7 +79,7 @@ def test_ranks_and_best_are_those_of_the_dense_scores(
     seed: int, batch: int, tile: int, some: bool, novel: bool, frozen: bool
 ) -> None:
     world = town(seed)
-    ranker, asked = Ranker(world, untrained(world, seed)), questions(world, seed, frozen)
+    ranker, asked = StgatRanker(world, untrained(world, seed)), questions(world, seed, frozen)
     target = torch.arange(len(asked)) % 15
     candidates = torch.rand(15, generator=torch.Generator().manual_seed(seed)) < 0.7 if some else None
     cut_up(100, 100)
@@ -102,7 +102,7 @@ def test_ranks_and_best_are_those_of_the_dense_scores(
 @given(SEEDS, st.sampled_from([1, 5, 100]), st.sampled_from([1, 6, 100]))
 def test_neither_batch_nor_tile_changes_a_score(seed: int, batch: int, tile: int) -> None:
     world = town(seed)
-    ranker, asked = Ranker(world, untrained(world, seed, second_hop=SECOND_HOP)), questions(world, seed)
+    ranker, asked = StgatRanker(world, untrained(world, seed, second_hop=SECOND_HOP)), questions(world, seed)
     cut_up(100, 100)
     whole = scores(world, ranker.model, asked)
     cut_up(batch, tile)
@@ -129,7 +129,7 @@ def test_scores_add_up_to_one_over_known_items(seed: int, frozen: bool) -> None:
 def test_a_view_ranks_only_what_it_knows() -> None:
     world = town(31)
     time = int(world.log.time[40])
-    best = Ranker(world.as_of(time), untrained(world, 31)).top(
+    best = StgatRanker(world.as_of(time), untrained(world, 31)).top(
         Queries.from_users(torch.tensor([0]), torch.tensor([TIME_MAX])), 15
     )
     known = (world.nodes["item"].first_seen < time).nonzero()[:, 0].tolist()
@@ -138,7 +138,7 @@ def test_a_view_ranks_only_what_it_knows() -> None:
 
 def test_fewer_items_than_asked_for() -> None:
     world = graph(events([0, 0], [0, 1], [10, 20]), 1, 3)
-    ranker = Ranker(world, untrained(world, 32))
+    ranker = StgatRanker(world, untrained(world, 32))
     asked = Queries.from_users(torch.tensor([0, -1]), torch.tensor([30, 30]))
     novel = ranker.top(asked, 5, novel=True)
     assert novel.items[0].tolist() == [2, -1, -1, -1, -1]
@@ -150,7 +150,7 @@ def test_fewer_items_than_asked_for() -> None:
 
 def test_a_target_that_is_no_candidate_has_no_rank() -> None:
     world = graph(events([0, 0], [0, 1], [10, 20]), 1, 3)
-    ranker = Ranker(world, untrained(world, 33))
+    ranker = StgatRanker(world, untrained(world, 33))
     asked = Queries.from_users(torch.tensor([0, 0, 0]), torch.tensor([30, 30, 30]))
     ranks = ranker.expected_ranks(asked, torch.tensor([0, 1, 2]), novel=True)
     assert ranks.tolist() == [torch.inf, torch.inf, 1]
@@ -162,7 +162,7 @@ def test_a_target_that_is_no_candidate_has_no_rank() -> None:
 def test_items_that_tie_share_their_ranks() -> None:
     # a network without ids, texts and places tells items apart by their events alone: 2 to 4 have none
     world = graph(events([0, 0, 0], [0, 0, 1], [10, 20, 30]), 1, 5)
-    ranker = Ranker(world, untrained(world, 34, identity=False))
+    ranker = StgatRanker(world, untrained(world, 34, identity=False))
     asked = Queries.from_users(torch.tensor([0] * 5), torch.tensor([40] * 5))
     ranks = ranker.expected_ranks(asked, torch.arange(5)).tolist()
     assert (sorted(ranks[:2]), ranks[2:]) == ([1, 2], [4, 4, 4])
@@ -171,10 +171,10 @@ def test_items_that_tie_share_their_ranks() -> None:
 def test_no_question_and_no_event() -> None:
     none = Queries.from_users(torch.zeros(0, dtype=torch.int64), torch.zeros(0, dtype=torch.int64))
     world = town(35)
-    ranker = Ranker(world, untrained(world, 35))
+    ranker = StgatRanker(world, untrained(world, 35))
     assert (ranker.top(none, 3).items.shape, len(ranker.expected_ranks(none, none.user))) == ((0, 3), 0)
     empty = graph(events([], [], []), 2, 4, seed=1)
-    best = Ranker(empty, untrained(empty, 35)).top(
+    best = StgatRanker(empty, untrained(empty, 35)).top(
         Queries.from_users(torch.tensor([0, -1]), torch.tensor([5, 5])), 4, novel=True
     )
     assert [sorted(row) for row in best.items.tolist()] == [[0, 1, 2, 3]] * 2
@@ -186,6 +186,6 @@ def test_strangers_and_users_without_a_past_get_a_whole_ranking(bare: dict[str, 
     nobody = world.log.user == 3
     world = alone(world, replace(world.log, user=torch.where(nobody, 2, world.log.user)))
     asked = Queries.from_users(torch.tensor([-1, 3]), torch.tensor([int(world.log.time[-1]) + 1] * 2))
-    best = Ranker(world, untrained(world, 36)).top(asked, 15, novel=True)
+    best = StgatRanker(world, untrained(world, 36)).top(asked, 15, novel=True)
     assert [sorted(row) for row in best.items.tolist()] == [list(range(15))] * 2
     assert (best.scores.diff(dim=1) <= 0).all()

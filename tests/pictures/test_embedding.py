@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgba
 from graphrec.errors import InputError, MissingPackage, RunError
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.baselines import Nearest
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.pictures.embedding import NAMED, draw_embedding, principal_plane
 from graphrec.pictures.palette import THEMES
@@ -32,7 +32,7 @@ def no_figure_left_open() -> Iterator[None]:
     plt.close("all")
 
 
-def two_kinds(count: int = 10) -> Ranker:
+def two_kinds(count: int = 10) -> StgatRanker:
     """Items of even code are cafes and those of odd code gyms, in text and in vector; the last of ten comes at 100."""
     rng = np.random.default_rng(0)
     items = [*range(count - 1), *range(count - 1), count - 1]
@@ -43,7 +43,7 @@ def two_kinds(count: int = 10) -> Ranker:
     names = pa.array([f"number {code}" for code in range(count)])
     item = replace(world.nodes["item"], texts=pa.array(kinds), vectors=vectors, labels=names)
     world = alone(world, item=item)
-    return Ranker(world, untrained(world, 0, spread=0.02, geography=False, identity=False))
+    return StgatRanker(world, untrained(world, 0, spread=0.02, geography=False, identity=False))
 
 
 def test_groups_lie_apart_in_their_colours() -> None:

@@ -18,7 +18,7 @@ from matplotlib.patches import PathPatch
 from graphrec.evidence.attention_profile import AttentionProfile, Share
 from graphrec.evidence.faithfulness import STEPS, Faithfulness
 from graphrec.evidence.flow import AttentionFlow, flow_to
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.pictures.attention_profile import draw_profile
 from graphrec.pictures.faithfulness import draw_faithfulness
 from graphrec.pictures.flow import SHOWN, draw_flow
@@ -44,7 +44,7 @@ def planted(visits: int, timeless: bool = False) -> AttentionFlow:
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()
-    return flow_to(Ranker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([99 * DAY])), 0)
+    return flow_to(StgatRanker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([99 * DAY])), 0)
 
 
 def words(ax: Axes) -> list[str]:
@@ -125,7 +125,7 @@ def test_a_log_without_times_shows_no_date() -> None:
 def test_a_stranger_has_a_picture(tmp_path: Path) -> None:
     world = town(7, dated=False, locations=0)
     nobody = Queries.from_users(torch.tensor([-1]), world.log.time[-1:] + 1)
-    figure = draw_flow(flow_to(Ranker(world, untrained(world, 7, spread=0.2)), nobody, 1))
+    figure = draw_flow(flow_to(StgatRanker(world, untrained(world, 7, spread=0.2)), nobody, 1))
     figure.savefig(tmp_path / "flow.png")
     assert (tmp_path / "flow.png").stat().st_size > 5_000
 

@@ -11,7 +11,7 @@ import torch
 from graphrec.errors import InputError
 from graphrec.graph.conversion import to_hetero_data, to_networkx
 from graphrec.graph.time_bounds import TIME_MIN
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.subgraph.ego_network import ego
 from graphrec.subgraph.export import as_hetero_data, write_subgraph
 from graphrec.subgraph.neighbourhood import model_neighbourhood
@@ -64,7 +64,7 @@ def test_a_whole_view_is_the_same_hetero_data_by_either_way() -> None:
 def test_what_the_model_read_keeps_its_mass_and_hops() -> None:
     world = town(2)
     time, user = int(world.log.time[100]), f"user-{int(world.log.user[0])}"
-    network = model_neighbourhood(Ranker(world, untrained(world, 1)), user, time)
+    network = model_neighbourhood(StgatRanker(world, untrained(world, 1)), user, time)
     data = as_hetero_data(network, world)
     data.validate()
     assert data["user"].code.tolist() == [int(world.log.user[0])]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from graphrec.errors import InputError, RunError
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.baselines import Nearest
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.queries.query import Queries, queries_for_events
 from graphrec.queries.sampling import sample
@@ -32,8 +32,8 @@ def read(network: nx.MultiDiGraph) -> dict[tuple[str, int], float]:
     return {(data["relation"], data["event"]): data["mass"] for *_, data in network.edges(data=True) if "event" in data}
 
 
-def ranked(world: TemporalGraph, seed: int, **changes: Any) -> Ranker:
-    return Ranker(world, untrained(world, seed, **{"fan_out": FAN_OUT, **changes}))
+def ranked(world: TemporalGraph, seed: int, **changes: Any) -> StgatRanker:
+    return StgatRanker(world, untrained(world, seed, **{"fan_out": FAN_OUT, **changes}))
 
 
 @settings(deadline=None, max_examples=5)
@@ -111,7 +111,7 @@ def test_the_future_moves_nothing(seed: int, row: int) -> None:
         return
     model = untrained(world, seed, fan_out=FAN_OUT)
     found = [
-        model_neighbourhood(Ranker(other, again(model, other)), f"user-{code}", time)
+        model_neighbourhood(StgatRanker(other, again(model, other)), f"user-{code}", time)
         for other in (world, rewritten(world, time, seed), continued(world, time, seed))
     ]
     for other in found[1:]:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.errors import InputError
-from graphrec.models.ranking import Ranker
+from graphrec.models.ranking import StgatRanker
 from graphrec.subgraph.pagerank import agreement, personalised_pagerank
 from tests.networks import untrained
 from tests.worlds import cut, events, graph, town
@@ -47,7 +47,7 @@ def test_a_walk_stays_in_its_part_of_the_graph() -> None:
 def test_a_ranking_by_the_walk_agrees_and_its_opposite_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     world = town(4)
     time, user = int(world.log.time[100]), f"user-{int(world.log.user[0])}"
-    ranker = Ranker(world, untrained(world, 4))
+    ranker = StgatRanker(world, untrained(world, 4))
     walk = torch.tensor(personalised_pagerank(world.as_of(time), user))
     monkeypatch.setattr(ranker, "scores", lambda answer, tile: walk[None])
     found = agreement(ranker, user, time, k=3)
@@ -59,7 +59,7 @@ def test_a_ranking_by_the_walk_agrees_and_its_opposite_does_not(monkeypatch: pyt
 
 def test_items_that_the_walk_does_not_reach_agree_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     world = graph(events([0, 1, 1], [0, 1, 2], [10, 10, 20]), 2, 3)  # nobody links the two users
-    ranker = Ranker(world, untrained(world, 4))
+    ranker = StgatRanker(world, untrained(world, 4))
     monkeypatch.setattr(ranker, "scores", lambda answer, tile: torch.tensor([[3.0, 2.0, 1.0]]))
     assert agreement(ranker, "user-0", 30, k=2).overlap == 1 / 2
 
