@@ -150,10 +150,10 @@ def _neighbourhood(graph: Any) -> Callable[[], Any]:
 
 
 def _path(graph: Any) -> Callable[[], Any]:
-    from graphrec.subgraph import path_between
+    from graphrec.subgraph import shortest_path
 
     users = _users(graph)
-    return lambda: path_between(graph, ("user", users[1]), ("user", users[2]), _times(graph)[1])
+    return lambda: shortest_path(graph, ("user", users[1]), ("user", users[2]), _times(graph)[1])
 
 
 def _adjacency(graph: Any) -> Callable[[], Any]:
@@ -169,16 +169,16 @@ def _pagerank(graph: Any) -> Callable[[], Any]:
 
 
 def _motifs(graph: Any) -> Callable[[], Any]:
-    from graphrec.subgraph import find_motifs
+    from graphrec.subgraph import item_transitions
 
-    return lambda: find_motifs(graph)
+    return lambda: item_transitions(graph)
 
 
 def _co_visited(graph: Any) -> Callable[[], Any]:
-    from graphrec.subgraph import co_visited
+    from graphrec.subgraph import co_occurring_items
 
     most = graph.nodes["item"].ids[int(graph.log.item.long().bincount().argmax())].as_py()
-    return lambda: co_visited(graph, most)
+    return lambda: co_occurring_items(graph, most)
 
 
 def _communities(kind: str) -> Callable[[Any], Callable[[], Any]]:
@@ -200,11 +200,11 @@ FUNCTIONS: Functions = {
     "ego": ("`ego`, 2 hops, fan-out 32", _ego),
     "difference": ("`difference` of two such, half the log apart", _difference),
     "neighbourhood": ("`model_neighbourhood`, an untrained `stgat`", _neighbourhood),
-    "path": ("`path_between` two users, all relations", _path),
+    "path": ("`shortest_path` between two users, all relations", _path),
     "adjacency": ("`adjacency` of `user->item`", _adjacency),
     "pagerank": ("`personalised_pagerank`", _pagerank),
-    "motifs": ("`find_motifs` within a day", _motifs),
-    "co_visited": ("`co_visited` with the most visited item", _co_visited),
+    "motifs": ("`item_transitions` within a day", _motifs),
+    "co_occurring_items": ("`co_occurring_items` with the most visited item", _co_visited),
     "items": ("`communities` of items", _communities("item")),
     "users": ("`communities` of users", _communities("user")),
     "centralities": ("`centralities`", _centralities),

@@ -46,7 +46,7 @@ def to_hetero_data(graph: TemporalGraph) -> HeteroData:
         if table.vectors is not None:
             data[kind].x = table.vectors[codes]
     for name in relation_names(graph):
-        source_type, target_type = ends(graph, name)
+        source_type, target_type = endpoint_types(graph, name)
         relation, (source, rows) = graph.relation(name), _visible_edges(graph, name)
         edges = data[source_type, "to" if name in EVENT_RELATIONS else name, target_type]
         edges.edge_index = torch.stack([place[source_type][source], place[target_type][relation.target[rows].long()]])
@@ -81,7 +81,7 @@ def adjacency(
     Raises InputError for a relation that the graph does not have.
     """
     view = graph.as_of(time)
-    (source_type, target_type), edges = ends(view, relation), view.relation(relation)
+    (source_type, target_type), edges = endpoint_types(view, relation), view.relation(relation)
     every = torch.arange(edges.sources, device=edges.key.device)
     when = torch.full_like(every, view.horizon)
     count = edges.count_before(every, when) * view.visible(source_type)
@@ -127,7 +127,7 @@ def relation_names(graph: TemporalGraph) -> list[str]:
     return [*EVENT_RELATIONS, *graph.edges]
 
 
-def ends(graph: TemporalGraph, name: str) -> tuple[str, str]:
+def endpoint_types(graph: TemporalGraph, name: str) -> tuple[str, str]:
     """Types of the nodes that a relation leads from and to."""
     if name in EVENT_RELATIONS:
         return EVENT_RELATIONS[name]
@@ -136,7 +136,7 @@ def ends(graph: TemporalGraph, name: str) -> tuple[str, str]:
     return graph.edges[name].source_type, graph.edges[name].target_type
 
 
-def names(table: Nodes, codes: pa.Array) -> pa.Array:
+def display_names(table: Nodes, codes: pa.Array) -> pa.Array:
     """What people call the nodes of these codes: the label, or the id where there is none."""
     label, identity = pc.fill_null(table.labels.take(codes), ""), table.ids.take(codes)
     return pc.if_else(pc.equal(label, ""), identity, label)
@@ -153,7 +153,7 @@ def empty_hetero_data() -> HeteroData:
 
 def _visible_edges(graph: TemporalGraph, name: str) -> tuple[Tensor, Tensor]:
     """Source codes and relation rows of the edges before the horizon between visible nodes."""
-    (source_type, target_type), relation = ends(graph, name), graph.relation(name)
+    (source_type, target_type), relation = endpoint_types(graph, name), graph.relation(name)
     source = torch.repeat_interleave(torch.arange(relation.sources, device=relation.key.device), relation.start.diff())
     seen = relation.time < graph.horizon
     seen &= graph.visible(source_type)[source] & graph.visible(target_type)[relation.target.long()]
@@ -181,7 +181,7 @@ def add_nodes(
 
 def add_edges(network: nx.MultiDiGraph[Node], graph: TemporalGraph, name: str, source: Tensor, rows: Tensor) -> None:
     """Add the edges of these rows of a relation to a network; ``source`` holds the code of each edge's source."""
-    (source_type, target_type), relation = ends(graph, name), graph.relation(name)
+    (source_type, target_type), relation = endpoint_types(graph, name), graph.relation(name)
     sources = ((source_type, identity) for identity in ids_of(graph, source_type, source))
     targets = ((target_type, identity) for identity in ids_of(graph, target_type, relation.target[rows]))
     keys = ((name, row) for row in rows.tolist())

@@ -1,14 +1,15 @@
 __all__ = [
     "as_hetero_data",
     "centralities",
-    "co_visited",
+    "co_occurring_items",
     "communities",
     "difference",
     "ego",
-    "find_motifs",
+    "item_transitions",
     "model_neighbourhood",
-    "path_between",
+    "pagerank_agreement",
     "personalised_pagerank",
+    "shortest_path",
     "write_subgraph",
 ]
 
@@ -18,8 +19,9 @@ from .ego_network import difference as difference
 from .ego_network import ego as ego
 from .export import as_hetero_data as as_hetero_data
 from .export import write_subgraph as write_subgraph
-from .motifs import co_visited as co_visited
-from .motifs import find_motifs as find_motifs
+from .item_pairs import co_occurring_items as co_occurring_items
+from .item_pairs import item_transitions as item_transitions
 from .neighbourhood import model_neighbourhood as model_neighbourhood
+from .pagerank import pagerank_agreement as pagerank_agreement
 from .pagerank import personalised_pagerank as personalised_pagerank
-from .shortest_path import path_between as path_between
+from .paths import shortest_path as shortest_path

@@ -15,7 +15,7 @@ from networkx.algorithms.community import louvain_communities, modularity
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
-from graphrec.graph.conversion import adjacency, names
+from graphrec.graph.conversion import adjacency, display_names
 from graphrec.graph.temporal_graph import TemporalGraph
 
 MOST = 5_000
@@ -131,7 +131,7 @@ def _table(graph: TemporalGraph, kind: str, community: NDArray[np.int64], amount
     return pa.table(
         {
             "id": table.ids.take(codes),
-            "label": names(table, codes),
+            "label": display_names(table, codes),
             "community": number[order],
             "visits": amount[nodes[order]].astype(np.int64),
         }

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graphrec.errors import InputError
 from graphrec.formatting import format_utc
-from graphrec.graph.conversion import Node, add_edges, add_nodes, ends, known_user, relation_names
+from graphrec.graph.conversion import Node, add_edges, add_nodes, endpoint_types, known_user, relation_names
 from graphrec.graph.temporal_graph import TemporalGraph
 
 
@@ -53,22 +53,22 @@ class Difference:
     """The neighbourhood as of the later time."""
 
     @property
-    def gained_nodes(self) -> set[Node]:
+    def added_nodes(self) -> set[Node]:
         """Nodes that only the later neighbourhood has."""
         return set(self.later) - set(self.earlier)
 
     @property
-    def lost_nodes(self) -> set[Node]:
+    def removed_nodes(self) -> set[Node]:
         """Nodes that only the earlier neighbourhood has: newer ones took their place within the fan-out."""
         return set(self.earlier) - set(self.later)
 
     @property
-    def gained_edges(self) -> set[tuple[Node, Node, Hashable]]:
+    def added_edges(self) -> set[tuple[Node, Node, Hashable]]:
         """Edges (source, target, key) that only the later neighbourhood has."""
         return set(self.later.edges(keys=True)) - set(self.earlier.edges(keys=True))
 
     @property
-    def lost_edges(self) -> set[tuple[Node, Node, Hashable]]:
+    def removed_edges(self) -> set[tuple[Node, Node, Hashable]]:
         """Edges (source, target, key) that only the earlier neighbourhood has."""
         return set(self.earlier.edges(keys=True)) - set(self.later.edges(keys=True))
 
@@ -94,7 +94,7 @@ def _expand(
     """Add the recent edges of the frontier and the nodes they lead to; return those nodes."""
     reached: dict[str, list[Tensor]] = {}
     for name in names:
-        source_type, target_type = ends(graph, name)
+        source_type, target_type = endpoint_types(graph, name)
         if source_type in frontier:
             source, rows, moment = _recent(graph, name, *frontier[source_type], k)
             target = graph.relation(name).target[rows].long()
@@ -107,7 +107,7 @@ def _expand(
 
 def _recent(graph: TemporalGraph, name: str, codes: Tensor, times: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     """Source code, relation row and the time as of which the target is asked, for each recent visible edge."""
-    relation, table = graph.relation(name), graph.nodes[ends(graph, name)[1]]
+    relation, table = graph.relation(name), graph.nodes[endpoint_types(graph, name)[1]]
     if not len(relation):
         nothing = codes[:0]
         return nothing, nothing, nothing

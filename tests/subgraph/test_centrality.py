@@ -45,14 +45,14 @@ def test_a_bridge_lies_between(monkeypatch: pytest.MonkeyPatch) -> None:
     found = {one["item"]: one for one in centralities(world, TIME_MAX).to_pylist()}
     assert max(found, key=lambda item: found[item]["betweenness"]) in {"item-0", "item-2", "item-3"}
     assert found["item-2"]["betweenness"] > found["item-1"]["betweenness"] == 0
-    monkeypatch.setattr(centrality, "MOST", 5)
+    monkeypatch.setattr(centrality, "MAX_NODES", 5)
     assert {one["item"] for one in centralities(world, TIME_MAX).to_pylist() if one["betweenness"] is None} == {
         "item-5"
     }
 
 
 def test_paths_take_the_most_frequent_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(centrality, "NEXT", 1)
+    monkeypatch.setattr(centrality, "MAX_SUCCESSORS", 1)
     steps = np.array([[9, 2, 1], [0, 0, 3], [0, 0, 0]])  # 0 stays 9 times, goes on to 1 twice and to 2 once
     np.testing.assert_allclose(centrality._betweenness(centrality.scipy.sparse.csr_array(steps)), [0, 0.5, 0])
 

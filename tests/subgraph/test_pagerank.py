@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graphrec.errors import InputError
 from graphrec.models.ranking import StgatRanker
-from graphrec.subgraph.pagerank import agreement, personalised_pagerank
+from graphrec.subgraph.pagerank import pagerank_agreement, personalised_pagerank
 from tests.networks import untrained
 from tests.worlds import cut, events, graph, town
 
@@ -50,10 +50,10 @@ def test_a_ranking_by_the_walk_agrees_and_its_opposite_does_not(monkeypatch: pyt
     ranker = StgatRanker(world, untrained(world, 4))
     walk = torch.tensor(personalised_pagerank(world.as_of(time), user))
     monkeypatch.setattr(ranker, "scores", lambda answer, tile: walk[None])
-    found = agreement(ranker, user, time, k=3)
+    found = pagerank_agreement(ranker, user, time, k=3)
     assert (found.overlap, found.spearman) == (1, pytest.approx(1))
     monkeypatch.setattr(ranker, "scores", lambda answer, tile: -walk[None])
-    found = agreement(ranker, user, time, k=3)
+    found = pagerank_agreement(ranker, user, time, k=3)
     assert (found.overlap, found.spearman) == (0, pytest.approx(-1))
 
 
@@ -61,7 +61,7 @@ def test_items_that_the_walk_does_not_reach_agree_with_nothing(monkeypatch: pyte
     world = graph(events([0, 1, 1], [0, 1, 2], [10, 10, 20]), 2, 3)  # nobody links the two users
     ranker = StgatRanker(world, untrained(world, 4))
     monkeypatch.setattr(ranker, "scores", lambda answer, tile: torch.tensor([[3.0, 2.0, 1.0]]))
-    assert agreement(ranker, "user-0", 30, k=2).overlap == 1 / 2
+    assert pagerank_agreement(ranker, "user-0", 30, k=2).overlap == 1 / 2
 
 
 def test_a_stranger_has_no_walk() -> None:

@@ -15,8 +15,8 @@ from graphrec.errors import InputError
 from graphrec.graph.conversion import Node, to_networkx
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
-from graphrec.subgraph import shortest_path as connection
-from graphrec.subgraph.shortest_path import path_between
+from graphrec.subgraph import paths
+from graphrec.subgraph.paths import shortest_path
 from tests.worlds import alone, continued, cut, events, graph, town
 
 SEEDS = st.integers(0, 10_000)
@@ -36,8 +36,8 @@ def chain() -> TemporalGraph:
     return graph(log, 4, 4)
 
 
-def ana_to(user: int, time: int = TIME_MAX) -> connection.Connection | None:
-    return path_between(chain(), ("user", "user-0"), ("user", f"user-{user}"), time, ["user->item"])
+def ana_to(user: int, time: int = TIME_MAX) -> paths.Path | None:
+    return shortest_path(chain(), ("user", "user-0"), ("user", f"user-{user}"), time, ["user->item"])
 
 
 def test_a_path_says_what_it_walked() -> None:
@@ -50,30 +50,30 @@ def test_a_path_says_what_it_walked() -> None:
         ("item", "item-2"),
         ("user", "user-2"),
     )
-    assert found.words.splitlines() == [
+    assert found.description.splitlines() == [
         "user-0 visited item-0 on 1970-01-01 01:00:00 UTC",
         "user-1 visited item-0 2 times, last on 1970-01-01 04:00:00 UTC",
         "user-1 visited item-2 on 1970-01-01 05:00:00 UTC",
         "user-2 visited item-2 on 1970-01-01 06:00:00 UTC",
     ]
-    assert [(step.times, step.time) for step in found.steps] == [(1, 3600), (2, 14_400), (1, 18_000), (1, 21_600)]
+    assert [(hop.times, hop.time) for hop in found.hops] == [(1, 3600), (2, 14_400), (1, 18_000), (1, 21_600)]
 
 
 def test_a_log_without_times_says_no_day() -> None:
     world = chain()
     world = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
     world = alone(world, replace(world.log, time=world.log.time * 0))
-    found = path_between(world, ("item", "item-0"), ("item", "item-2"), TIME_MAX, ["user->item"])
+    found = shortest_path(world, ("item", "item-0"), ("item", "item-2"), TIME_MAX, ["user->item"])
     assert found is not None
-    assert found.words.splitlines() == ["user-1 visited item-0 2 times", "user-1 visited item-2"]
-    assert [step.time for step in found.steps] == [None, None]
+    assert found.description.splitlines() == ["user-1 visited item-0 2 times", "user-1 visited item-2"]
+    assert [hop.time for hop in found.hops] == [None, None]
 
 
 def test_before_the_newer_visit_the_other_way_is_as_new() -> None:
     found = ana_to(1, 4 * HOUR)
     assert found is not None
-    assert found.steps[1].times == 1
-    assert len(found.steps) == 2
+    assert found.hops[1].times == 1
+    assert len(found.hops) == 2
 
 
 def test_what_nothing_links_has_no_path() -> None:
@@ -81,10 +81,10 @@ def test_what_nothing_links_has_no_path() -> None:
     assert ana_to(2, 6 * HOUR) is None  # cas came at that very second
 
 
-def test_from_a_node_to_itself_is_no_step() -> None:
+def test_from_a_node_to_itself_has_no_hop() -> None:
     found = ana_to(0)
     assert found is not None
-    assert (found.nodes, found.words) == ((("user", "user-0"),), "")
+    assert (found.nodes, found.description) == ((("user", "user-0"),), "")
 
 
 @settings(deadline=None, max_examples=15)
@@ -97,21 +97,21 @@ def test_it_is_as_short_as_networkx_finds_it(seed: int, row: int, chunk: int) ->
     nodes = sorted(network)
     source, target = (nodes[place] for place in rng.integers(0, len(nodes), 2))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connection, "CHUNK", chunk)
-        found = path_between(world, source, target, time)
-    assert found == path_between(cut(world, time), source, target, time)
-    assert found == path_between(continued(world, time, seed), source, target, time)
+        patch.setattr(paths, "EDGES_PER_CHUNK", chunk)
+        found = shortest_path(world, source, target, time)
+    assert found == shortest_path(cut(world, time), source, target, time)
+    assert found == shortest_path(continued(world, time, seed), source, target, time)
     if found is None:
         assert not nx.has_path(network, source, target)
         return
-    assert len(found.steps) == nx.shortest_path_length(network, source, target)
+    assert len(found.hops) == nx.shortest_path_length(network, source, target)
     at: Node = source
-    for step in found.steps:
-        assert step.source == at
-        edges = [data for data in network[at][step.target].values() if data["relation"] == step.relation]
-        assert len(edges) >= step.times >= 1
-        assert max((data["time"] for data in edges if "time" in data), default=None) == step.time
-        at = step.target
+    for hop in found.hops:
+        assert hop.source == at
+        edges = [data for data in network[at][hop.target].values() if data["relation"] == hop.relation]
+        assert len(edges) >= hop.times >= 1
+        assert max((data["time"] for data in edges if "time" in data), default=None) == hop.time
+        at = hop.target
     assert at == target
 
 
@@ -119,7 +119,7 @@ def test_a_hidden_node_is_no_way_through() -> None:
     world = chain()
     late = replace(world.nodes["item"], first_seen=torch.tensor([TIME_MAX, TIME_MAX, 0, 0]))
     assert (
-        path_between(alone(world, item=late), ("user", "user-0"), ("user", "user-1"), 9 * HOUR, ["user->item"]) is None
+        shortest_path(alone(world, item=late), ("user", "user-0"), ("user", "user-1"), 9 * HOUR, ["user->item"]) is None
     )
 
 
@@ -132,6 +132,6 @@ def test_a_hidden_node_is_no_way_through() -> None:
 )
 def test_what_is_not_there_is_refused(target: Node, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        path_between(chain(), ("user", "user-0"), target, TIME_MAX)
+        shortest_path(chain(), ("user", "user-0"), target, TIME_MAX)
     with pytest.raises(InputError, match="relation 'likes' is not in this graph"):
-        path_between(chain(), ("user", "user-0"), ("user", "user-1"), TIME_MAX, ["likes"])
+        shortest_path(chain(), ("user", "user-0"), ("user", "user-1"), TIME_MAX, ["likes"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graphrec.errors import InputError
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.subgraph.motifs import DAY, co_visited, find_motifs
+from graphrec.subgraph.item_pairs import DAY, co_occurring_items, item_transitions
 from tests.worlds import cut, events, graph, town
 
 SEEDS = st.integers(0, 10_000)
@@ -46,7 +46,7 @@ def test_motifs_equal_a_slow_reference(seed: int, row: int, within: int, between
     world = town(seed)
     time = int(world.log.time[row])
     expected = {pair: found for pair, found in slow(world, time, within, between).items() if found[0] >= least}
-    found = find_motifs(world.as_of(time), within, between, least).to_pylist()
+    found = item_transitions(world.as_of(time), within, between, least).to_pylist()
     assert [one["times"] for one in found] == sorted((one["times"] for one in found), reverse=True)
     seen = {
         (int(one["first"].removeprefix("item-")), int(one["then"].removeprefix("item-"))): (
@@ -57,7 +57,7 @@ def test_motifs_equal_a_slow_reference(seed: int, row: int, within: int, between
         for one in found
     }
     assert seen == expected
-    assert find_motifs(cut(world, time), within, between, least).to_pylist() == found
+    assert item_transitions(cut(world, time), within, between, least).to_pylist() == found
 
 
 @settings(deadline=None, max_examples=25)
@@ -74,7 +74,7 @@ def test_co_visits_equal_a_slow_reference(seed: int, row: int, item: int) -> Non
         for other in list(who)
         if other != item and (both := who[item] & who[other])
     }
-    found = co_visited(world.as_of(time), f"item-{item}", 99).to_pylist()
+    found = co_occurring_items(world.as_of(time), f"item-{item}", 99).to_pylist()
     assert {one["item"]: (one["people"], one["cosine"]) for one in found} == expected
     assert [one["cosine"] for one in found] == sorted((one["cosine"] for one in found), reverse=True)
 
@@ -83,19 +83,19 @@ def test_a_planted_habit_has_lift() -> None:
     """Item 1 always follows item 0 within the hour; items 2 and 3 come whenever."""
     times = [day * DAY + hour * 3600 for day in range(1, 11) for hour in (8, 9, 14, 20)]
     items = [0, 1, 2, 3] * 5 + [0, 1, 3, 2] * 5
-    found = find_motifs(graph(events([0] * 40, items, times), 1, 4), within=3600).to_pylist()
+    found = item_transitions(graph(events([0] * 40, items, times), 1, 4), within=3600).to_pylist()
     assert [(one["first"], one["then"], one["times"], one["people"]) for one in found] == [("item-0", "item-1", 10, 1)]
 
 
 def test_nothing_follows_nothing() -> None:
     empty = graph(events([], [], []), 1, 2)
-    assert find_motifs(empty).num_rows == 0
-    assert co_visited(empty, "item-1").num_rows == 0
+    assert item_transitions(empty).num_rows == 0
+    assert co_occurring_items(empty, "item-1").num_rows == 0
 
 
 def test_what_is_not_there_is_refused() -> None:
     world = town(1)
     with pytest.raises(InputError, match="item 'nowhere' is not among the 15 items"):
-        co_visited(world, "nowhere")
+        co_occurring_items(world, "nowhere")
     with pytest.raises(InputError, match="within=0"):
-        find_motifs(world, within=0)
+        item_transitions(world, within=0)

@@ -170,12 +170,12 @@ def test_static_neighbours_are_hidden_until_they_are_known() -> None:
 
 def test_difference_names_what_came_and_what_went() -> None:
     moved = difference(street(), "user-0", START + 2 * DAY, START + 4 * DAY)
-    assert moved.gained_nodes == set()
-    assert {key for _, _, key in moved.gained_edges} == {("user->item", 2), ("user->location", 2)}
-    assert moved.lost_edges == set()
+    assert moved.added_nodes == set()
+    assert {key for _, _, key in moved.added_edges} == {("user->item", 2), ("user->location", 2)}
+    assert moved.removed_edges == set()
     narrow = difference(street(), "user-0", START + DAY, START + 2 * DAY, fan_out=1)
-    assert narrow.gained_nodes == {("item", "item-1"), ("location", "location-1")}
-    assert narrow.lost_nodes == {("item", "item-0"), ("location", "location-0")}
+    assert narrow.added_nodes == {("item", "item-1"), ("location", "location-1")}
+    assert narrow.removed_nodes == {("item", "item-0"), ("location", "location-0")}
 
 
 def test_difference_refuses_times_out_of_order() -> None:
