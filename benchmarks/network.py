@@ -26,7 +26,7 @@ from builders import build_graph
 from cli.console import RichProgress
 from graphrec import Run, RunConfig, evaluate, train
 from graphrec.environment import versions
-from graphrec.evaluation.per_query import judge
+from graphrec.evaluation.per_query import per_query_metrics
 from graphrec.metrics import means
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -146,7 +146,7 @@ def _trained(task: Task, graph: Path, out: Path, settings: Sequence[str], seed: 
 def _judged(run: Run, split: str, asked: Mapping[str, Any]) -> dict[str, float]:
     """What the model alone reaches."""
     protocol = run.protocol.model_copy(update=dict(asked))
-    return means(judge(run.graph, run.ranker, protocol, protocol.target_rows(run.graph, split)))
+    return means(per_query_metrics(run.graph, run.ranker, protocol, protocol.target_rows(run.graph, split)))
 
 
 def _table(

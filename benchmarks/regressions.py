@@ -28,7 +28,7 @@ from torch import Tensor
 
 from builders.build import build_graph
 from graphrec.environment import versions
-from graphrec.evaluation.per_query import judge
+from graphrec.evaluation.per_query import per_query_metrics
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import means
 from graphrec.models.baselines import Follows
@@ -37,7 +37,7 @@ from graphrec.models.score_ranker import ItemScorer, ScoreRanker
 from graphrec.models.slit import Slit, SlitConfig
 from graphrec.queries.query import Queries
 from graphrec.runs.config import TrainingConfig
-from graphrec.runs.training_split import learned_from, protocol_of
+from graphrec.runs.training_split import protocol_for, training_view
 
 PAGE = Path(__file__).with_suffix(".md")
 LOG = "ml-latest-small"
@@ -100,7 +100,7 @@ def _graph(data: Path, out: Path) -> TemporalGraph:
     """The graph as training sees it, with every event that is not test among the train events."""
     if not out.exists():
         build_graph([str(data)], out, preset="movielens", text_model="none")
-    return learned_from(TemporalGraph.open(out, torch.device("cpu")), ALL_BUT_TEST)
+    return training_view(TemporalGraph.open(out, torch.device("cpu")), ALL_BUT_TEST)
 
 
 def _model(graph: TemporalGraph, name: str, settings: dict[str, Any]) -> ItemScorer:
@@ -110,8 +110,8 @@ def _model(graph: TemporalGraph, name: str, settings: dict[str, Any]) -> ItemSco
 
 
 def _scores(graph: TemporalGraph, model: ItemScorer) -> Scores:
-    protocol = protocol_of(graph, ALL_BUT_TEST)
-    return means(judge(graph, ScoreRanker(graph, model), protocol, protocol.target_rows(graph, "test")))
+    protocol = protocol_for(graph, ALL_BUT_TEST)
+    return means(per_query_metrics(graph, ScoreRanker(graph, model), protocol, protocol.target_rows(graph, "test")))
 
 
 def _best_ridge(graph: TemporalGraph, name: str) -> dict[str, Any]:
@@ -169,7 +169,7 @@ def _table(graph: TemporalGraph, chosen: dict[str, dict[str, Any]]) -> str:
 
 
 def _facts(graph: TemporalGraph) -> str:
-    lists = len(protocol_of(graph, ALL_BUT_TEST).target_rows(graph, "test"))
+    lists = len(protocol_for(graph, ALL_BUT_TEST).target_rows(graph, "test"))
     return (
         f"{lists:,} lists, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} CPU cores, "
         f"{torch.get_num_threads()} thread, torch {versions()['torch']}, graph {graph.manifest['hash'][:12]}."

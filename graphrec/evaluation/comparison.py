@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from graphrec.evaluation.query_map import QuestionMap
+from graphrec.evaluation.query_map import QueryMap
 from graphrec.formatting import format_percent, humanize_key, metric_label, pluralize, split_label
 
-SHOWN = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
-"""Measures that a table shows, in this order, where they are there."""
-LISTED = ("recall@10", "ndcg@10", "recall@20", "ndcg@20", "mrr")
-"""The same where users were asked once for a list."""
+NEXT_ITEM_METRICS = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
+"""Metrics of the next-item task that a table shows, in this order."""
+TOP_N_METRICS = ("recall@10", "ndcg@10", "recall@20", "ndcg@20", "mrr")
+"""Metrics of the top-n task that a table shows, in this order."""
 
 
 class Lead(BaseModel):
@@ -32,7 +32,7 @@ class Lead(BaseModel):
     high: float
 
     @property
-    def told_apart(self) -> bool:
+    def significant(self) -> bool:
         """Whether the interval leaves out zero."""
         return self.low > 0 or self.high < 0
 
@@ -69,7 +69,7 @@ class Evaluation(Slice):
     errors: dict[str, float] = {}
     """Standard errors of the model's measures."""
     slices: dict[str, Slice] = {}
-    map: QuestionMap | None = None
+    map: QueryMap | None = None
     """The questions by place; None where none can be shown."""
     seconds: dict[str, float] = {}
     """Time that each ranker took, fitting included; the model is called so."""
@@ -107,10 +107,10 @@ class Row:
 
 
 def metric_names(measured: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Measures worth a column: those of SHOWN or, of lists, of LISTED that occur; Recall@10 only if no Acc@10 is it."""
+    """Metrics of a table: those of the task that occur, without a Recall@10 that equals Acc@10."""
     rows = list(measured)
     lists = any("hit_rate@10" in row for row in rows) and not any("acc@10" in row for row in rows)
-    names = [name for name in (LISTED if lists else SHOWN) if any(name in row for row in rows)]
+    names = [name for name in (TOP_N_METRICS if lists else NEXT_ITEM_METRICS) if any(name in row for row in rows)]
     same = all(row.get("recall@10") == row.get("acc@10") for row in rows)
     return [name for name in names if name != "recall@10" or not same]
 
@@ -202,7 +202,7 @@ def lead_in_words(part: Evaluation | Slice) -> str:
         return ""
     lead, name = part.leads[known[-1]], metric_label(known[-1])
     best = f"the best baseline, {humanize_key(lead.baseline)}"
-    if not lead.told_apart:
+    if not lead.significant:
         between = f"[{lead.low:+.3f}, {lead.high:+.3f}]"
         return f"On {name} it cannot be told apart from {best}: {lead.difference:+.3f} {between}."
     way, ends = ("better", (lead.low, lead.high)) if lead.difference > 0 else ("worse", (-lead.high, -lead.low))
@@ -214,7 +214,7 @@ def _slice_lost(title: str, part: Slice) -> str:
     lost = [name for name, (_, value) in _rivals(part).items() if value > part.metrics[name]]
     if not lost:
         return ""
-    unsure = lost[-1] in part.leads and not part.leads[lost[-1]].told_apart
+    unsure = lost[-1] in part.leads and not part.leads[lost[-1]].significant
     where = f"In the slice “{humanize_key(title)}” ({part.n:,} questions)"
     return f"{where} a baseline does better{', within chance' if unsure else ''}: {_against(part, lost[-1])}."
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -16,8 +16,8 @@ from torch import Tensor
 from graphrec.environment import versions
 from graphrec.errors import GraphError, RunError
 from graphrec.evaluation.comparison import metric_names
-from graphrec.evaluation.h3_cells import map_questions
-from graphrec.evaluation.per_query import judge
+from graphrec.evaluation.h3_cells import map_queries
+from graphrec.evaluation.per_query import per_query_metrics
 from graphrec.evidence.attention_profile import profile_attention
 from graphrec.evidence.faithfulness import Faithfulness, measure_faithfulness
 from graphrec.files import read_json, write_json
@@ -26,10 +26,10 @@ from graphrec.models.baselines import all_baselines
 from graphrec.models.ranking import StgatRanker
 from graphrec.models.score_ranker import ScoreRanker
 from graphrec.progress import Progress, Silent
-from graphrec.queries.protocol import EvaluationProtocol, returning
+from graphrec.queries.protocol import EvaluationProtocol, is_repeat
 from graphrec.runs.manifest import peak_memory
 from graphrec.runs.run import Run
-from graphrec.runs.training_split import learned_from
+from graphrec.runs.training_split import training_view
 
 EVIDENCE_QUESTIONS = 1_000
 """Questions at most whose evidence is taken out: each is answered twenty times more."""
@@ -71,7 +71,7 @@ def evaluate(
     rows = protocol.target_rows(run.graph, split)
     if not len(rows):
         raise GraphError(f"{run.path}: no event of split {split!r} is judged under {protocol.model_dump()}")
-    judges = judges_of(run, protocol)
+    judges = metric_functions(run, protocol)
     listener = progress or Silent()
     listener.start(f"evaluating {split}", len(judges))
     measured, seconds = {}, {}
@@ -81,14 +81,14 @@ def evaluate(
         seconds[name] = round(perf_counter() - begun, 3)
         listener.advance(1, name)
     listener.finish()
-    lists, users = protocol.judge == "users", run.graph.log.user[rows].long()
-    mapped = None if lists else map_questions(run.graph, rows, measured["model"]["acc@10"])
+    lists, users = protocol.task == "top-n", run.graph.log.user[rows].long()
+    mapped = None if lists else map_queries(run.graph, rows, measured["model"]["acc@10"])
     result = {
         "n": len(rows),
         "split": split,
         "model": run.config.model.name,
         "protocol": protocol.model_dump(),
-        **_summary(measured, users, None if lists else returning(run.graph, rows)),
+        **_summary(measured, users, None if lists else is_repeat(run.graph, rows)),
         "map": mapped and mapped.model_dump(),
         "seconds": seconds,
         "peak_memory": peak_memory(rows.device),
@@ -113,24 +113,24 @@ def _faithfulness(
     return measure_faithfulness(cast(StgatRanker, run.ranker), asked, run.config.seed, progress)
 
 
-def judges_of(
+def metric_functions(
     run: Run, protocol: EvaluationProtocol
 ) -> dict[str, Callable[[Int64[Tensor, " n"]], dict[str, Float64[Tensor, " n"]]]]:
     """Functions from rows of events to what their questions earn: the model, then each baseline.
 
     Baselines that fit weights do so on the events that the model learned from.
     """
-    learned = learned_from(run.graph, run.config.training)
+    learned = training_view(run.graph, run.config.training)
     others = [baseline for baseline in all_baselines(learned) if baseline.name != run.config.model.name]
     rankers = {"model": run.ranker, **{baseline.name: ScoreRanker(run.graph, baseline) for baseline in others}}
-    return {name: partial(judge, run.graph, ranker, protocol) for name, ranker in rankers.items()}
+    return {name: partial(per_query_metrics, run.graph, ranker, protocol) for name, ranker in rankers.items()}
 
 
 def _summary(
-    measured: Mapping[str, Mapping[str, Tensor]], users: Int64[Tensor, " n"], old: Tensor | None
+    measured: Mapping[str, Mapping[str, Tensor]], users: Int64[Tensor, " n"], repeat: Tensor | None
 ) -> dict[str, Any]:
-    """Means over all questions and, where ``old`` tells which ask for a returning item, over those and the others."""
-    slices = {} if old is None else {"returning": old, "new": ~old}
+    """Means over all questions and, given which are repeats, over repeats and first interactions."""
+    slices = {} if repeat is None else {"returning": repeat, "new": ~repeat}
     return {
         **_part(measured, users),
         "errors": {name: standard_error(values) for name, values in measured["model"].items() if len(values) > 1},
@@ -185,8 +185,3 @@ def _record(run: Run, split: str, result: dict[str, Any]) -> None:
     result["reads"] = int(metrics.get(split, {}).get("reads", 0)) + 1
     metrics[split] = result
     write_json(path, metrics)
-
-
-def headline(metrics: Mapping[str, float], names: Sequence[str] = ("acc@1", "acc@5", "acc@10", "mrr")) -> str:
-    """A few metrics in one line."""
-    return ", ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)

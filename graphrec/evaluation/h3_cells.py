@@ -9,19 +9,19 @@ from jaxtyping import Float64, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
-from graphrec.evaluation.query_map import LEAST_USERS, MapCell, QuestionMap
+from graphrec.evaluation.query_map import MIN_USERS, MapCell, QueryMap
 from graphrec.graph.geography import known_places
 from graphrec.graph.temporal_graph import TemporalGraph
 
 FINEST, COARSEST = 9, 1
 """H3 resolutions that are tried: cells of 0.1 km2 to 600,000 km2."""
-ENOUGH = 0.8
+MIN_COVERAGE = 0.8
 """Part of the questions that the cells should show."""
 MOST_ACROSS, MOST_CELLS = 60, 400
 """Cells side by side and in all at most: smaller ones could not be seen, and more would make a heavy page."""
 
 
-def map_questions(graph: TemporalGraph, rows: Int64[Tensor, " n"], right: Float64[Tensor, " n"]) -> QuestionMap | None:
+def map_queries(graph: TemporalGraph, rows: Int64[Tensor, " n"], right: Float64[Tensor, " n"]) -> QueryMap | None:
     """Gather questions into cells, as fine as people stay hidden and most questions are seen.
 
     Parameters
@@ -35,7 +35,7 @@ def map_questions(graph: TemporalGraph, rows: Int64[Tensor, " n"], right: Float6
 
     Returns
     -------
-    None where no cell has LEAST_USERS users, such as in a log without places.
+    None where no cell has MIN_USERS users, such as in a log without places.
     """
     until = graph.log.count_before(int(graph.log.time[rows].max()) + 1) if len(rows) else 0
     cells, of_event = _cells(graph, until)
@@ -51,22 +51,22 @@ def map_questions(graph: TemporalGraph, rows: Int64[Tensor, " n"], right: Float6
     total = np.bincount(code[placed], earned, len(parents))
     known = of_event[:until] >= 0
     _, users_before = _count(code[of_event[:until][known]], user[:until][known], len(parents))
-    shown = users >= LEAST_USERS
-    ground = np.flatnonzero(~shown & (users_before >= LEAST_USERS))
+    shown = users >= MIN_USERS
+    ground = np.flatnonzero(~shown & (users_before >= MIN_USERS))
     ground = np.sort(ground[np.argsort(-users_before[ground], kind="stable")[:MOST_CELLS]])
     order = np.argsort(-count, kind="stable")
-    return QuestionMap(
+    return QueryMap(
         resolution=resolution,
         cells=tuple(
             MapCell(
                 cell=h3.int_to_str(int(parents[place])),
                 n=int(count[place]),
                 users=int(users[place]),
-                right=float(total[place] / count[place]),
+                accuracy=float(total[place] / count[place]),
             )
             for place in order[shown[order]]
         ),
-        ground=tuple(h3.int_to_str(int(cell)) for cell in parents[ground]),
+        background=tuple(h3.int_to_str(int(cell)) for cell in parents[ground]),
         hidden=int(count[~shown].sum()),
         unplaced=int((asked < 0).sum()),
     )
@@ -99,16 +99,16 @@ def _cells(graph: TemporalGraph, until: int) -> tuple[NDArray[np.int64], NDArray
 
 
 def _resolution(cells: NDArray[np.int64], asked: NDArray[np.int64], user: NDArray[np.int64]) -> int | None:
-    """The finest that shows ENOUGH of the questions in cells not too small to see, else what shows the most."""
+    """The finest that shows MIN_COVERAGE of the questions in cells not too small to see, else what shows the most."""
     best, most = None, 0
     for resolution in range(FINEST, COARSEST - 1, -1):
         parents, code = _parents(cells, resolution)
         count, users = _count(code[asked], user, len(parents))
-        shown = users >= LEAST_USERS
+        shown = users >= MIN_USERS
         seen = int(count[shown].sum())
         if not seen or shown.sum() > MOST_CELLS or _across(parents[shown], resolution) > MOST_ACROSS:
             continue
-        if seen >= ENOUGH * len(asked):
+        if seen >= MIN_COVERAGE * len(asked):
             return resolution
         if seen > most:
             best, most = resolution, seen

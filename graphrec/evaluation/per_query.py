@@ -1,4 +1,4 @@
-"""What rankings earn, question by question, under a protocol."""
+"""Metrics of each query under a protocol."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ from graphrec.models.ranker import Ranker
 from graphrec.queries.protocol import EvaluationProtocol
 
 
-def judge(
+def per_query_metrics(
     graph: TemporalGraph,
     ranker: Ranker,
     protocol: EvaluationProtocol,
     rows: Int64[Tensor, " n"],
     k: Sequence[int] = DEPTHS,
 ) -> dict[str, Float64[Tensor, " n"]]:
-    """Every measure of every question.
+    """Every metric of every query, [n] each.
 
-    ``rows`` are those of `EvaluationProtocol.target_rows`: each is a query with one relevant item, or, where
-    users are judged, the event at which a user is queried once for every item that the split holds of them.
+    ``rows`` are those of `EvaluationProtocol.target_rows`. In the next-item task each row is a query whose only
+    relevant item is that of the event; in the top-n task it is the query of a user, whose relevant items are those of
+    all events of the user in the split.
     """
     queries, candidates = protocol.queries(graph, rows), protocol.candidate_mask(graph)
-    if protocol.judge == "events":
+    if protocol.task == "next-item":
         target = graph.log.item[rows].long()
         return query_metrics(ranker.expected_ranks(queries, target, candidates, protocol.novel), k)
-    listed = ranker.top(queries, max(k), candidates, protocol.novel).items
-    question, item = protocol.wanted(graph, rows)
-    hits = _among(listed, question, item, len(graph.nodes["item"]))
-    return ranked_metrics(hits, torch.bincount(question, minlength=len(rows)), k)
+    top = ranker.top(queries, max(k), candidates, protocol.novel).items
+    query, item = protocol.relevant_items(graph, rows)
+    hits = _relevance(top, query, item, len(graph.nodes["item"]))
+    return ranked_metrics(hits, torch.bincount(query, minlength=len(rows)), k)
 
 
-def _among(
-    listed: Int64[Tensor, "n k"], question: Int64[Tensor, " pairs"], item: Int64[Tensor, " pairs"], items: int
+def _relevance(
+    top: Int64[Tensor, "n k"], query: Int64[Tensor, " pairs"], item: Int64[Tensor, " pairs"], items: int
 ) -> Bool[Tensor, "n k"]:
-    """Which of the listed items (-1 for none) are wanted by their question."""
-    asked = torch.arange(len(listed), device=listed.device)[:, None]
-    hits: Tensor = torch.isin(asked * items + listed, question * items + item) & (listed >= 0)
+    """Which items of the top k lists (-1 for none) are relevant, given the relevant (query, item) pairs."""
+    row = torch.arange(len(top), device=top.device)[:, None]
+    hits: Tensor = torch.isin(row * items + top, query * items + item) & (top >= 0)
     return hits

@@ -1,40 +1,44 @@
-"""Questions by place: cells of the map that hold enough people to hide one of them."""
+"""Accuracy by place: map cells that hold enough users to hide each of them."""
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-LEAST_USERS = 5
-"""A cell with fewer distinct users is not shown, nor told of: a place that one person goes to is that person's."""
+MIN_USERS = 5
+"""Distinct users of a cell below which the cell is not published: a place that one person goes to identifies them."""
 
 
 class MapCell(BaseModel):
     """One hexagon of the map."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
 
     cell: str
-    """H3 index as written in hexadecimal."""
+    """H3 index in hexadecimal."""
     n: int
-    """Questions whose answer lies here."""
+    """Queries whose relevant item lies here."""
     users: int
-    """Users who asked them, at least LEAST_USERS."""
-    right: float
-    """Mean of what they earned, 0 to 1."""
+    """Distinct users of these queries, at least MIN_USERS."""
+    accuracy: float = Field(alias="right")
+    """Mean of the queries' metric, 0 to 1; ``right`` on disk."""
 
 
-class QuestionMap(BaseModel):
-    """Questions by the place of their answer."""
+class QueryMap(BaseModel):
+    """Queries by the place of their relevant item."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
+    )
 
     resolution: int
     """H3 resolution of the cells."""
     cells: tuple[MapCell, ...]
-    """Those with at least LEAST_USERS users, the fullest first."""
-    ground: tuple[str, ...] = ()
-    """Cells without so many that ask, but with that many users before: the rest of the land."""
+    """Cells with at least MIN_USERS users, by descending number of queries."""
+    background: tuple[str, ...] = Field((), alias="ground")
+    """Cells with too few queries but at least MIN_USERS users in earlier events; ``ground`` on disk."""
     hidden: int = 0
-    """Questions in cells with too few users to be shown."""
+    """Queries in cells with fewer users."""
     unplaced: int = 0
-    """Questions whose answer has no coordinates."""
+    """Queries whose relevant item has no coordinates."""

@@ -1,10 +1,10 @@
-"""How a model does on the validation events, asked as it is trained."""
+"""Metrics of a model in training, on the validation events."""
 
 from __future__ import annotations
 
 import torch
 
-from graphrec.evaluation.per_query import judge
+from graphrec.evaluation.per_query import per_query_metrics
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import means
 from graphrec.models.registry import Model, ranker_of
@@ -12,15 +12,17 @@ from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.runs.config import RunConfig
 
 VALIDATION_DEPTHS = (1, 5, 10, 20)
-"""The k of the measures that training looks at."""
+"""The k of the metrics that are recorded after an epoch."""
 
 
 @torch.inference_mode()
 def validate(graph: TemporalGraph, model: Model, protocol: EvaluationProtocol, config: RunConfig) -> dict[str, float]:
-    """Metrics on the validation events, or so many of them as the settings say; empty without any."""
+    """Mean metrics of the validation queries, of ``max_validation_queries`` at most; empty without any."""
     rows = protocol.target_rows(graph, "val")
     limit = config.training.max_validation_queries
     if len(rows) > limit:
         chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(config.seed))[:limit]
         rows = rows[chosen.sort().values.to(rows.device)]
-    return means(judge(graph, ranker_of(graph, model), protocol, rows, VALIDATION_DEPTHS)) if len(rows) else {}
+    if not len(rows):
+        return {}
+    return means(per_query_metrics(graph, ranker_of(graph, model), protocol, rows, VALIDATION_DEPTHS))

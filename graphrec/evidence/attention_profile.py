@@ -33,7 +33,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import resampled_means
 from graphrec.models.ranking import BATCH, ModelOutput, StgatRanker
 from graphrec.progress import Progress, Silent
-from graphrec.queries.protocol import EvaluationProtocol, returning
+from graphrec.queries.protocol import EvaluationProtocol, is_repeat
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, event_coordinates
 from graphrec.runs.run import Run
@@ -155,8 +155,8 @@ def profile_attention(
     drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:questions]
     rows = rows[drawn.sort().values.to(rows.device)]
     segments: dict[str, NDArray[np.bool_]] = {}
-    if asked_by.judge == "events":
-        known = returning(graph, rows).cpu().numpy()
+    if asked_by.task == "next-item":
+        known = is_repeat(graph, rows).cpu().numpy()
         segments |= {"known item": known, "new item": ~known}
     if groups:
         names = [groups.get(str(graph.nodes["user"].ids[code].as_py())) for code in graph.log.user[rows].tolist()]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import h3.api.basic_str as h3
 from markupsafe import Markup, escape
 
-from graphrec.evaluation.query_map import QuestionMap
+from graphrec.evaluation.query_map import QueryMap
 from graphrec.formatting import format_percent
 from graphrec.graph.geography import EARTH_RADIUS_KM
 from graphrec.report.chart import Number, svg, text
@@ -112,7 +112,7 @@ class Legend:
     """Each level that occurs, and its values in words."""
 
 
-def question_maps(questions: QuestionMap) -> tuple[Legend, Legend]:
+def question_maps(questions: QueryMap) -> tuple[Legend, Legend]:
     """Two maps: how many questions there were in each cell, and how often the right item was among the first ten."""
     counts = sorted({cell.n for cell in questions.cells})
     steps = sorted({counts[len(counts) * part // LEVELS] for part in range(1, LEVELS)} - {counts[0]})
@@ -127,16 +127,18 @@ def question_maps(questions: QuestionMap) -> tuple[Legend, Legend]:
         _levelled(
             "How often right among the first ten",
             questions,
-            [min(int(LEVELS * cell.right + 1e-9), LEVELS - 1) for cell in questions.cells],
+            [min(int(LEVELS * cell.accuracy + 1e-9), LEVELS - 1) for cell in questions.cells],
             parts,
         ),
     )
 
 
-def _levelled(title: str, questions: QuestionMap, levels: Sequence[int], names: Sequence[str]) -> Legend:
-    hexagons = [Hexagon(cell, None) for cell in questions.ground]
+def _levelled(title: str, questions: QueryMap, levels: Sequence[int], names: Sequence[str]) -> Legend:
+    hexagons = [Hexagon(cell, None) for cell in questions.background]
     hexagons += [
-        Hexagon(cell.cell, level, f"{cell.n:,} questions of {cell.users:,} users, {format_percent(cell.right)} right")
+        Hexagon(
+            cell.cell, level, f"{cell.n:,} questions of {cell.users:,} users, {format_percent(cell.accuracy)} right"
+        )
         for cell, level in zip(questions.cells, levels, strict=True)
     ]
     told = f"Map, {title.lower()}: {len(questions.cells)} cells; the table below has the fullest."

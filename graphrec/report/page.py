@@ -12,7 +12,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from graphrec import formatting as words
 from graphrec.evaluation.comparison import Evaluation, compare, compare_slices, metric_names, verdict
-from graphrec.evaluation.query_map import LEAST_USERS
+from graphrec.evaluation.query_map import MIN_USERS
 from graphrec.evidence.shares import SHARES as LABELS
 from graphrec.files import aside, read_json
 from graphrec.graph.storage import read_manifest
@@ -295,7 +295,7 @@ def render_report(content: ReportContent) -> str:
         interval_charts=_interval_charts,
         question_maps=question_maps,
         centre=centre,
-        least_users=LEAST_USERS,
+        least_users=MIN_USERS,
         periods=_periods(content.health),
         costs=_costs(content),
     )

@@ -15,14 +15,14 @@ from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.runs.config import TrainingConfig
 
 
-def protocol_of(graph: TemporalGraph, settings: TrainingConfig) -> EvaluationProtocol:
+def protocol_for(graph: TemporalGraph, settings: TrainingConfig) -> EvaluationProtocol:
     """The graph's own protocol, with what the settings ask for instead."""
     protocol = EvaluationProtocol(**graph.manifest.get("protocol", {}))
     asked = {name: value for name in ("query_time", "novel") if (value := getattr(settings, name)) is not None}
     return protocol.model_copy(update=asked)
 
 
-def learned_from(graph: TemporalGraph, settings: TrainingConfig) -> TemporalGraph:
+def training_view(graph: TemporalGraph, settings: TrainingConfig) -> TemporalGraph:
     """The graph as training sees it: with its val events among the train events, unless they are held out."""
     if not settings.train_on_val:
         return graph
@@ -30,7 +30,7 @@ def learned_from(graph: TemporalGraph, settings: TrainingConfig) -> TemporalGrap
     return replace(graph, log=replace(graph.log, split=split))
 
 
-def refuse_nothing_to_learn(units: Sized, path: Path) -> None:
+def check_not_empty(units: Sized, path: Path) -> None:
     """Raise GraphError for a graph without anything to learn from."""
     if not len(units):
         raise GraphError(

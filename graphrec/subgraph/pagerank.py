@@ -83,7 +83,9 @@ class PagerankAgreement:
     """Rank correlation over the items that the walk reaches; NaN below two of them."""
 
 
-def pagerank_agreement(ranker: StgatRanker, user: str, time: int, k: int = 10, restart: float = 0.15) -> PagerankAgreement:
+def pagerank_agreement(
+    ranker: StgatRanker, user: str, time: int, k: int = 10, restart: float = 0.15
+) -> PagerankAgreement:
     """Compare a model's ranking for a user as of ``time`` (UTC seconds) with personalised PageRank as of then."""
     walk = personalised_pagerank(ranker.graph.as_of(time), user, restart)
     answer = ranker.forward(Queries.from_user_ids(ranker.graph, [user], time))

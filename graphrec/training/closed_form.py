@@ -17,7 +17,7 @@ from graphrec.progress import Progress
 from graphrec.runs.config import RunConfig
 from graphrec.runs.manifest import peak_memory, run_facts
 from graphrec.runs.run import pick_device
-from graphrec.runs.training_split import learned_from, protocol_of, refuse_nothing_to_learn
+from graphrec.runs.training_split import check_not_empty, protocol_for, training_view
 
 STEPS = ("weights", "validation")
 """What there is to do."""
@@ -27,10 +27,10 @@ def fit_at_once(graph_path: Path, root: Path, config: RunConfig, device: str, pr
     """Fit a model and leave a run directory; its manifest. There is nothing to resume: it is fitted again."""
     began = time.monotonic()
     where = pick_device(device)
-    graph = learned_from(TemporalGraph.open(graph_path, where), config.training)
-    protocol = protocol_of(graph, config.training)
+    graph = training_view(TemporalGraph.open(graph_path, where), config.training)
+    protocol = protocol_for(graph, config.training)
     rows = protocol.training_rows(graph)
-    refuse_nothing_to_learn(rows, graph_path)
+    check_not_empty(rows, graph_path)
     model = at_once(graph, config.model)
     progress.start(f"fitting {model.name}", len(STEPS))
     model.fit(config.seed)

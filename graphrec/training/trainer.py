@@ -26,7 +26,7 @@ from graphrec.progress import Progress, Silent
 from graphrec.runs.config import RunConfig, TrainingConfig
 from graphrec.runs.manifest import peak_memory, run_facts
 from graphrec.runs.run import pick_device
-from graphrec.runs.training_split import learned_from, protocol_of, refuse_nothing_to_learn
+from graphrec.runs.training_split import check_not_empty, protocol_for, training_view
 from graphrec.training import checkpoint
 from graphrec.training.checkpoint import TrainingState
 from graphrec.training.closed_form import fit_at_once
@@ -105,12 +105,12 @@ class Training:
         if where.index is not None:
             torch.cuda.set_device(where)
         self.accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=precision)
-        self.graph = learned_from(TemporalGraph.open(graph, self.accelerator.device), settings)
-        self.protocol = protocol_of(self.graph, settings)
+        self.graph = training_view(TemporalGraph.open(graph, self.accelerator.device), settings)
+        self.protocol = protocol_for(self.graph, settings)
         torch.manual_seed(config.seed)
         self.model = new_network(self.graph, config.model)
         self.units = units_of(self.model, self.graph, self.protocol)
-        refuse_nothing_to_learn(self.units, graph)
+        check_not_empty(self.units, graph)
         self.steps = math.ceil(min(len(self.units), settings.samples_per_epoch) / settings.batch_size)  # an epoch
         self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.min_steps / self.steps)))
         loss = loss_of(self.model, self.graph, settings.negatives, settings.full_softmax, self.protocol.novel)
@@ -205,7 +205,7 @@ class Training:
         }
         self.state.history.append(record)
         self.state.loss_sum = 0.0
-        score = metrics.get(self.protocol.headline, -record["train_loss"])
+        score = metrics.get(self.protocol.primary_metric, -record["train_loss"])
         if score > self.state.best or self.state.best_epoch < 0:
             self.state.best, self.state.best_epoch = score, number
             self._keep("best")

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from graphrec.errors import GraphError, RunError
-from graphrec.evaluation.evaluation import evaluate, headline
+from graphrec.evaluation.evaluation import evaluate
 from graphrec.graph.events import SPLITS, TEST, TRAIN, VAL
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
@@ -156,10 +156,6 @@ def test_what_comes_after_the_split_moves_nothing(tmp_path: Path) -> None:
         assert usual[name] == poisoned[name]
 
 
-def test_a_headline() -> None:
-    assert headline({"mrr": 0.45678, "acc@1": 0.3, "f1@1": 1.0}) == "acc@1 0.3000, mrr 0.4568"
-
-
 # a slow reference: one question at a time, in plain Python
 
 
@@ -178,13 +174,13 @@ class Slow:
     def is_sample(self, row: int) -> bool:
         session, split = self.events[row][4], self.events[row][3]
         opens = session >= 0 and all(event[4] != session for event in self.events[:row])
-        return split == TRAIN and not (self.protocol.samples == "session-rest" and opens)
+        return split == TRAIN and not (self.protocol.vocabulary_from == "session-rest" and opens)
 
     def is_judged(self, row: int, split: str) -> bool:
         user, item, _, part, session = self.events[row]
         if part != SPLITS[split]:
             return False
-        if self.protocol.targets == "session-last":
+        if self.protocol.evaluate_on == "session-last":
             mates = [other for other, event in enumerate(self.events) if event[4] == session]
             if session < 0 or len(mates) < 2 or row != mates[-1]:
                 return False

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from graphrec.evaluation.h3_cells import map_questions
-from graphrec.evaluation.query_map import LEAST_USERS, MapCell, QuestionMap
+from graphrec.evaluation.h3_cells import map_queries
+from graphrec.evaluation.query_map import MIN_USERS, MapCell, QueryMap
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.report.map_chart import Hexagon, centre, hexagon_map, question_maps
 from tests.worlds import alone, events, graph, rewritten, town
@@ -37,44 +37,44 @@ def two_cities(crowd: int, few: int, known: bool = True) -> TemporalGraph:
 
 
 def test_a_cell_of_few_users_is_hidden_however_many_questions_it_has() -> None:
-    world = two_cities(crowd=LEAST_USERS, few=LEAST_USERS - 1)
+    world = two_cities(crowd=MIN_USERS, few=MIN_USERS - 1)
     rows = torch.arange(len(world.log))
     right = torch.zeros(len(rows), dtype=torch.float64)
     right[:3] = 1
-    found = map_questions(world, rows, right)
+    found = map_queries(world, rows, right)
     assert found is not None
     ((cell,), hidden) = (found.cells, found.hidden)
-    assert (cell.n, cell.users, cell.right) == (10, 5, pytest.approx(0.3))
+    assert (cell.n, cell.users, cell.accuracy) == (10, 5, pytest.approx(0.3))
     assert cell.cell == h3.latlng_to_cell(*MADRID, found.resolution)
-    assert (hidden, found.unplaced, found.ground) == (40, 1, ())
+    assert (hidden, found.unplaced, found.background) == (40, 1, ())
     paris = h3.latlng_to_cell(*PARIS, found.resolution)
     assert paris not in found.model_dump_json()
 
 
 def test_one_user_more_and_it_is_shown() -> None:
-    world = two_cities(crowd=LEAST_USERS, few=LEAST_USERS)
-    found = map_questions(world, torch.arange(len(world.log)), torch.ones(len(world.log), dtype=torch.float64))
+    world = two_cities(crowd=MIN_USERS, few=MIN_USERS)
+    found = map_queries(world, torch.arange(len(world.log)), torch.ones(len(world.log), dtype=torch.float64))
     assert found is not None
-    assert [(cell.n, cell.users, cell.right) for cell in found.cells] == [(50, 5, 1.0), (10, 5, 1.0)]
+    assert [(cell.n, cell.users, cell.accuracy) for cell in found.cells] == [(50, 5, 1.0), (10, 5, 1.0)]
 
 
 def test_ground_is_where_as_many_went_before() -> None:
-    world = two_cities(crowd=LEAST_USERS, few=LEAST_USERS)
-    rows = torch.arange(2 * LEAST_USERS, len(world.log))  # nobody is asked in Madrid
-    found = map_questions(world, rows, torch.ones(len(rows), dtype=torch.float64))
+    world = two_cities(crowd=MIN_USERS, few=MIN_USERS)
+    rows = torch.arange(2 * MIN_USERS, len(world.log))  # nobody is asked in Madrid
+    found = map_queries(world, rows, torch.ones(len(rows), dtype=torch.float64))
     assert found is not None
     assert [cell.n for cell in found.cells] == [50]
-    assert found.ground == (h3.latlng_to_cell(*MADRID, found.resolution),)
+    assert found.background == (h3.latlng_to_cell(*MADRID, found.resolution),)
 
 
 def test_both_sides_of_the_180th_meridian_are_as_fine_as_anywhere() -> None:
-    world = two_cities(crowd=LEAST_USERS, few=LEAST_USERS)
+    world = two_cities(crowd=MIN_USERS, few=MIN_USERS)
     table, rows = world.nodes["item"], torch.arange(len(world.log))
     found = []
     for east in (179.5, 10.0):
         points = torch.tensor([(-17.0, east), (-17.0, (east + 1 + 180) % 360 - 180), (torch.nan, torch.nan)])
         moved = alone(world, item=type(table)(**{**vars(table), "coordinates": points}))
-        questions = map_questions(moved, rows, torch.ones(len(rows), dtype=torch.float64))
+        questions = map_queries(moved, rows, torch.ones(len(rows), dtype=torch.float64))
         assert questions is not None
         found.append((questions.resolution, [cell.n for cell in questions.cells]))
     assert found[0] == found[1]
@@ -82,11 +82,11 @@ def test_both_sides_of_the_180th_meridian_are_as_fine_as_anywhere() -> None:
 
 def test_without_places_or_questions_there_is_no_map() -> None:
     nowhere = two_cities(crowd=9, few=9, known=False)
-    assert map_questions(nowhere, torch.arange(len(nowhere.log)), torch.ones(len(nowhere.log)).double()) is None
+    assert map_queries(nowhere, torch.arange(len(nowhere.log)), torch.ones(len(nowhere.log)).double()) is None
     world = two_cities(crowd=9, few=9)
-    assert map_questions(world, torch.arange(0), torch.ones(0).double()) is None
+    assert map_queries(world, torch.arange(0), torch.ones(0).double()) is None
     lonely = two_cities(crowd=2, few=2)
-    assert map_questions(lonely, torch.arange(len(lonely.log)), torch.ones(len(lonely.log)).double()) is None
+    assert map_queries(lonely, torch.arange(len(lonely.log)), torch.ones(len(lonely.log)).double()) is None
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -95,10 +95,10 @@ def test_what_comes_later_moves_nothing(seed: int) -> None:
     rows = torch.arange(100, 160)
     right = torch.tensor(np.random.default_rng(seed).random(60))
     after = int(world.log.time[rows[-1]]) + 1
-    found = map_questions(world, rows, right)
+    found = map_queries(world, rows, right)
     assert found is not None
     assert sum(cell.n for cell in found.cells) + found.hidden + found.unplaced == 60
-    assert map_questions(rewritten(world, after, seed), rows, right) == found
+    assert map_queries(rewritten(world, after, seed), rows, right) == found
 
 
 # drawn
@@ -142,7 +142,7 @@ def test_levels_follow_the_numbers_and_are_explained() -> None:
         MapCell(cell=place, n=n, users=5, right=right)
         for place, n, right in zip(places, (60, 9, 8, 7, 6, 5), (1.0, 0.8, 0.79, 0.5, 0.2, 0.0), strict=True)
     ]
-    many, right = question_maps(QuestionMap(resolution=7, cells=tuple(cells)))
+    many, right = question_maps(QueryMap(resolution=7, cells=tuple(cells)))
     assert [polygon.get("class") for polygon in ElementTree.fromstring(right.picture).iter("polygon")] == [
         "level-4", "level-4", "level-3", "level-2", "level-1", "level-0",
     ]  # fmt: skip
@@ -155,7 +155,7 @@ def test_levels_follow_the_numbers_and_are_explained() -> None:
 
 def test_one_count_everywhere_is_one_level() -> None:
     cells = tuple(MapCell(cell=h3.latlng_to_cell(at, 0.0, 5), n=7, users=5, right=0.5) for at in (1.0, 2.0))
-    assert question_maps(QuestionMap(resolution=5, cells=cells))[0].levels == ((0, "7"),)
+    assert question_maps(QueryMap(resolution=5, cells=cells))[0].levels == ((0, "7"),)
 
 
 def test_a_cell_has_a_name_in_degrees() -> None:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphrec.evaluation.per_query import judge
+from graphrec.evaluation.per_query import per_query_metrics
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import query_metrics
 from graphrec.models.baselines import Popularity
@@ -36,9 +36,9 @@ class Fixed:
 @given(SEEDS, st.booleans(), st.sampled_from(["val", "test"]))
 def test_lists_are_judged_as_by_hand(seed: int, novel: bool, split: str) -> None:
     world = town(seed, count=200, dated=False)
-    protocol = EvaluationProtocol(judge="users", novel=novel)
+    protocol = EvaluationProtocol(task="top-n", novel=novel)
     rows = protocol.target_rows(world, split)
-    found = judge(world, ScoreRanker(world, Fixed(world)), protocol, rows, (3,))
+    found = per_query_metrics(world, ScoreRanker(world, Fixed(world)), protocol, rows, (3,))
     every = EvaluationProtocol(novel=novel).target_rows(world, split).tolist()
     users = world.log.user.tolist()
     first = {users[row]: row for row in reversed(every)}
@@ -60,21 +60,21 @@ def test_events_are_judged_by_their_ranks(seed: int) -> None:
     world, protocol = town(seed), EvaluationProtocol()
     rows, ranker = protocol.target_rows(world, "test"), ScoreRanker(world, Popularity(world))
     ranks = ranker.expected_ranks(protocol.queries(world, rows), world.log.item[rows].long())
-    found = judge(world, ranker, protocol, rows)
+    found = per_query_metrics(world, ranker, protocol, rows)
     for name, values in query_metrics(ranks).items():
         assert torch.equal(found[name], values), name
 
 
 def test_an_item_wanted_twice_counts_once() -> None:
     world = graph(events([0, 0, 0], [1, 0, 0], [10, 20, 30], split=[0, 1, 1]), 1, 3)
-    protocol = EvaluationProtocol(judge="users")
+    protocol = EvaluationProtocol(task="top-n")
     rows = protocol.target_rows(world, "val")
     assert rows.tolist() == [1]
-    found = judge(world, ScoreRanker(world, Fixed(world)), protocol, rows, (1, 5))
+    found = per_query_metrics(world, ScoreRanker(world, Fixed(world)), protocol, rows, (1, 5))
     assert (float(found["recall@1"]), float(found["ndcg@5"])) == (1, 1)
 
 
 def test_nobody_to_judge() -> None:
     world = graph(events([0], [1], [10]), 1, 3)
-    protocol = EvaluationProtocol(judge="users")
+    protocol = EvaluationProtocol(task="top-n")
     assert not len(protocol.target_rows(world, "test"))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from graphrec.graph.events import SPLITS, TEST, TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
-from graphrec.queries.protocol import EvaluationProtocol, returning
+from graphrec.queries.protocol import EvaluationProtocol, is_repeat
 from tests.worlds import events, graph, random_world
 
 SEEDS = st.integers(0, 10_000)
@@ -55,21 +55,21 @@ def test_every_event_of_a_split_is_judged() -> None:
 
 
 def test_only_the_last_of_a_session_of_two_is_judged() -> None:
-    assert EvaluationProtocol(targets="session-last").target_rows(small_world(), "train").tolist() == [1, 4]
-    assert EvaluationProtocol(targets="session-last").target_rows(small_world(), "test").tolist() == []
+    assert EvaluationProtocol(evaluate_on="session-last").target_rows(small_world(), "train").tolist() == [1, 4]
+    assert EvaluationProtocol(evaluate_on="session-last").target_rows(small_world(), "test").tolist() == []
 
 
 def test_training_learns_from_every_train_event_whatever_counts_as_a_sample() -> None:
     world = small_world()
     assert EvaluationProtocol().training_rows(world).tolist() == [0, 1, 2, 3, 4]
-    assert EvaluationProtocol(samples="session-rest").training_rows(world).tolist() == [0, 1, 2, 3, 4]
+    assert EvaluationProtocol(vocabulary_from="session-rest").training_rows(world).tolist() == [0, 1, 2, 3, 4]
 
 
 def test_known_only_drops_users_and_items_that_no_sample_has() -> None:
     world = small_world()
     assert EvaluationProtocol(known_only=True).target_rows(world, "test").tolist() == [7]
     assert EvaluationProtocol(known_only=True).target_rows(world, "val").tolist() == []
-    only_samples = EvaluationProtocol(known_only=True, samples="session-rest")  # of which user 1 has none
+    only_samples = EvaluationProtocol(known_only=True, vocabulary_from="session-rest")  # of which user 1 has none
     assert only_samples.target_rows(world, "test").tolist() == []
 
 
@@ -111,7 +111,7 @@ def test_a_world_without_events_has_no_rows() -> None:
     world = graph(events([], [], []), 2, 3)
     for protocol in (
         EvaluationProtocol(),
-        EvaluationProtocol(targets="session-last", samples="session-rest", known_only=True, novel=True),
+        EvaluationProtocol(evaluate_on="session-last", vocabulary_from="session-rest", known_only=True, novel=True),
     ):
         for split in SPLITS:
             assert protocol.target_rows(world, split).tolist() == []
@@ -144,14 +144,16 @@ def slow_returning(world: TemporalGraph, row: int) -> bool:
 def slow_targets(protocol: EvaluationProtocol, world: TemporalGraph, split: str) -> list[int]:
     log, (first, last) = world.log, slow_edges(world)
     samples = [
-        row for row in range(len(log)) if log.split[row] == TRAIN and (protocol.samples == "every" or row not in first)
+        row
+        for row in range(len(log))
+        if log.split[row] == TRAIN and (protocol.vocabulary_from == "every" or row not in first)
     ]
     users, items = {int(log.user[row]) for row in samples}, {int(log.item[row]) for row in samples}
     return [
         row
         for row in range(len(log))
         if log.split[row] == SPLITS[split]
-        and (protocol.targets == "every" or (row in last and row not in first))
+        and (protocol.evaluate_on == "every" or (row in last and row not in first))
         and (not protocol.known_only or (int(log.user[row]) in users and int(log.item[row]) in items))
         and (not protocol.novel or not slow_returning(world, row))
     ]
@@ -170,7 +172,7 @@ def test_target_rows_equal_a_slow_reference(
     seed: int, targets: str, samples: str, known_only: bool, novel: bool, split: str
 ) -> None:
     world = city(seed)
-    protocol = EvaluationProtocol(targets=targets, samples=samples, known_only=known_only, novel=novel)
+    protocol = EvaluationProtocol(evaluate_on=targets, vocabulary_from=samples, known_only=known_only, novel=novel)
     assert protocol.target_rows(world, split).tolist() == slow_targets(protocol, world, split)
 
 
@@ -180,7 +182,7 @@ def test_training_rows_and_candidates_equal_a_slow_reference(seed: int) -> None:
     world = city(seed)
     first, _ = slow_edges(world)
     train = [row for row in range(len(world.log)) if world.log.split[row] == TRAIN]
-    rest = EvaluationProtocol(samples="session-rest", candidates="train")
+    rest = EvaluationProtocol(vocabulary_from="session-rest", candidates="train")
     expected = [row for row in train if row not in first]
     assert rest.training_rows(world).tolist() == train
     assert rest.candidate_mask(world).nonzero()[:, 0].tolist() == sorted({int(world.log.item[row]) for row in expected})
@@ -191,7 +193,7 @@ def test_training_rows_and_candidates_equal_a_slow_reference(seed: int) -> None:
 def test_returning_equals_a_slow_reference(seed: int) -> None:
     world = random_world(seed, users=4, items=5, count=60, seconds=6_000)  # many ties and repeats
     rows = torch.tensor(np.random.default_rng(seed).permutation(60))
-    assert returning(world, rows).tolist() == [slow_returning(world, int(row)) for row in rows]
+    assert is_repeat(world, rows).tolist() == [slow_returning(world, int(row)) for row in rows]
 
 
 @settings(deadline=None, max_examples=15)
@@ -202,7 +204,7 @@ def test_held_out_events_choose_neither_samples_nor_candidates(seed: int) -> Non
     item[world.log.split == TEST] = 0
     other = replace(world, log=replace(world.log, item=item), _cache={})
     for protocol in (
-        EvaluationProtocol(candidates="train", samples="session-rest"),
+        EvaluationProtocol(candidates="train", vocabulary_from="session-rest"),
         EvaluationProtocol(candidates="train", novel=True),
     ):
         assert torch.equal(protocol.training_rows(world), protocol.training_rows(other))
@@ -228,7 +230,7 @@ def test_the_rows_of_getnext_equal_a_slow_reference(seed: int, split: str, sampl
         if log.split[row] == code and int(log.user[row]) in users and int(log.item[row]) in items:
             left.setdefault(int(log.session[row]), []).append(row)
     expected = sorted(rows[-1] for session, rows in left.items() if session >= 0 and len(rows) >= 3)
-    protocol = EvaluationProtocol(targets="session-last-of-three", samples=samples)
+    protocol = EvaluationProtocol(evaluate_on="session-last-of-three", vocabulary_from=samples)
     assert protocol.target_rows(world, split).tolist() == expected
 
 
@@ -236,3 +238,14 @@ def test_a_frozen_history_of_test_questions_has_train_and_val() -> None:
     world, protocol = small_world(), EvaluationProtocol(history="frozen")
     frozen = {split: protocol.queries(world, protocol.target_rows(world, split)).history_cutoff for split in SPLITS}
     assert frozen == {"train": 60, "val": 60, "test": 70}
+
+
+def test_the_names_on_disk_are_read_and_written() -> None:
+    stored = {"judge": "users", "targets": "session-last", "samples": "before-test"}
+    protocol = EvaluationProtocol(task="top-n", evaluate_on="session-last", vocabulary_from="before-test")
+    assert EvaluationProtocol(**stored) == protocol
+    assert protocol.model_dump().items() >= stored.items()
+    assert EvaluationProtocol().model_dump()["judge"] == "events"
+    assert EvaluationProtocol(judge="next-item").task == "next-item"
+    with pytest.raises(ValidationError, match="'next-item' or 'top-n'"):
+        EvaluationProtocol(judge="sessions")
