@@ -164,7 +164,7 @@ def test_a_planted_flow_by_hand() -> None:
     model = untrained(world, 0, spread=0.0, fan_out={"own_history": 8}, propagation=False, heads=1, path=2)
     with torch.no_grad():
         for name, weight in model.named_parameters():
-            if "fading" not in name:
+            if "path_decay" not in name:
                 weight.zero_()
     flow = flow_to(StgatRanker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([9 * DAY])), 0)
     assert flow.gates == pytest.approx({"semantic": 1 / 2, "own_history": 1 / 2})

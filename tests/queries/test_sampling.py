@@ -97,7 +97,7 @@ class Slow:
         return min(known, key=apart.__getitem__, default=-1)
 
     def here(self) -> list[int]:
-        places = {self.location(), *self.context(self.location())} - {-1}
+        places = {self.location(), *self.around(self.location())} - {-1}
         seen = [event for event in self.newest() if self.log["time"][event] < self.shared]
         return [event for event in seen if self.log["location"][event] in places]
 
