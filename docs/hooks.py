@@ -16,8 +16,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-MOVED = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
-"""Files of the root folder and the pages that a link to them leads to."""
+MOVED = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "findings/README.md": "findings/index.md",
+}
+"""Files outside ``docs/`` and the pages that a link to them leads to."""
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 """The path of a Markdown link within the repository."""
 REFERENCE = {
@@ -54,6 +59,7 @@ def copied_files() -> dict[str, Path]:
     """Files outside ``docs/`` that the site has as they are, by their place on the site."""
     found = [ROOT / name for name in MOVED if name != "README.md"] + [ROOT / "LICENSE"]
     found += [path for path in sorted((ROOT / "benchmarks").iterdir()) if path.suffix in (".md", ".py")]
+    found += sorted((ROOT / "findings").glob("*.sh"))
     return {site_path(path.relative_to(ROOT).as_posix()): path for path in found}
 
 

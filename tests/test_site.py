@@ -37,7 +37,7 @@ def load_hooks() -> ModuleType:
 
 
 HOOKS = load_hooks()
-PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "findings/README.md")]
 PAGES += [*sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
 PAGES += sorted((ROOT / "notebooks").glob("*.ipynb"))
 
