@@ -38,16 +38,16 @@ from graphrec.interest import (
     Place,
     activity_changes,
     cohorts_by_interest,
+    fit_activity_rates,
     forecast_interest,
+    habitual_places,
     interest_changes,
     interest_over_time,
-    learn_rates,
     place_changes,
-    places_of,
     user_profile,
 )
-from graphrec.interest.habitual_places import at_home, at_work
 from graphrec.interest.history import History
+from graphrec.interest.places import at_home, at_work
 from graphrec.interest.themes import _categories
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -207,7 +207,7 @@ def places(logs: Sequence[Log]) -> list[str]:
         f"|---|---|{'---:|' * 7}",
     ]
     for log in logs:
-        answers = {user: places_of(log.graph, user, log.end) for user in log.users}
+        answers = {user: habitual_places(log.graph, user, log.end) for user in log.users}
         for kind in OWN_VENUE:
             where = _own(log, kind)
             stay = {user: point for user, point in where.items() if log.planted(user, "home") is None}
@@ -294,7 +294,7 @@ def asked(log: Log) -> Iterator[Asked]:
     for back in BACK:
         until = log.end - back * WEEK
         view = log.graph.as_of(until)
-        rates, categories = learn_rates(view), _categories(view, np.arange(len(view.nodes["item"])))
+        rates, categories = fit_activity_rates(view), _categories(view, np.arange(len(view.nodes["item"])))
         known = view.visible("user").numpy()
         for user in (users[code] for code in chosen if known[code]):
             history = History.before(log.graph, user, until)
@@ -421,7 +421,7 @@ def _of_everybody(graph: TemporalGraph) -> Callable[[], Any]:
 FUNCTIONS: Functions = {
     "interest": ("`interest_over_time` of a busy user", _of_user(interest_over_time)),
     "changes": ("`interest_changes`, the interest included", _of_user(_of_themes)),
-    "places": ("`places_of`", _of_user(places_of)),
+    "places": ("`habitual_places`", _of_user(habitual_places)),
     "forecast": ("`forecast_interest`, rates learned", _of_user(forecast_interest)),
     "profile": ("`user_profile`", _of_user(user_profile)),
     "cohorts": ("`cohorts_by_interest` of everybody", _of_everybody),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -14,7 +14,6 @@ from cli.recommend import read_time
 
 if TYPE_CHECKING:
     from graphrec.graph.temporal_graph import TemporalGraph
-    from graphrec.interest.profile import Profile
 
 
 def profile_command(
@@ -37,10 +36,10 @@ def profile_command(
 
     answer = user_profile(_graph(path), user, TIME_MAX if at is None else read_time(at))
     if as_json:
-        print_json(_as_json(answer))
+        print_json(answer.to_dict())
         return
     for sentence in answer.sentences:
-        console.print(f"[dim]{sentence.about:>10}[/]  {escape(sentence.words)}", soft_wrap=True)
+        console.print(f"[dim]{sentence.topic:>10}[/]  {escape(sentence.description)}", soft_wrap=True)
 
 
 def _graph(path: Path) -> TemporalGraph:
@@ -48,8 +47,3 @@ def _graph(path: Path) -> TemporalGraph:
     from graphrec.runs.run import Run
 
     return Run.open(path, None, "cpu").graph if (path / "config.yaml").is_file() else TemporalGraph.open(path)
-
-
-def _as_json(answer: Profile) -> dict[str, Any]:
-    sentences = [{**vars(sentence), "rows": sentence.rows.tolist()} for sentence in answer.sentences]
-    return {"user": answer.user, "until": answer.until, "sentences": sentences}

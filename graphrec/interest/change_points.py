@@ -34,7 +34,7 @@ PLACES = 12
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangePoint:
     """A step of time from which a user's counts are others than before."""
 
     start: int
@@ -56,7 +56,7 @@ class Change:
         return order
 
 
-def interest_changes(interest: InterestOverTime, level: float = LEVEL, seed: int = 0) -> tuple[Change, ...]:
+def interest_changes(interest: InterestOverTime, level: float = LEVEL, seed: int = 0) -> tuple[ChangePoint, ...]:
     """When the shares of a user's themes changed, the earliest first.
 
     ``level`` is the largest chance at which a change is told, ``seed`` that of the shuffles. Nothing after the
@@ -68,7 +68,7 @@ def interest_changes(interest: InterestOverTime, level: float = LEVEL, seed: int
 
 def place_changes(
     graph: TemporalGraph, user: str, until: int, step_days: int = 7, level: float = LEVEL, seed: int = 0
-) -> tuple[Change, ...]:
+) -> tuple[ChangePoint, ...]:
     """When the shares of a user's locations changed, from the events strictly before ``until`` (UTC seconds).
 
     The 12 most visited locations are told apart. No change without locations. Raises InputError for an unknown user,
@@ -89,7 +89,7 @@ def place_changes(
 
 def activity_changes(
     graph: TemporalGraph, user: str, until: int, step_days: int = 7, level: float = LEVEL, seed: int = 0
-) -> tuple[Change, ...]:
+) -> tuple[ChangePoint, ...]:
     """When a user's number of events a step changed, from the events strictly before ``until`` (UTC seconds).
 
     Steps are whole and counted back from ``until`` or the log's end, those without events too. Raises InputError for
@@ -108,7 +108,7 @@ def _changes(
     names: tuple[str, ...],
     level: float,
     seed: int,
-) -> tuple[Change, ...]:
+) -> tuple[ChangePoint, ...]:
     """Changes of ``counts`` [steps, names] over their ``exposure`` [steps]; steps without exposure tell nothing."""
     told = np.flatnonzero(exposure > 0)
     counts, exposure, start = counts[told], exposure[told], start[told]
@@ -116,7 +116,7 @@ def _changes(
     edges = [0, *(cut for cut, _, _ in cuts), len(told)]
     mean = [counts[a:b].sum(axis=0) / exposure[a:b].sum() for a, b in pairwise(edges) if b > a]
     return tuple(
-        Change(int(start[cut]), chance, gain, names, before, after)
+        ChangePoint(int(start[cut]), chance, gain, names, before, after)
         for (cut, chance, gain), before, after in zip(cuts, mean[:-1], mean[1:], strict=True)
     )
 

@@ -71,7 +71,7 @@ class InterestGroups:
     """[k, themes] mean share of each theme among the group."""
     size: NDArray[np.int64]
     """[w, k] people who were in the group in each step; those without events are in none."""
-    moves: NDArray[np.int64]
+    transitions: NDArray[np.int64]
     """[k, k] times that a person was in one group and, when next seen, in the other; on the diagonal they stayed."""
 
 
@@ -139,7 +139,7 @@ def cohorts_by_interest(
         themes=themes.names,
         share=mean,
         size=np.bincount(when * count + group, minlength=len(start) * count).reshape(-1, count),
-        moves=np.bincount(group[again] * count + group[again + 1], minlength=count * count).reshape(count, count),
+        transitions=np.bincount(group[again] * count + group[again + 1], minlength=count * count).reshape(count, count),
     )
 
 

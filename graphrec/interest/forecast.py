@@ -1,7 +1,7 @@
 """How many events the next weeks of a user will see, and of which themes: expectations with intervals.
 
 Activity is a Poisson rate that wanders. What is known of it is a gamma distribution; a step's events are added to it,
-then it keeps its mean and a part ``keep`` of its weight (power discounting, Harvey and Fernandes 1989, Journal of
+then it keeps its mean and a part ``discount`` of its weight (power discounting, Harvey and Fernandes 1989, Journal of
 Business & Economic Statistics 7(4)). The next step is then negative binomial. How much is kept, and what is known of
 people in general, are the values of a small grid under which the past of 500 users at most was likeliest.
 
@@ -33,7 +33,7 @@ SHAPES = (0.3, 0.6, 1.0, 2.0, 4.0)
 HALF_LIFE_DAYS = 45
 """Age at which an event says half as much of the themes to come."""
 MOST_USERS, MOST_STEPS = 500, 104
-"""Users and latest steps from which ``keep`` and people in general are learned."""
+"""Users and latest steps from which ``discount`` and people in general are learned."""
 FAINTEST = 0.01
 """Least shape of a gamma distribution, for people who have been quiet for long."""
 DRAWS = 4_000
@@ -67,15 +67,15 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Rates:
+class ActivityRates:
     """How rates of events wander, and what they are among people in general."""
 
-    keep: float
+    discount: float
     """Part of what is known that a step leaves."""
-    shape: float
+    alpha: float
     """Shape of the gamma distribution of the rates of people in general."""
-    rate: float
-    """Its inverse scale: ``shape / rate`` events a step are their mean."""
+    beta: float
+    """Its inverse scale: ``alpha / beta`` events a step are their mean."""
 
     def after(
         self, events: NDArray[np.int64], known: NDArray[np.bool_] | None = None, ahead: int = 0
@@ -86,15 +86,15 @@ class Rates:
         nothing is seen.
         """
         known = np.ones(events.shape, dtype=bool) if known is None else known
-        shape, rate = np.full(events.shape[1], self.shape), np.full(events.shape[1], self.rate)
+        shape, rate = np.full(events.shape[1], self.alpha), np.full(events.shape[1], self.beta)
         states = []
         for count, there in zip(events, known, strict=True):
             states.append((shape, rate))
-            shape = np.where(there, np.maximum(self.keep * (shape + count), FAINTEST), shape)
-            rate = np.where(there, self.keep * (rate + 1), rate)
+            shape = np.where(there, np.maximum(self.discount * (shape + count), FAINTEST), shape)
+            rate = np.where(there, self.discount * (rate + 1), rate)
         for _ in range(ahead):
             states.append((shape, rate))
-            shape, rate = np.maximum(self.keep * shape, FAINTEST), self.keep * rate
+            shape, rate = np.maximum(self.discount * shape, FAINTEST), self.discount * rate
         return np.array(states).reshape(-1, 2, events.shape[1])
 
 
@@ -106,12 +106,12 @@ def forecast_interest(
     step_days: int = 7,
     level: float = 0.8,
     seed: int = 0,
-    rates: Rates | None = None,
+    rates: ActivityRates | None = None,
 ) -> Forecast:
     """Expect the next ``steps`` of a user from the events strictly before ``until`` (UTC seconds).
 
     The first step begins at ``until``, or just after the log's last event if that is earlier. ``seed`` is that of the
-    draws; ``rates`` are those of ``learn_rates`` as of the same time, to learn them once for many users.
+    draws; ``rates`` are those of ``fit_activity_rates`` as of the same time, to learn them once for many users.
 
     Raises InputError for an unknown user, one without an event before ``until``, no step, a step under one day,
     or a level that is not between 0 and 1.
@@ -120,7 +120,7 @@ def forecast_interest(
         raise InputError(f"forecast: at least 1 step and a level between 0 and 1 expected, got {steps} and {level}")
     view, history = graph.as_of(until), History.before(graph, user, until).check()
     counts = history.whole_steps(step_days)[:, None]
-    rates = rates or learn_rates(view, step_days)
+    rates = rates or fit_activity_rates(view, step_days)
     known = rates.after(counts, ahead=steps)[-steps:, :, 0]  # [h, 2]
     chance = known[:, 1] / (1 + known[:, 1])
     tail = (1 - level) / 2
@@ -144,15 +144,15 @@ def forecast_interest(
     )
 
 
-def learn_rates(view: TemporalGraph, step_days: int = 7) -> Rates:
+def fit_activity_rates(view: TemporalGraph, step_days: int = 7) -> ActivityRates:
     """How rates wander, from the steps before the view's horizon, counted back from it."""
     events, known = _counts(view, step_days)
     mean = max(float(events[known].mean()) if known.any() else 1.0, 1e-6)
-    choices = [Rates(keep, shape, shape / mean) for keep in KEEP for shape in SHAPES]
+    choices = [ActivityRates(keep, shape, shape / mean) for keep in KEEP for shape in SHAPES]
     return max(choices, key=lambda rates: _likelihood(rates, events, known))
 
 
-def _likelihood(rates: Rates, events: NDArray[np.int64], known: NDArray[np.bool_]) -> float:
+def _likelihood(rates: ActivityRates, events: NDArray[np.int64], known: NDArray[np.bool_]) -> float:
     """Log-likelihood of each step's events after those before it."""
     before = rates.after(events, known)
     shape, rate = before[:, 0][known], before[:, 1][known]

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from graphrec.formatting import DAY, format_date, format_percent, pluralize
 from graphrec.graph.event_kinds import habit
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.interest.change_points import Change, interest_changes, place_changes
+from graphrec.interest.change_points import ChangePoint, interest_changes, place_changes
 from graphrec.interest.forecast import Forecast, forecast_interest
-from graphrec.interest.habitual_places import Place, places_of
 from graphrec.interest.history import History
 from graphrec.interest.over_time import InterestOverTime, interest_over_time
+from graphrec.interest.places import Place, habitual_places
 from graphrec.interest.themes import OTHER
 
 TOLD = 3
@@ -28,9 +28,9 @@ TOLD = 3
 class Sentence:
     """One thing that the log says of a user."""
 
-    about: str
+    topic: str
     """``activity``, ``hours``, ``themes``, ``returns``, ``home``, ``work``, ``habits``, ``change`` or ``forecast``."""
-    words: str
+    description: str
     """The sentence."""
     numbers: Mapping[str, Any]
     """Every number in it, by name."""
@@ -49,8 +49,16 @@ class Profile:
     sentences: tuple[Sentence, ...]
     """What is known, from activity to forecast; what the log does not say is left out."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """The profile as plain data, by the keys of ``graphrec profile --json``."""
+        sentences = [
+            {"about": one.topic, "words": one.description, "numbers": dict(one.numbers), "rows": one.rows.tolist()}
+            for one in self.sentences
+        ]
+        return {"user": self.user, "until": self.until, "sentences": sentences}
+
     def __str__(self) -> str:
-        return " ".join(sentence.words for sentence in self.sentences)
+        return " ".join(sentence.description for sentence in self.sentences)
 
 
 def user_profile(graph: TemporalGraph, user: str, until: int) -> Profile:
@@ -72,7 +80,7 @@ def _sentences(graph: TemporalGraph, history: History, interest: InterestOverTim
     yield _returns(history)
     if graph.timeless:
         return
-    places = places_of(graph, history.user, until)
+    places = habitual_places(graph, history.user, until)
     for name, place in (("home", places.home), ("work", places.work)):
         if place is not None:
             yield _anchor(name, place)
@@ -139,7 +147,7 @@ def _numbers(place: Place) -> dict[str, Any]:
     return {name: getattr(place, name) for name in ("visits", "days", "of", "confidence")}
 
 
-def _change(history: History, change: Change, what: str) -> Sentence:
+def _change(history: History, change: ChangePoint, what: str) -> Sentence:
     moved = change.most()[:TOLD]
     parts = {change.names[place]: (float(change.before[place]), float(change.after[place])) for place in moved}
     told = ", ".join(

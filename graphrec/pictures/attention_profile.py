@@ -17,7 +17,7 @@ from graphrec.pictures.palette import FAINT, INK, SOFT
 from graphrec.pictures.style import style
 
 
-def draw_profile(profile: AttentionProfile, segment: str = "all") -> Figure:
+def draw_attention_profile(profile: AttentionProfile, segment: str = "all") -> Figure:
     """Draw what attention rests on, one panel an aspect: bars with 95% intervals, and a tick at what was available."""
     panels = {aspect: profile.of(aspect, segment) for aspect in profile.aspects}
     panels = {aspect: shares for aspect, shares in panels.items() if shares}

@@ -40,7 +40,7 @@ LAYOUT: dict[str, Any] = {
 """The look that the static pictures have, in plotly's words."""
 
 
-def interactive_map(graph: TemporalGraph, user: str, time: int) -> Map:
+def draw_map_interactive(graph: TemporalGraph, user: str, time: int) -> Map:
     """A user's places before ``time`` (UTC seconds) on a map to zoom into: the larger, the more often.
 
     ``.save("places.html")`` writes a page. The page loads leaflet's scripts and the tiles of OpenStreetMap when it is
@@ -57,7 +57,7 @@ def interactive_map(graph: TemporalGraph, user: str, time: int) -> Map:
     placed = known_places(where)
     rows, where = rows[placed], where[placed].double().cpu()
     if not len(rows):
-        raise InputError(f"interactive_map: no place of {user!r} is known before {format_utc(view.horizon)}")
+        raise InputError(f"draw_map_interactive: no place of {user!r} is known before {format_utc(view.horizon)}")
     drawn = folium.Map(control_scale=True)
     items, visit, times = torch.unique(view.log.item[rows].cpu(), return_inverse=True, return_counts=True)
     when = view.log.time[rows].cpu()
@@ -77,7 +77,7 @@ def interactive_map(graph: TemporalGraph, user: str, time: int) -> Map:
     return drawn
 
 
-def interactive_ego(subgraph: nx.MultiDiGraph[Node]) -> Figure:
+def draw_ego_interactive(subgraph: nx.MultiDiGraph[Node]) -> Figure:
     """An ego graph, or a model's neighbourhood, laid out as by ``graphrec.draw_ego``: pointing at a node names it.
 
     ``.write_html("ego.html", include_plotlyjs=True)`` writes a page that needs no network.

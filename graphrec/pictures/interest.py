@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from graphrec.formatting import format_date
-from graphrec.interest.change_points import Change
+from graphrec.interest.change_points import ChangePoint
 from graphrec.interest.cohorts import Cohorts, InterestGroups
 from graphrec.interest.forecast import Forecast
 from graphrec.interest.over_time import InterestOverTime
@@ -30,7 +30,7 @@ COLOUR = SHARES["semantic space"]
 """Of changes."""
 
 
-def draw_outlook(interest: InterestOverTime, coming: Forecast, changes: Sequence[Change] = ()) -> Figure:
+def draw_forecast(interest: InterestOverTime, coming: Forecast, changes: Sequence[ChangePoint] = ()) -> Figure:
     """Draw events a step so far and the fan of those to come, the themes, and what changed when.
 
     ``coming`` is to be of the same user, time and length of step as ``interest``; ``changes`` as ``interest_changes``
@@ -69,7 +69,7 @@ def _draw_fan(ax: Axes, interest: InterestOverTime, coming: Forecast) -> None:
     ax.set_axisbelow(True)
 
 
-def _number_changes(ax: Axes, changes: Sequence[Change]) -> None:
+def _number_changes(ax: Axes, changes: Sequence[ChangePoint]) -> None:
     for number, change in enumerate(changes, 1):
         when: Any = np.datetime64(change.start, "s")
         ax.axvline(when, color=COLOUR, linewidth=1.2, linestyle=(0, (3, 2)))
@@ -77,7 +77,7 @@ def _number_changes(ax: Axes, changes: Sequence[Change]) -> None:
         ax.annotate(str(number), (when, 1), (3, -1), at, "offset points", va="top", color=COLOUR, fontsize=9)
 
 
-def _tell(change: Change) -> str:
+def _tell(change: ChangePoint) -> str:
     """A change in words, by the names that changed most."""
     parts = [
         f"{'more' if change.after[place] > change.before[place] else 'less'} {change.names[place]}"

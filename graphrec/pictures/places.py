@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from graphrec.errors import InputError
 from graphrec.formatting import format_date, format_utc
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.interest.habitual_places import HabitualPlaces, Place, places_of
 from graphrec.interest.history import History
+from graphrec.interest.places import HabitualPlaces, Place, habitual_places
 from graphrec.pictures.palette import INK, PAPER, SEQUENCE, SHARES, SOFT, WASH
 from graphrec.pictures.style import style
 
@@ -65,7 +65,7 @@ def draw_places(graph: TemporalGraph, user: str, time: int, resolution: int = RE
         _draw_cells(ax, cells[near], counts[near], origin)
         _frame(ax, _kilometres(middle[near], origin), resolution)
         if named:
-            _mark(ax, places_of(graph, user, time), resolution, origin)
+            _mark(ax, habitual_places(graph, user, time), resolution, origin)
         _draw_scale(ax)
         ax.set_title(f"Where {user} was", pad=26)
         shown, far = int(counts[near].sum()), int(counts[~near].sum())

@@ -15,7 +15,7 @@ from graphrec.pictures.palette import PAPER, SEQUENCE
 from graphrec.pictures.style import style, title
 
 
-def hour_of_week(graph: TemporalGraph, user: str, time: int) -> Figure:
+def draw_hour_of_week(graph: TemporalGraph, user: str, time: int) -> Figure:
     """Draw when a user is active: events before ``time`` (UTC seconds) by weekday and hour of their own clock."""
     local_time = History.before(graph, user, time).local_time
     hours = (local_time - MONDAY) % (7 * DAY) // 3600

@@ -16,7 +16,7 @@ from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.change_points import (
-    Change,
+    ChangePoint,
     _changes,
     _gains,
     activity_changes,
@@ -30,7 +30,7 @@ MONDAY = 1_599_436_800  # 2020-09-07 00:00 UTC
 WEEK = 7 * DAY
 
 
-def found(counts: list[list[int]], exposure: list[int] | None = None) -> tuple[Change, ...]:
+def found(counts: list[list[int]], exposure: list[int] | None = None) -> tuple[ChangePoint, ...]:
     table = np.array(counts, dtype=np.float64)
     of = table.sum(axis=1) if exposure is None else np.array(exposure, dtype=np.float64)
     names = tuple(f"theme {column}" for column in range(table.shape[1]))
@@ -144,7 +144,7 @@ def graph(long_city: Path) -> TemporalGraph:
     return TemporalGraph.open(long_city / "graph")
 
 
-def distance(changes: tuple[Change, ...], day: str) -> float:
+def distance(changes: tuple[ChangePoint, ...], day: str) -> float:
     """Days from a planted change to the nearest one found."""
     planted = (date.fromisoformat(day) - date(1970, 1, 1)).days
     return min((abs(change.start / DAY - planted) for change in changes), default=float("inf"))

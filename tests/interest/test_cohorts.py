@@ -56,7 +56,7 @@ def test_groups_by_hand() -> None:
     art, food = groups.names.index("art"), groups.names.index("food")
     np.testing.assert_array_equal(groups.size[:, art], [2, 0, 1])
     np.testing.assert_array_equal(groups.size[:, food], [0, 2, 1])
-    assert (groups.moves[art, food], groups.moves[food, art], groups.moves[food, food]) == (1, 1, 1)
+    assert (groups.transitions[art, food], groups.transitions[food, art], groups.transitions[food, food]) == (1, 1, 1)
     np.testing.assert_allclose(groups.share[art], np.eye(2)[groups.themes.index("art")])
 
 
@@ -79,8 +79,8 @@ def test_planted_groups_and_those_who_change_are_found() -> None:
     groups = cohorts_by_interest(world(visits), TIME_MAX, groups=2, step_days=20)
     art = groups.names.index("art")
     assert groups.size[:, art].tolist() == [10, 10, 9, 9]
-    assert groups.moves[art, 1 - art] == 1
-    assert groups.moves[1 - art, art] == 0
+    assert groups.transitions[art, 1 - art] == 1
+    assert groups.transitions[1 - art, art] == 0
     assert 0.7 < groups.share[art, groups.themes.index("art")] < 0.9
 
 
@@ -105,13 +105,13 @@ def test_counts_add_up() -> None:
     back = (int(graph.log.time[-1]) - graph.log.time) // (4 * DAY)
     seen = torch.unique(torch.stack((graph.log.user.long(), back)), dim=1)
     assert groups.size.sum() == seen.shape[1]
-    assert groups.moves.sum() == seen.shape[1] - len(torch.unique(graph.log.user))
+    assert groups.transitions.sum() == seen.shape[1] - len(torch.unique(graph.log.user))
 
 
 def test_one_person_is_one_group() -> None:
     groups = cohorts_by_interest(world([(0, 3, 0)]), TIME_MAX)
     assert groups.size.tolist() == [[1]]
-    assert groups.moves.tolist() == [[0]]
+    assert groups.transitions.tolist() == [[0]]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from graphrec.errors import InputError
 from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
-from graphrec.interest.forecast import Rates, forecast_interest, learn_rates
+from graphrec.interest.forecast import ActivityRates, fit_activity_rates, forecast_interest
 from tests import worlds
 
 START = 1_599_436_800
@@ -38,12 +38,12 @@ def crowd(rates: np.ndarray, seed: int = 0) -> TemporalGraph:
 
 def test_what_is_known_of_a_rate_by_hand() -> None:
     """People in general are gamma(2, 1), half is kept: after weeks of 4 and 0, and two ahead."""
-    states = Rates(0.5, 2.0, 1.0).after(np.array([[4], [0]]), ahead=2)
+    states = ActivityRates(0.5, 2.0, 1.0).after(np.array([[4], [0]]), ahead=2)
     np.testing.assert_allclose(states[:, :, 0], [[2, 1], [3, 1], [1.5, 1], [0.75, 0.5]])
 
 
 def test_a_user_who_is_not_there_yet_is_like_people_in_general() -> None:
-    states = Rates(0.5, 2.0, 1.0).after(np.array([[0], [4]]), np.array([[False], [True]]), ahead=1)
+    states = ActivityRates(0.5, 2.0, 1.0).after(np.array([[0], [4]]), np.array([[False], [True]]), ahead=1)
     np.testing.assert_allclose(states[:, :, 0], [[2, 1], [2, 1], [3, 1]])
 
 
@@ -59,9 +59,9 @@ def test_shares_of_themes_by_hand() -> None:
 def test_steady_people_are_expected_to_go_on_and_restless_ones_to_be_as_lately() -> None:
     rng = np.random.default_rng(0)
     steady = np.repeat(rng.gamma(2, 3, (60, 1)), 30, axis=1)
-    assert learn_rates(crowd(steady)).keep >= 0.95
+    assert fit_activity_rates(crowd(steady)).discount >= 0.95
     restless = np.exp(1 + rng.normal(0, 0.6, (60, 30)).cumsum(axis=1)).clip(0, 60)
-    assert learn_rates(crowd(restless)).keep <= 0.7
+    assert fit_activity_rates(crowd(restless)).discount <= 0.7
 
 
 def test_intervals_hold_as_often_as_they_say() -> None:
@@ -70,7 +70,7 @@ def test_intervals_hold_as_often_as_they_say() -> None:
     graph = crowd(rates)
     until = START + 26 * WEEK
     user, time = graph.log.user.numpy(), graph.log.time.numpy()
-    rates_then = learn_rates(graph.as_of(until))
+    rates_then = fit_activity_rates(graph.as_of(until))
     held, error, naive = [], [], []
     for code in range(40):
         coming = forecast_interest(graph, f"user-{code}", until, rates=rates_then)

@@ -37,18 +37,18 @@ def reader() -> TemporalGraph:
 
 
 def told(profile: Profile, about: str) -> Sentence:
-    return next(sentence for sentence in profile.sentences if sentence.about == about)
+    return next(sentence for sentence in profile.sentences if sentence.topic == about)
 
 
 def test_each_sentence_says_what_the_log_says() -> None:
     profile = user_profile(reader(), "user-0", TIME_MAX)
-    assert told(profile, "activity").words == "140 events on 140 days, from 7 September 2020 to 24 January 2021."
-    assert told(profile, "hours").words == "Active always evenings."
+    assert told(profile, "activity").description == "140 events on 140 days, from 7 September 2020 to 24 January 2021."
+    assert told(profile, "hours").description == "Active always evenings."
     assert told(profile, "returns").numbers == {"events": 140, "returns": 138, "items": 2}
-    assert "Shore: seen there on 70 of 140 such days" in told(profile, "home").words
+    assert "Shore: seen there on 70 of 140 such days" in told(profile, "home").description
     change = told(profile, "change")
-    assert "in the week of 16 November 2020" in change.words
-    assert "from 100.0% to 0.0%" in change.words
+    assert "in the week of 16 November 2020" in change.description
+    assert "from 100.0% to 0.0%" in change.description
     assert change.rows.tolist() == list(range(70, 140))
     assert str(profile).startswith("140 events")
 
@@ -56,25 +56,25 @@ def test_each_sentence_says_what_the_log_says() -> None:
 def test_every_figure_of_a_sentence_is_among_its_numbers() -> None:
     """But for dates: the words are filled from the numbers, so none can be in one and not in the other."""
     for sentence in user_profile(reader(), "user-0", TIME_MAX).sentences:
-        if sentence.about in ("home", "work", "forecast", "returns"):
+        if sentence.topic in ("home", "work", "forecast", "returns"):
             numbers = [value for value in sentence.numbers.values() if isinstance(value, int | float)]
             shown = {f"{value:,}" for value in numbers} | {f"{100 * value:.1f}%" for value in numbers}
             shown |= {f"{value:.0%}" for value in numbers} | {f"{100 * 138 / 140:.1f}%", "7"}
-            assert set(re.findall(r"[\d.,]*\d%?", sentence.words)) <= shown, sentence
+            assert set(re.findall(r"[\d.,]*\d%?", sentence.description)) <= shown, sentence
 
 
 def test_what_the_log_does_not_say_is_left_out() -> None:
     graph = worlds.graph(worlds.events([0], [0], [MONDAY]), 1, 1)
     profile = user_profile(graph, "user-0", TIME_MAX)
-    assert [sentence.about for sentence in profile.sentences] == ["activity", "hours", "themes", "returns", "forecast"]
-    assert told(profile, "activity").words == "1 event on 1 day, from 7 September 2020 to 7 September 2020."
+    assert [sentence.topic for sentence in profile.sentences] == ["activity", "hours", "themes", "returns", "forecast"]
+    assert told(profile, "activity").description == "1 event on 1 day, from 7 September 2020 to 7 September 2020."
 
 
 def test_a_log_without_times_tells_of_no_day_hour_or_week() -> None:
     graph = reader()
     timeless = {**graph.manifest, "mapping": {"timeless": True}}
     graph = replace(graph, manifest=timeless, log=replace(graph.log, time=graph.log.time * 0), _cache={})
-    assert [sentence.about for sentence in user_profile(graph, "user-0", TIME_MAX).sentences] == ["themes", "returns"]
+    assert [sentence.topic for sentence in user_profile(graph, "user-0", TIME_MAX).sentences] == ["themes", "returns"]
 
 
 def test_a_user_of_other_things_has_no_themes_to_tell() -> None:
@@ -82,13 +82,13 @@ def test_a_user_of_other_things_has_no_themes_to_tell() -> None:
     log = worlds.events([*[0] * 12, 1], list(range(13)), [MONDAY + step for step in range(13)])
     graph = worlds.graph(log, 2, 13)
     graph = replace(graph, nodes={**graph.nodes, "item": replace(graph.nodes["item"], texts=texts)})
-    assert "themes" not in [sentence.about for sentence in user_profile(graph, "user-1", TIME_MAX).sentences]
+    assert "themes" not in [sentence.topic for sentence in user_profile(graph, "user-1", TIME_MAX).sentences]
     assert told(user_profile(graph, "user-0", TIME_MAX), "themes").numbers["crime"] == 0.5
 
 
 def test_themes_of_few_events_are_not_called_those_of_most() -> None:
     log = worlds.events([0] * 7, list(range(7)), [MONDAY + step for step in range(7)])  # a theme each
-    words = told(user_profile(worlds.graph(log, 1, 7), "user-0", TIME_MAX), "themes").words
+    words = told(user_profile(worlds.graph(log, 1, 7), "user-0", TIME_MAX), "themes").description
     assert words == "Most often about item-0 (14.3%), item-1 (14.3%), item-2 (14.3%)."
 
 

@@ -19,7 +19,7 @@ from graphrec.evidence.attention_profile import AttentionProfile, Share
 from graphrec.evidence.faithfulness import STEPS, Faithfulness
 from graphrec.evidence.flow import AttentionFlow, flow_to
 from graphrec.models.ranking import StgatRanker
-from graphrec.pictures.attention_profile import draw_profile
+from graphrec.pictures.attention_profile import draw_attention_profile
 from graphrec.pictures.faithfulness import draw_faithfulness
 from graphrec.pictures.flow import SHOWN, draw_flow
 from graphrec.queries.query import Queries
@@ -145,18 +145,18 @@ def test_a_panel_an_aspect() -> None:
             replace(share("weekday", "same weekday", 1.0, 1.0, "weekend"), low=None, high=None),
         ),
     )
-    relation, weekday = panels(draw_profile(profile))[:2]
+    relation, weekday = panels(draw_attention_profile(profile))[:2]
     assert [bar.get_width() for bar in weekday.containers[0]] == pytest.approx([0.3, 0.7])
     assert [label.get_text() for label in relation.get_yticklabels()] == ["my history", "semantic space"]
     assert [text for text in words(weekday) if text] == ["×1.20", "×0.93"]
     assert [text for text in words(relation) if text] == ["×1.20"]
-    figure = draw_profile(profile, "weekend")
+    figure = draw_attention_profile(profile, "weekend")
     assert [bar.get_width() for bar in panels(figure)[0].containers[0]] == [1.0]
     figure.canvas.draw()
 
 
 def test_a_profile_of_nothing_is_an_empty_picture() -> None:
-    draw_profile(AttentionProfile(0, ())).canvas.draw()
+    draw_attention_profile(AttentionProfile(0, ())).canvas.draw()
 
 
 def test_curves_are_those_measured() -> None:

@@ -17,11 +17,11 @@ from graphrec.errors import InputError
 from graphrec.formatting import format_date
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
-from graphrec.interest.change_points import Change
+from graphrec.interest.change_points import ChangePoint
 from graphrec.interest.cohorts import cohorts_by_interest, cohorts_by_start
 from graphrec.interest.forecast import forecast_interest
 from graphrec.interest.over_time import interest_over_time
-from graphrec.pictures.interest import draw_groups, draw_outlook, draw_retention
+from graphrec.pictures.interest import draw_forecast, draw_groups, draw_retention
 from graphrec.pictures.places import _kilometres, draw_places
 from tests import worlds
 
@@ -102,8 +102,8 @@ def test_the_fan_lies_where_the_forecast_says_and_changes_are_named() -> None:
     graph = worlds.random_world(2, users=2, items=5)
     interest, coming = interest_over_time(graph, "user-0", TIME_MAX), forecast_interest(graph, "user-0", TIME_MAX)
     before, after = np.array([0.9, 0.1]), np.array([0.3, 0.9])
-    change = Change(int(interest.start[2]), 0.001, 9.0, ("art", "food"), before, after)
-    figure = draw_outlook(interest, coming, [change])
+    change = ChangePoint(int(interest.start[2]), 0.001, 9.0, ("art", "food"), before, after)
+    figure = draw_forecast(interest, coming, [change])
     figure.canvas.draw()
     fan = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert (fan.min(), fan.max()) == (coming.events_interval.min(), coming.events_interval.max())
@@ -117,8 +117,8 @@ def test_many_changes_are_numbered_and_told_one_below_the_other() -> None:
     before, after = np.array([0.9, 0.1]), np.array([0.3, 0.9])
     names = ("a theme of a very long name", "another theme of a very long name")
     first, last = int(interest.start[0]), int(interest.start[-1])
-    changes = [Change(round(when), 0.001, 9.0, names, before, after) for when in np.linspace(first, last, 12)]
-    figure = draw_outlook(interest, coming, changes)
+    changes = [ChangePoint(round(when), 0.001, 9.0, names, before, after) for when in np.linspace(first, last, 12)]
+    figure = draw_forecast(interest, coming, changes)
     figure.canvas.draw()
     numbers = [text for text in figure.axes[0].texts if text.get_text().isdigit()]
     assert [text.get_text() for text in numbers] == [str(number) for number in range(1, 13)]

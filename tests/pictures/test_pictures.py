@@ -21,7 +21,7 @@ from graphrec.pictures.palette import SHARES, THEMES
 from graphrec.pictures.radial import radial
 from graphrec.pictures.shares import draw_shares
 from graphrec.pictures.stream import draw_interest
-from graphrec.pictures.week import hour_of_week
+from graphrec.pictures.week import draw_hour_of_week
 from graphrec.subgraph.ego_network import ego
 from tests import worlds
 
@@ -105,7 +105,7 @@ def test_the_week_is_the_users_own() -> None:
     """Sunday 23:30 UTC is Monday 01:30 two hours further east."""
     log = worlds.events([0, 0], [0, 0], [MONDAY - 1800, MONDAY + 5 * 3600])
     log = replace(log, utc_offset=torch.tensor([120, 0], dtype=torch.int16))
-    figure = hour_of_week(worlds.graph(log, 1, 1), "user-0", TIME_MAX)
+    figure = draw_hour_of_week(worlds.graph(log, 1, 1), "user-0", TIME_MAX)
     counts = np.asarray(figure.axes[0].collections[0].get_array()).reshape(7, 24)
     assert np.argwhere(counts).tolist() == [[0, 1], [0, 5]]
 

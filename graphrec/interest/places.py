@@ -91,7 +91,7 @@ class HabitualPlaces:
     """Items that the user keeps coming back to, the most regular first; 6 at most."""
 
 
-def places_of(graph: TemporalGraph, user: str, until: int) -> HabitualPlaces:
+def habitual_places(graph: TemporalGraph, user: str, until: int) -> HabitualPlaces:
     """A user's home, work and habit places from the events strictly before ``until`` (UTC seconds).
 
     Raises InputError for a user not known by then.
