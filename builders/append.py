@@ -25,7 +25,7 @@ from builders.text.vector_files import VectorsOption
 from builders.text.vectors import Asked, Vectors
 from graphrec.errors import GraphError
 from graphrec.graph.manifest import read_manifest
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 
 
 def append_to_graph(
@@ -62,7 +62,7 @@ def append_to_graph(
         If there is no graph, or one without log parts; InputError if a file cannot be used.
     """
     began = time.perf_counter()
-    root, progress = Path(graph), progress or Silent()
+    root, progress = Path(graph), progress or NoProgress()
     manifest = read_manifest(root)
     new = _unknown(files, root, manifest)
     tables = {"item": items, "user": users, "location": locations}
@@ -99,7 +99,7 @@ def rebuild(log: Path, old: Path, out: Path) -> dict[str, Any]:
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch:
         engine, manifest = connect(Path(scratch)), read_manifest(old)
-        return assemble(engine, out, load_inputs(old, log), Silent(), began, Asked(old=_vectors(old, manifest)))
+        return assemble(engine, out, load_inputs(old, log), NoProgress(), began, Asked(old=_vectors(old, manifest)))
 
 
 def copy_parts(log: Path, target: Path) -> None:

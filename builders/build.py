@@ -21,7 +21,7 @@ from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.table_mapping import TableMapping
 from builders.text.vector_files import VectorsOption
 from builders.text.vectors import Asked
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 
 LARGE_BYTES = 50_000_000
 """A log of so many bytes is announced: how long it will take, and how much memory."""
@@ -83,7 +83,7 @@ def build_graph(
         If the log, a table or ``out`` cannot be used; MappingError if columns do not fit their roles.
     """
     began = time.perf_counter()
-    progress, target = progress or Silent(), Path(out)
+    progress, target = progress or NoProgress(), Path(out)
     refuse_to_overwrite(target)
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch, staged(target) as folder:
         running = connect(Path(scratch), engine)
@@ -110,7 +110,7 @@ def _announce(engine: Engine, log: Log, progress: Progress) -> None:
     """Say how long a large log will take."""
     sources = [rows.source for rows in log.files]
     if sum(source.bytes for source in sources) >= LARGE_BYTES:
-        progress.tell(f"this will take {estimate_build(engine, sources, len(log.mapping.roles()))}")
+        progress.message(f"this will take {estimate_build(engine, sources, len(log.mapping.roles()))}")
 
 
 def chosen_tables(log: Log, given: Mapping[str, str | Path | None]) -> dict[str, tuple[Path, TableMapping | None]]:

@@ -32,7 +32,7 @@ from builders.sources.source import Source
 from builders.text.vectors import NO_MODEL
 from graphrec.errors import InputError
 from graphrec.graph.splits import SPLITS
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 
 EXAMPLES = 3
 """How many different values of a column are shown."""
@@ -162,7 +162,7 @@ def inspect_log(
     InputError
         If a file cannot be read at all; MappingError if the mapping names a column that is not there.
     """
-    progress = progress or Silent()
+    progress = progress or NoProgress()
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch:
         engine = connect(Path(scratch))
         log = open_log(engine, files, preset, mapping, progress)

@@ -99,7 +99,7 @@ class RichProgress:
             self._bars.stop()
             self._bars = None
 
-    def tell(self, text: str) -> None:
+    def message(self, text: str) -> None:
         """Print a line between two pieces of work."""
         self.finish()
         self._target.print(escape(text))

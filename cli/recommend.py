@@ -59,7 +59,7 @@ def recommend_command(
     with RichProgress() as progress:
         opened = Run.open(run, graph, device)
         asked = _users(user, users, everyone, opened.graph.nodes["user"].ids.to_pylist())
-        if (explain or what_if) and not opened.explains:
+        if (explain or what_if) and not opened.is_explainable:
             asked_for, name = "--explain" if explain else "--what-if", opened.config.model.name
             raise InputError(f"{asked_for}: only stgat can take its scores apart, and {run} is a run of {name}")
         place = _place(near) if near else None
@@ -73,9 +73,9 @@ def recommend_command(
     elif out is None:
         for one in answers:
             _show(one, explain)
-        if opened.explains and not explain:
+        if opened.is_explainable and not explain:
             next_step("add --explain for the reasons behind each item")
-        elif opened.explains and not what_if:
+        elif opened.is_explainable and not what_if:
             next_step("add --what-if for the visits without which each item would fall farthest")
 
 
@@ -141,14 +141,14 @@ def _write(path: Path, answers: list[dict[str, Any]]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from graphrec.files import aside
+    from graphrec.files import atomic_write
 
     rows = [
         {"user": one["user"], "asked_at": one["asked_at"], "rank": rank, **_row(item)}
         for one in answers
         for rank, item in enumerate(one["items"], 1)
     ]
-    with aside(path) as temporary:
+    with atomic_write(path) as temporary:
         pq.write_table(pa.Table.from_pylist(rows), temporary)
 
 

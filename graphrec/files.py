@@ -29,7 +29,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` that takes its place when all has gone well."""
     if path.is_dir():
         raise InputError(f"{path}: a file to write expected, but this is a folder; give a name in it")
@@ -47,5 +47,5 @@ def aside(path: Path) -> Iterator[Path]:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Write JSON aside and rename it into place."""
-    with aside(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How long work says how far it is, without knowing who listens."""
+"""Progress reports of long work, independent of what displays them."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Progress(Protocol):
-    """Listens to one piece of work at a time."""
+    """Receives the progress of one task at a time."""
 
     def start(self, title: str, total: int | None = None) -> None:
-        """A piece of work begins; ``total`` steps, None if unknown."""
+        """Begin a task of ``total`` steps, None if unknown."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """So many steps are done; ``note`` replaces the text beside the bar."""
+        """Count ``steps`` as done; ``note`` replaces the text beside the bar."""
 
     def finish(self) -> None:
-        """The piece of work is over."""
+        """End the task."""
 
-    def tell(self, text: str) -> None:
-        """Something to know before work goes on, such as how long it will take."""
+    def message(self, text: str) -> None:
+        """Show a line before the work goes on, such as an estimate of its duration."""
 
 
-class Silent:
-    """Listens and says nothing: the default of every function."""
+class NoProgress:
+    """Ignores every report: the default of all functions."""
 
     def start(self, title: str, total: int | None = None) -> None:
-        """Say nothing."""
+        """Ignore the task."""
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Say nothing."""
+        """Ignore the steps."""
 
     def finish(self) -> None:
-        """Say nothing."""
+        """Ignore the end."""
 
-    def tell(self, text: str) -> None:
-        """Say nothing."""
+    def message(self, text: str) -> None:
+        """Ignore the line."""

@@ -20,7 +20,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.propagation import EPSILON
 from graphrec.models.ranker import Ranking
 from graphrec.models.ranking import BATCH, StgatRanker
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import JSON_RELATIONS
 from graphrec.queries.user_history import UserHistory, user_events
@@ -74,7 +74,7 @@ def recommend(
     every = Queries.from_user_ids(graph, users, at, near)
     candidates = run.protocol.candidate_mask(graph)
     novel = run.protocol.novel if novel is None else novel
-    listener = progress or Silent()
+    listener = progress or NoProgress()
     listener.start("recommending", len(users))
     answers: list[dict[str, Any]] = []
     for start in range(0, len(users), BATCH):

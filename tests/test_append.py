@@ -202,8 +202,8 @@ def test_old_texts_are_not_encoded_again(tmp_path: Path, monkeypatch: pytest.Mon
 KILLED = """
 import sys
 from builders.append import append_to_graph
-from graphrec.progress import Silent
-class Die(Silent):
+from graphrec.progress import NoProgress
+class Die(NoProgress):
     count = int(sys.argv[3])
     def step(self, *_):
         Die.count -= 1

@@ -29,7 +29,7 @@ from builders.simulation.city import City, degrees, found_city
 from builders.simulation.day import CAUSES, SECONDS, Day, Visits
 from builders.simulation.residents import Life, Residents, settle
 from graphrec.errors import ConfigError
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 
 START = np.datetime64("2024-03-04")
 """First local day of every log, a Monday; the clocks go forward four weeks later."""
@@ -83,7 +83,7 @@ def simulate_city(
     ground, settling, living, telling = np.random.default_rng(seed).spawn(4)
     city = found_city(ground, venues=int(np.clip(users * 1.25, 120, 5000)), days=days)
     residents = settle(settling, city, users, days)
-    visits = _live(living, city, residents, days, progress or Silent())
+    visits = _live(living, city, residents, days, progress or NoProgress())
     tables = _tables(telling, city, residents, visits)
     truth = {"made_by": MADE_BY, "users": users, "days": days, "seed": seed, **_truth(city, residents, visits)}
     _write(out, tables, truth)

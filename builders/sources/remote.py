@@ -19,7 +19,7 @@ from fsspec.registry import known_implementations
 
 from builders.sources.database import is_database
 from graphrec.errors import GraphrecError, InputError, MissingPackage
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+::)*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 """How an address begins; two letters at least, so that C:// is a path."""
@@ -68,7 +68,7 @@ def fetch_files(given: str, workspace: Path, progress: Progress | None = None) -
     MissingPackage
         The package that knows this kind of address is not installed.
     """
-    progress = progress or Silent()
+    progress = progress or NoProgress()
     with _refusals(given):
         system, pattern = _open(given)
         found = _find(system, pattern, given)

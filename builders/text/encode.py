@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from builders.text.encoder import TextEncoder, load_encoder
 from graphrec.environment import cache_folder
 from graphrec.errors import ConfigError
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 
 __all__ = ["TextEncoder", "VectorCache", "cache_folder", "encode_texts", "load_encoder", "seconds_for"]
 
@@ -72,7 +72,7 @@ def encode_texts(
     work = _Work(vectors, dict(first), _open_cache(encoder, cache))
     work.take_from_cache()
     if work.missing:
-        _encode_missing(work, encoder, progress or Silent(), processes)
+        _encode_missing(work, encoder, progress or NoProgress(), processes)
     _repeat(vectors, texts, first)
     return vectors
 

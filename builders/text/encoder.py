@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from builders.text.model_files import ModelFolder, find_model
 from builders.text.pooling import POOLINGS, pool
 from graphrec.errors import ConfigError
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 """Prompts that models carry for what is searched, best first; a node's text is such a document."""
@@ -85,7 +85,7 @@ class TextEncoder:
         Texts of like length go together, the longest first, so little is spent on padding. ``progress`` advances
         by one a text; whoever gave it starts and finishes it.
         """
-        progress = progress or Silent()
+        progress = progress or NoProgress()
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         tokens = self._tokenize(texts)
         for rows in self._batches(tokens):

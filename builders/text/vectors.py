@@ -174,7 +174,7 @@ def _text_vectors(
         encoder = encoder or _encoder(model, asked.old.about if asked.old else None)
         seconds = seconds_for(missing, encoder) / asked.processes
         if seconds >= LONG_SECONDS:
-            progress.tell(f"encoding the texts of {kind} nodes will take about {format_duration(seconds)}")
+            progress.message(f"encoding the texts of {kind} nodes will take about {format_duration(seconds)}")
         vectors = encode_texts(missing, encoder, progress=progress, processes=asked.processes)
     if known is not None:
         vectors[known[0]] = known[1]

@@ -25,7 +25,7 @@ from graphrec.metrics import interval, means, resampled_means, standard_error
 from graphrec.models.baselines import all_baselines
 from graphrec.models.ranking import StgatRanker
 from graphrec.models.score_ranker import ScoreRanker
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 from graphrec.queries.protocol import EvaluationProtocol, is_repeat
 from graphrec.runs.manifest import peak_memory
 from graphrec.runs.run import Run
@@ -63,7 +63,7 @@ def evaluate(
     ``leads`` over the best baseline are of the measures that the report shows. ``map`` has the questions by place,
     ``seconds`` what each ranker took, fitting included. Every reading of a test split is counted.
     """
-    if evidence and not run.explains:
+    if evidence and not run.is_explainable:
         raise RunError(f"{run.path}: {run.config.model.name} shows no evidence to measure; stgat does")
     if split == "val" and run.config.training.train_on_val:
         raise RunError(f"{run.path}: its training learned from the val events (train_on_val: true); judge test")
@@ -72,7 +72,7 @@ def evaluate(
     if not len(rows):
         raise GraphError(f"{run.path}: no event of split {split!r} is judged under {protocol.model_dump()}")
     judges = metric_functions(run, protocol)
-    listener = progress or Silent()
+    listener = progress or NoProgress()
     listener.start(f"evaluating {split}", len(judges))
     measured, seconds = {}, {}
     for name, measure in judges.items():

@@ -26,13 +26,13 @@ from torch import Tensor
 
 from graphrec.errors import RunError
 from graphrec.evidence.shares import SHARES
-from graphrec.files import aside
+from graphrec.files import atomic_write
 from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY
 from graphrec.graph.geography import kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import resampled_means
 from graphrec.models.ranking import BATCH, ModelOutput, StgatRanker
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 from graphrec.queries.protocol import EvaluationProtocol, is_repeat
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, event_coordinates
@@ -117,7 +117,7 @@ class AttentionProfile:
 
     def write(self, path: str | Path) -> None:
         """Write the shares to a Parquet file."""
-        with aside(Path(path)) as temporary:
+        with atomic_write(Path(path)) as temporary:
             pq.write_table(pa.Table.from_pylist(self.rows()), temporary)
 
 
@@ -188,7 +188,7 @@ def profile(
     progress: Progress | None = None,
 ) -> AttentionProfile:
     """Sum up where the attention of questions went: all of them, by what they know themselves, and by ``segments``."""
-    listener, aspects, looked = progress or Silent(), _aspects(ranker), []
+    listener, aspects, looked = progress or NoProgress(), _aspects(ranker), []
     listener.start("following attention", len(queries))
     for start in range(0, len(queries), BATCH):
         batch = queries.rows(slice(start, start + BATCH))

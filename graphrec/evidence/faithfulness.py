@@ -14,7 +14,7 @@ from torch import Tensor
 
 from graphrec.metrics import standard_error
 from graphrec.models.ranking import BATCH, ModelOutput, StgatRanker, event_probabilities
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 from graphrec.queries.query import Queries
 
 STEPS = (0.0, 0.1, 0.25, 0.5, 1.0)
@@ -59,7 +59,7 @@ def measure_faithfulness(
     seed
         Of the random events.
     """
-    listener, draws = progress or Silent(), torch.Generator().manual_seed(seed)
+    listener, draws = progress or NoProgress(), torch.Generator().manual_seed(seed)
     listener.start("taking evidence out", len(queries))
     curves, counts = [], []
     for start in range(0, len(queries), BATCH):

@@ -14,7 +14,7 @@ from graphrec import formatting as words
 from graphrec.evaluation.comparison import Evaluation, compare, compare_slices, metric_names, verdict
 from graphrec.evaluation.query_map import MIN_USERS
 from graphrec.evidence.shares import SHARES as LABELS
-from graphrec.files import aside, read_json
+from graphrec.files import atomic_write, read_json
 from graphrec.graph.storage import read_manifest
 from graphrec.pictures.palette import SHARES, SHARES_ON_DARK
 from graphrec.queries.sampling import JSON_RELATIONS
@@ -388,5 +388,5 @@ def _rate(count: int, seconds: int | float) -> str:
 
 def write_report(content: ReportContent, out: Path) -> None:
     """Write the report beside ``out`` and rename it into place."""
-    with aside(out) as temporary:
+    with atomic_write(out) as temporary:
         temporary.write_text(render_report(content), encoding="utf-8")

@@ -11,10 +11,10 @@ import torch
 from graphrec.environment import process_memory, versions
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.protocol import EvaluationProtocol
-from graphrec.runs.run import vocabulary
+from graphrec.runs.run import vocabulary_hash
 
 
-def run_facts(
+def run_manifest(
     graph: TemporalGraph, graph_path: Path, root: Path, protocol: EvaluationProtocol, seed: int
 ) -> dict[str, Any]:
     """Facts by which a run in ``root`` is opened again on its graph and can be made again."""
@@ -23,7 +23,7 @@ def run_facts(
         "graph": os.path.relpath(graph_path, root),
         "graph_hash": graph.manifest["hash"],
         "nodes": counts,
-        "vocabulary": vocabulary(graph, counts),
+        "vocabulary": vocabulary_hash(graph, counts),
         "protocol": protocol.model_dump(),
         "seed": seed,
         "versions": versions(),

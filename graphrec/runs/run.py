@@ -61,7 +61,7 @@ class Run:
         trained_on = manifest["nodes"]
         counts = {kind: len(opened.nodes[kind]) for kind in trained_on}
         grown = all(counts[kind] >= trained_on[kind] for kind in trained_on)
-        if not grown or vocabulary(opened, trained_on) != manifest.get("vocabulary"):
+        if not grown or vocabulary_hash(opened, trained_on) != manifest.get("vocabulary"):
             raise RunError(
                 f"{root}: trained on a graph of {trained_on} nodes, but this graph has {counts}; "
                 "give the graph of the training, or one grown from it"
@@ -72,7 +72,7 @@ class Run:
         return Run(root, config, manifest, protocol, opened, model)
 
     @property
-    def explains(self) -> bool:
+    def is_explainable(self) -> bool:
         """Whether the model's scores can be taken apart into shares and evidence."""
         return isinstance(self.model, Stgat)
 
@@ -82,7 +82,7 @@ class Run:
         return ranker_of(self.graph, self.model)
 
 
-def vocabulary(graph: TemporalGraph, counts: Mapping[str, int]) -> str:
+def vocabulary_hash(graph: TemporalGraph, counts: Mapping[str, int]) -> str:
     """Hash over the ids of the first nodes of each type: a graph that has grown since still begins with them."""
     digest = hashlib.sha256()
     for kind in sorted(counts):

@@ -13,10 +13,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from graphrec.errors import RunError
-from graphrec.files import aside, read_json, write_json
+from graphrec.files import atomic_write, read_json, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.old_keys import current_names
-from graphrec.runs.run import vocabulary
+from graphrec.runs.run import vocabulary_hash
 
 LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
 """What of a run is not copied: states of the training, pages that show people, and what is written anew."""
@@ -62,13 +62,13 @@ def unlearn(run: Path, out: Path, old: TemporalGraph, new: TemporalGraph, home: 
     """
     manifest = read_json(run / "manifest.json")
     counts = manifest.get("nodes") or {}
-    mine = all(counts[kind] <= len(new.nodes[kind]) for kind in counts if kind in new.nodes)
-    known = [vocabulary(graph, counts) for graph in (old, new)] if mine and counts.keys() <= new.nodes.keys() else []
+    contained = all(kind in new.nodes and counts[kind] <= len(new.nodes[kind]) for kind in counts)
+    known = [vocabulary_hash(graph, counts) for graph in (old, new)] if contained else []
     same_home = (run / str(manifest.get("graph"))).resolve() == home.resolve()
     if not known or not (manifest.get("vocabulary") in known or same_home):
         raise RunError(f"{run}: a run of the graph {home} expected, but it was trained on another; leave it out")
     shutil.copytree(run, out, ignore=lambda folder, _: LEFT_OUT if Path(folder) == run else (), dirs_exist_ok=True)
-    with aside(out / "model.safetensors") as temporary:
+    with atomic_write(out / "model.safetensors") as temporary:
         save_file(_without(_weights(run / "model.safetensors"), forgotten(new)), temporary)
     manifest["vocabulary"] = known[1]
     if manifest.get("graph_hash") == old.manifest.get("hash"):

@@ -10,7 +10,7 @@ import networkx as nx
 import torch
 
 from graphrec.errors import InputError
-from graphrec.files import aside
+from graphrec.files import atomic_write
 from graphrec.graph.conversion import Node, empty_hetero_data
 from graphrec.graph.temporal_graph import EVENT_RELATIONS, TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
@@ -34,7 +34,7 @@ def write_subgraph(network: nx.MultiDiGraph[Node], path: str | Path) -> Path:
         plain.add_node(f"{kind}:{identity}", type=kind, **attributes)
     for place, (source, goal, attributes) in enumerate(network.edges(data=True)):
         plain.add_edge(":".join(source), ":".join(goal), key=place, **attributes)
-    with aside(target) as temporary:
+    with atomic_write(target) as temporary:
         WRITERS[target.suffix](plain, temporary)
     return target
 

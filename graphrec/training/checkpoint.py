@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from graphrec.errors import RunError
-from graphrec.files import aside
+from graphrec.files import atomic_write
 from graphrec.models.old_keys import current_names
 
 
@@ -50,7 +50,7 @@ def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None, 
     if optimiser is not None:
         for index, moments in optimiser.state_dict()["state"].items():
             tensors |= {f"optimiser.{index}.{name}": torch.as_tensor(value) for name, value in moments.items()}
-    with aside(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(tensors, temporary, metadata={"state": json.dumps(asdict(state))})
 
 
@@ -63,18 +63,19 @@ def load(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None =
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(f"{path}: a checkpoint expected ({error}); train again in another --out") from error
     try:
-        model.load_state_dict(current_names(_below("model.", tensors)))
+        model.load_state_dict(current_names(strip_prefix("model.", tensors)))
     except RuntimeError as error:
         reason = textwrap.shorten(str(error), 200)
         raise RunError(f"{path}: the checkpoint is of another graph or of other settings ({reason})") from error
     if optimiser is not None:
         moments: dict[int, dict[str, Any]] = {}
-        for name, value in _below("optimiser.", tensors).items():
+        for name, value in strip_prefix("optimiser.", tensors).items():
             index, _, moment = name.partition(".")
             moments.setdefault(int(index), {})[moment] = value
         optimiser.load_state_dict({"state": moments, "param_groups": optimiser.state_dict()["param_groups"]})
     return state
 
 
-def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def strip_prefix(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose name begins with the prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import save_file
 
 from graphrec.evaluation.validation import validate
-from graphrec.files import aside, write_json
+from graphrec.files import atomic_write, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.registry import at_once
 from graphrec.progress import Progress
 from graphrec.runs.config import RunConfig
-from graphrec.runs.manifest import peak_memory, run_facts
+from graphrec.runs.manifest import peak_memory, run_manifest
 from graphrec.runs.run import pick_device
 from graphrec.runs.training_split import check_not_empty, protocol_for, training_view
 
@@ -41,7 +41,7 @@ def fit_at_once(graph_path: Path, root: Path, config: RunConfig, device: str, pr
     tensors = {name: value.contiguous() for name, value in model.tensors().items()}
     seconds = round(time.monotonic() - began, 1)
     manifest = {
-        **run_facts(graph, graph_path, root, protocol, config.seed),
+        **run_manifest(graph, graph_path, root, protocol, config.seed),
         "device": str(where),
         "precision": "no",
         "processes": 1,
@@ -53,9 +53,9 @@ def fit_at_once(graph_path: Path, root: Path, config: RunConfig, device: str, pr
         "peak_memory": peak_memory(where),
         "history": [{"epoch": 1, "seconds": seconds, **metrics}],
     }
-    with aside(root / "config.yaml") as temporary:
+    with atomic_write(root / "config.yaml") as temporary:
         config.save(temporary)
-    with aside(root / "model.safetensors") as temporary:
+    with atomic_write(root / "model.safetensors") as temporary:
         save_file(tensors, temporary)
     write_json(root / "manifest.json", manifest)
     return manifest

@@ -19,12 +19,12 @@ from torch.utils.tensorboard import SummaryWriter
 
 from graphrec.errors import RunError
 from graphrec.evaluation.validation import validate
-from graphrec.files import aside, write_json
+from graphrec.files import atomic_write, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.registry import NETWORKS, loss_of, new_network, units_of
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 from graphrec.runs.config import RunConfig, TrainingConfig
-from graphrec.runs.manifest import peak_memory, run_facts
+from graphrec.runs.manifest import peak_memory, run_manifest
 from graphrec.runs.run import pick_device
 from graphrec.runs.training_split import check_not_empty, protocol_for, training_view
 from graphrec.training import checkpoint
@@ -62,11 +62,11 @@ def train(
     root = Path(out)
     chosen = _resumed(root, config) if resume else _fresh(root, config)
     if not isinstance(chosen.model, NETWORKS):
-        return fit_at_once(Path(graph), root, chosen, device, progress or Silent())
-    training = Training(Path(graph), root, chosen, device, progress or Silent())
+        return fit_at_once(Path(graph), root, chosen, device, progress or NoProgress())
+    training = Training(Path(graph), root, chosen, device, progress or NoProgress())
     if resume:
         training.restore()
-    with aside(root / "config.yaml") as temporary:  # only now is the run begun: what is refused leaves no folder
+    with atomic_write(root / "config.yaml") as temporary:  # only now is the run begun: what is refused leaves no folder
         chosen.save(temporary)
     return training.run()
 
@@ -230,14 +230,14 @@ class Training:
         checkpoint.load(self.root / "checkpoints" / "best.safetensors", self.model)
         manifest = self._manifest()
         if self.accelerator.is_main_process:
-            with aside(self.root / "model.safetensors") as temporary:
+            with atomic_write(self.root / "model.safetensors") as temporary:
                 save_file({name: value.contiguous() for name, value in self.model.state_dict().items()}, temporary)
             write_json(self.root / "manifest.json", manifest)
         return manifest
 
     def _manifest(self) -> dict[str, Any]:
         return {
-            **run_facts(self.graph, self.graph_path, self.root, self.protocol, self.config.seed),
+            **run_manifest(self.graph, self.graph_path, self.root, self.protocol, self.config.seed),
             "device": str(self.accelerator.device),
             "precision": self.precision,
             "processes": self.accelerator.num_processes,

@@ -121,7 +121,7 @@ def test_quiet_work_draws_no_bar() -> None:
     with RichProgress(page) as progress:
         progress.start("reading", 3)
         progress.advance()
-        progress.tell("soon")
+        progress.message("soon")
     assert page.file.getvalue() == ""  # type: ignore[attr-defined]
 
 

@@ -21,7 +21,7 @@ from builders.ingest.quarantine import check_bad_share, counts_by_reason
 from builders.mapping.templates import render
 from builders.mapping.timestamps import detect_format, to_seconds
 from graphrec.errors import InputError
-from graphrec.progress import Silent
+from graphrec.progress import NoProgress
 
 MOMENT = datetime(2012, 4, 3, 18, 0, 9, tzinfo=UTC)
 WRITTEN = {
@@ -90,8 +90,8 @@ def check(tmp_path: Path, lines: list[str], header: str = "user,item,time,lat,lo
     path.write_text("\n".join([header, *lines]) + "\n")
     engine = connect(tmp_path)
     (tmp_path / "log").mkdir()
-    log = open_log(engine, [path], None, None, Silent())
-    [rows] = ingest_log(engine, log, False, tmp_path, Silent())
+    log = open_log(engine, [path], None, None, NoProgress())
+    [rows] = ingest_log(engine, log, False, tmp_path, NoProgress())
     events, again = set_aside_duplicates(engine, read_log(engine, [rows.part]), [rows.part])
     return Looked(engine.to_pyarrow(events), pa.concat_tables([rows.quarantine, again]), rows.total)
 

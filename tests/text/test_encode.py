@@ -24,7 +24,7 @@ from builders.text import model_files as model_folder
 from builders.text.encode import TextEncoder, VectorCache, encode_texts, load_encoder, seconds_for
 from builders.text.encoder import batch_tokens
 from graphrec.errors import ConfigError, MissingPackage
-from graphrec.progress import Progress, Silent
+from graphrec.progress import NoProgress, Progress
 
 WORDS = ["coffee", "bar", "with", "music", "by", "the", "river", "and", "fresh", "bread", "every", "morning"]
 TEXTS = ["coffee", "a bar by the river with music", "fresh bread every morning " * 30, "Coffee BAR", "日本 ramen"]
@@ -376,9 +376,9 @@ def test_a_killed_run_leaves_no_process_and_whole_shards(make_model: MakeModel, 
     script.write_text(f"""
 import multiprocessing, os, signal
 from builders.text import encode as text
-from graphrec.progress import Silent
+from graphrec.progress import NoProgress
 
-class Kill(Silent):
+class Kill(NoProgress):
     left = 40
     def advance(self, steps=1, note=""):
         self.left -= steps
@@ -448,7 +448,7 @@ class FakeEncoder:
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         time.sleep(self.seconds * len(texts))
-        (progress or Silent()).advance(len(texts))
+        (progress or NoProgress()).advance(len(texts))
         return np.ones((len(texts), self.dimension), dtype=np.float32)
 
 

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from graphrec.errors import RunError
-from graphrec.files import aside, write_json
+from graphrec.files import atomic_write, write_json
 from graphrec.training import checkpoint
 from graphrec.training.checkpoint import TrainingState
 
@@ -92,7 +92,7 @@ def test_a_checkpoint_of_other_settings_is_one_line(tmp_path: Path) -> None:
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     def fail_half_way() -> None:
-        with aside(tmp_path / "model") as temporary:
+        with atomic_write(tmp_path / "model") as temporary:
             temporary.write_text("half")
             raise KeyboardInterrupt
 

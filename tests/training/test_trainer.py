@@ -16,7 +16,7 @@ from safetensors import safe_open
 from graphrec.errors import GraphError, RunError
 from graphrec.evaluation.evaluation import evaluate
 from graphrec.graph.events import TEST
-from graphrec.progress import Silent
+from graphrec.progress import NoProgress
 from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run
 from graphrec.training.trainer import Training, train
@@ -124,7 +124,7 @@ def test_val_events_are_learned_from_where_they_are_not_held_out(
 
 def test_an_epoch_is_as_long_as_it_is_set(city_graph: Path, tiny: RunConfig, tmp_path: Path) -> None:
     settings = changed(tiny, samples_per_epoch=100, batch_size=64, epochs=2, min_steps=1)
-    assert Training(city_graph, tmp_path / "run", settings, "cpu", Silent()).steps == 2
+    assert Training(city_graph, tmp_path / "run", settings, "cpu", NoProgress()).steps == 2
 
 
 def test_without_a_train_event_there_is_nothing_to_learn(tiny: RunConfig, tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def exact(tiny: RunConfig) -> RunConfig:
 
 def first_step(graph: Path, folder: Path, config: RunConfig) -> tuple[float, list[torch.Tensor]]:
     """The loss of the first step, and the running means of the gradients that it leaves."""
-    training = Training(graph, folder, config, "cpu", Silent())
+    training = Training(graph, folder, config, "cpu", NoProgress())
     loss = training._step(next(training._batches(0, 0)))
     return loss, [moments["exp_avg"] for moments in training.optimiser.state_dict()["state"].values()]
 
