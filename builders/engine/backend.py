@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from builders.engine.duckdb_scan import Scan, only, scan, take_rejects
 from builders.sources.source import Source
 from graphrec.errors import InputError
+from graphrec.files import atomic_write
 
 DUCKDB = "duckdb"
 """The engine that needs nothing else."""
@@ -50,9 +51,8 @@ class Engine:
         stays in memory. ``path`` says where; None: in the workspace.
         """
         path = path or self.workspace / f"{name}.parquet"
-        aside = path.with_name(f"{path.name}.part")
-        self.backend.to_parquet(expression, str(aside))
-        aside.replace(path)
+        with atomic_write(path) as temporary:
+            self.backend.to_parquet(expression, str(temporary))
         return self.backend.read_parquet(only(path), table_name=name)
 
     def view(self, name: str, expression: Any) -> Any:

@@ -26,6 +26,7 @@ from builders.engine.spark_scan import address, read_with_spark
 from builders.engine.spark_sql import SparkBackend, conv
 from builders.sources.source import Source
 from graphrec.errors import ConfigError
+from graphrec.files import atomic_write
 
 SETTINGS = {
     "spark.app.name": "graphrec",
@@ -61,10 +62,9 @@ class SparkEngine(Engine):
         self._write(expression, folder)
         if path is None:
             return self._read(name, [folder])
-        aside = path.with_name(f"{path.name}.part")
-        concatenate_files(folder, aside)
+        with atomic_write(path) as temporary:
+            concatenate_files(folder, temporary)
         shutil.rmtree(folder)
-        aside.replace(path)
         return self._read(name, [path])
 
     def view(self, name: str, expression: Any) -> Any:

@@ -27,7 +27,7 @@ from builders.mapping.id_columns import part_id_columns, user_columns
 from builders.mapping.pseudonyms import Key
 from builders.text.encode import cache_folder, text_digest
 from graphrec.errors import GraphError, InputError
-from graphrec.files import read_json
+from graphrec.files import atomic_write, read_json
 from graphrec.formatting import FORGOTTEN
 from graphrec.graph.manifest import read_manifest
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -244,7 +244,6 @@ def _delete_from_shard(shard: Path, digests: np.ndarray) -> int:
     if mask.all():
         shard.unlink()
     elif mask.any():
-        partial = shard.with_suffix(".part")
-        save_file({name: value[~mask] for name, value in tensors.items()}, partial, metadata=metadata)
-        partial.replace(shard)
+        with atomic_write(shard) as temporary:
+            save_file({name: value[~mask] for name, value in tensors.items()}, temporary, metadata=metadata)
     return int(mask.sum())

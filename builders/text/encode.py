@@ -20,6 +20,7 @@ from safetensors.numpy import save_file
 from builders.text.encoder import TextEncoder, load_encoder
 from graphrec.environment import cache_folder
 from graphrec.errors import ConfigError
+from graphrec.files import atomic_write
 from graphrec.progress import NoProgress, Progress
 
 __all__ = ["TextEncoder", "VectorCache", "cache_folder", "encode_texts", "load_encoder", "seconds_for"]
@@ -246,14 +247,10 @@ class VectorCache:
         """
         digests = np.frombuffer(b"".join(map(text_digest, texts)), dtype=np.uint8).reshape(-1, 16)
         name = uuid.uuid4().hex
-        aside = self.folder / f"{name}.part"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            save_file({"digest": digests, "vectors": vectors}, aside)
-            aside.replace(self.folder / f"{name}.safetensors")
+            with atomic_write(self.folder / f"{name}.safetensors") as temporary:
+                save_file({"digest": digests, "vectors": vectors}, temporary)
         except (OSError, SafetensorError) as error:
-            with contextlib.suppress(OSError):
-                aside.unlink()
             warnings.warn(f"{self.folder}: vectors are not kept for next time ({error})", RuntimeWarning, stacklevel=3)
         return f"{name}.safetensors"
 

@@ -286,7 +286,7 @@ def test_the_default_cache_is_where_the_environment_says(
     encode_texts(["coffee"], encoder)
     (shard,) = (tmp_path / "chosen" / "vectors").rglob("*.safetensors")
     assert load_file(shard)["vectors"].shape == (1, 16)
-    assert not list((tmp_path / "chosen").rglob("*.part"))
+    assert not list((tmp_path / "chosen").rglob("*.partial-*"))
 
 
 MANY = [f"{word} {other} {n}" for n in range(4) for word in WORDS for other in WORDS][:400]
