@@ -14,7 +14,7 @@ import torch
 
 from builders.build import build_graph
 from graphrec.errors import InputError
-from graphrec.evidence.shares import SHARES
+from graphrec.evidence.shares import SHARE_LABELS
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.ranking import BATCH
 from graphrec.queries.query import Queries, end_of_log
@@ -58,7 +58,7 @@ def test_each_answer_is_a_ranking_whose_scores_add_up(run: Run) -> None:
         assert scores == sorted(scores, reverse=True)
         assert 0 < sum(scores) <= 1 + 1e-6
         for item in answer["items"]:
-            assert item["shares"].keys() == set(SHARES.values())
+            assert item["shares"].keys() == set(SHARE_LABELS.values())
             assert sum(item["shares"].values()) == pytest.approx(item["score"], abs=1e-6)
             assert sum(part["share"] for part in item["evidence"]) == pytest.approx(item["score"], abs=1e-6)
             assert all(part["words"] for part in item["evidence"])

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graphrec.errors import RunError
-from graphrec.evidence.shares import SHARES
+from graphrec.evidence.shares import SHARE_LABELS
 from graphrec.files import atomic_write
 from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY
 from graphrec.graph.geography import kilometres, unit_vectors
@@ -208,7 +208,12 @@ def profile(
 def _aspects(ranker: StgatRanker) -> dict[str, list[str]]:
     """Names of the values of each aspect that the graph knows of."""
     graph = ranker.graph
-    aspects = {"relation": [*(SHARES.get(name, name) for name in ranker.model.relation_attention), SHARES["semantic"]]}
+    aspects = {
+        "relation": [
+            *(SHARE_LABELS.get(name, name) for name in ranker.model.relation_attention),
+            SHARE_LABELS["semantic"],
+        ]
+    }
     if not graph.timeless:
         aspects |= {"how long ago": [*AGES], "hours apart": [*HOURS_APART], "weekday": [*WEEKDAYS]}
     if any(graph.nodes[kind].coordinates is not None for kind in ("item", "location")):

@@ -77,7 +77,9 @@ def counterfactuals(
     return [_farthest(groups, ranks[:, place], code) for place, code in enumerate(items.tolist())]
 
 
-def _farthest(groups: Sequence[Group], rank: Float64[Tensor, " groups_plus_one"], item: int) -> Counterfactual | None:
+def _farthest(
+    groups: Sequence[EventGroup], rank: Float64[Tensor, " groups_plus_one"], item: int
+) -> Counterfactual | None:
     """The group without which an item falls farthest, the smallest of those that are equal."""
     fall = {place: float(after - rank[0]) for place, after in enumerate(rank[1:]) if groups[place].item != item}
     best = max(fall, key=lambda place: (fall[place], -groups[place].visits), default=-1)
@@ -87,7 +89,7 @@ def _farthest(groups: Sequence[Group], rank: Float64[Tensor, " groups_plus_one"]
 
 
 @dataclass(frozen=True)
-class Group:
+class EventGroup:
     """Some of the user's events."""
 
     words: str
@@ -106,7 +108,7 @@ class Group:
         event: Int64[Tensor, " events"],
         when: str = "",
         item: int = -1,
-    ) -> Group:
+    ) -> EventGroup:
         """The chosen events, as the log calls them, of a time such as ``Friday`` or of an item."""
         rows = torch.unique(event[chosen])
         name = noun(graph, rows)
@@ -114,7 +116,7 @@ class Group:
         words = f"your {called}" if len(rows) == 1 else f"your {pluralize(len(rows), called)}"
         if item >= 0:
             words += f" {of_item(name, graph.nodes['item'].label(item))}"
-        return Group(words, len(rows), chosen, item)
+        return EventGroup(words, len(rows), chosen, item)
 
 
 def _own(graph: TemporalGraph, context: Context) -> Bool[Tensor, " events"]:
@@ -126,7 +128,7 @@ def _own(graph: TemporalGraph, context: Context) -> Bool[Tensor, " events"]:
     return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.bool)
 
 
-def _groups(graph: TemporalGraph, context: Context) -> Iterator[Group]:
+def _groups(graph: TemporalGraph, context: Context) -> Iterator[EventGroup]:
     """The user's events by weekday, by part of the day and by item, in words."""
     own = _own(graph, context)
     if not len(own):
@@ -138,19 +140,19 @@ def _groups(graph: TemporalGraph, context: Context) -> Iterator[Group]:
     if mine is not None:
         codes, count = torch.unique(graph.log.item[mine.event[0][mine.mask[0]]].long(), return_counts=True)
         for code in codes[count.argsort(descending=True, stable=True)][:MOST_ITEMS].tolist():
-            yield Group.of(graph, own & (graph.log.item[event] == code), event, item=code)
+            yield EventGroup.of(graph, own & (graph.log.item[event] == code), event, item=code)
 
 
-def _times(graph: TemporalGraph, own: Bool[Tensor, " events"], event: Int64[Tensor, " events"]) -> Iterator[Group]:
+def _times(graph: TemporalGraph, own: Bool[Tensor, " events"], event: Int64[Tensor, " events"]) -> Iterator[EventGroup]:
     """The user's events by weekday and by part of the day, in local time."""
     local = graph.log.time[event] + 60 * graph.log.utc_offset[event].long()
     weekday = (local // DAY + 3) % 7  # 1970-01-01 was a Thursday
     for day, name in enumerate(DAYS):
-        yield Group.of(graph, own & (weekday == day), event, name)
+        yield EventGroup.of(graph, own & (weekday == day), event, name)
     begins = 0
     for ends, name in PARTS_OF_DAY:
         hour = local % DAY // HOUR
-        yield Group.of(graph, own & (hour >= begins) & (hour < ends), event, name.removesuffix("s"))
+        yield EventGroup.of(graph, own & (hour >= begins) & (hour < ends), event, name.removesuffix("s"))
         begins = ends
 
 

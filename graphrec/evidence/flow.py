@@ -9,7 +9,7 @@ Two sorts of numbers stand here, and are never added to each other:
   a second hop brings behind it ("behind"), and what propagation remembers of the user's own events ("remember"). No
   part of the score is theirs to share out.
 
-All of them are heard from the network while it answers; nothing is computed a second time.
+All of them are captured from the network while it answers; nothing is computed a second time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context
 from graphrec.runs.run import Run
 
-STRANGER = "(a stranger)"
+UNKNOWN_USER = "(a stranger)"
 """A user that the graph does not know at the question's time."""
 
 
@@ -54,7 +54,7 @@ class Behind:
 
 
 @dataclass(frozen=True)
-class ReadEvent:
+class AttendedEvent:
     """One event of a neighbourhood, as the network read it."""
 
     relation: str
@@ -98,28 +98,28 @@ class AttentionFlow:
     time: int
     """UTC seconds as of which the question was asked."""
     score: float
-    """Probability that the item comes next: the masses of ``carriers`` and ``semantic`` add up to it."""
+    """Probability that the item comes next: the masses of ``supporting_events`` and ``semantic`` add up to it."""
     semantic: float
     """What the semantic space gives the item."""
     logit: dict[str, float]
     """Terms of the item's logit in the semantic space, in nats: ``state``, ``bias``, ``cf``, ``distance``."""
     gates: dict[str, float]
     """Part of the whole probability that goes through the semantic space and through each relation; they sum to 1."""
-    events: tuple[ReadEvent, ...]
+    events: tuple[AttendedEvent, ...]
     """Every event that the question saw, by relation, the latest first."""
     path_decay: dict[str, tuple[float, ...]]
     """By relation, the learned weight of the items one, two, ... events before a neighbour in its key."""
 
     @property
-    def carriers(self) -> tuple[ReadEvent, ...]:
+    def supporting_events(self) -> tuple[AttendedEvent, ...]:
         """The events that speak for the item, the strongest first."""
         speaking = [one for one in self.events if one.mass > 0 and one.item == self.code]
         return tuple(sorted(speaking, key=lambda one: -one.mass))
 
-    def through(self) -> dict[str, float]:
+    def share_by_relation(self) -> dict[str, float]:
         """Mass that reaches the item through the semantic space and each relation."""
         mass = dict.fromkeys(self.gates, 0.0) | {"semantic": self.semantic}
-        for one in self.carriers:
+        for one in self.supporting_events:
             mass[one.relation] += one.mass
         return mass
 
@@ -136,25 +136,25 @@ class AttentionFlow:
         user, item = ("user", self.user), ("item", self.item)
         network.add_node(user, label=self.user)
         network.add_node(item, label=self.label)
-        for name, mass in self.through().items():
+        for name, mass in self.share_by_relation().items():
             network.add_node(("relation", name), label=name, gate=self.gates[name])
             network.add_edge(user, ("relation", name), layer="score", mass=mass)
         network.nodes["relation", "semantic"]["logit"] = self.logit
         network.add_edge(("relation", "semantic"), item, layer="score", mass=self.semantic)
         for one in self.events:
             self._add_weights(network, one)
-        for one in self.carriers:
-            self._add_carrier(network, one)
+        for one in self.supporting_events:
+            self._add_supporting_event(network, one)
         return network
 
-    def _add_weights(self, network: nx.DiGraph[Node], one: ReadEvent) -> None:
+    def _add_weights(self, network: nx.DiGraph[Node], one: AttendedEvent) -> None:
         node = (one.relation, str(one.event))
         network.add_node(node, label=one.label, event=one.event, own=one.own, local_time=one.local_time)
         network.add_edge(node, ("read", one.relation), layer="read", weight=one.read)
         if one.remembered:
             network.add_edge(node, ("propagation", "cf"), layer="remember", weight=one.remembered)
 
-    def _add_carrier(self, network: nx.DiGraph[Node], one: ReadEvent) -> None:
+    def _add_supporting_event(self, network: nx.DiGraph[Node], one: AttendedEvent) -> None:
         node = (one.relation, str(one.event))
         network.add_edge(("relation", one.relation), node, layer="score", mass=one.mass)
         network.add_edge(node, ("item", self.item), layer="score", mass=one.mass)
@@ -213,7 +213,7 @@ def flow_to(ranker: StgatRanker, query: Queries, item: int) -> AttentionFlow:
     """
     if len(query) != 1:
         raise InputError(f"attention flow: one question expected, got {len(query)}")
-    with heard(ranker.model) as weights:
+    with capture_attention(ranker.model) as weights:
         answer = ranker.forward(query)
     table = ranker.graph.nodes["item"]
     if not bool(table.first_seen[item] < answer.context.queries.time):
@@ -224,7 +224,7 @@ def flow_to(ranker: StgatRanker, query: Queries, item: int) -> AttentionFlow:
     events = tuple(one for name in mass for one in _events(ranker, answer.context, name, mass[name][0], weights))
     user = int(answer.context.queries.user)
     return AttentionFlow(
-        user=str(ranker.graph.nodes["user"].ids[user].as_py()) if user >= 0 else STRANGER,
+        user=str(ranker.graph.nodes["user"].ids[user].as_py()) if user >= 0 else UNKNOWN_USER,
         item=str(table.ids[item].as_py()),
         code=item,
         label=table.label(item),
@@ -239,7 +239,7 @@ def flow_to(ranker: StgatRanker, query: Queries, item: int) -> AttentionFlow:
 
 
 @contextmanager
-def heard(model: Stgat) -> Iterator[dict[str, Tensor]]:
+def capture_attention(model: Stgat) -> Iterator[dict[str, Tensor]]:
     """What the askings that are no part of the score give each event, [batch, k, heads] by name, while it answers.
 
     ``read RELATION`` is the first asking of each relation, ``remember`` that of propagation; ``behind RELATION INNER``,
@@ -273,7 +273,7 @@ def _attention(model: Stgat, name: str) -> Attention:
 
 def _events(
     ranker: StgatRanker, context: Context, name: str, mass: Float[Tensor, " k"], weights: dict[str, Tensor]
-) -> Iterator[ReadEvent]:
+) -> Iterator[AttendedEvent]:
     """The events of one neighbourhood of the only question."""
     graph, around = ranker.graph, context.neighbourhoods[name]
     log, real = graph.log, around.mask[0]
@@ -293,7 +293,9 @@ def _events(
         before = tuple(step for step in way if step >= 0)
         labels = tuple(table.label(int(log.item[step])) for step in before)
         when = None if graph.timeless else moment
-        yield ReadEvent(name, row, code, table.label(code), when, mine, given, weight, memory, before, labels, behind)
+        yield AttendedEvent(
+            name, row, code, table.label(code), when, mine, given, weight, memory, before, labels, behind
+        )
 
 
 def _behind(ranker: StgatRanker, context: Context, name: str, weights: dict[str, Tensor]) -> list[tuple[Behind, ...]]:

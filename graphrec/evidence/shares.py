@@ -21,7 +21,7 @@ from graphrec.models.ranking import ModelOutput, StgatRanker, event_probabilitie
 from graphrec.models.stgat import TRANSITION_WEIGHT
 from graphrec.queries.query import Queries
 
-SHARES = {
+SHARE_LABELS = {
     "own_history": "my history",
     "transitions": "what people do next",
     "nearby": "what happens here",
@@ -30,9 +30,9 @@ SHARES = {
 """The parts of a score, as people read them."""
 LINKED = "what is linked"
 """The part that relations declared by the graph bring, where the model reads some."""
-LITTLE = 0.25
+MIN_LOGIT = 0.25
 """Nats in an item's logit from which what it follows is worth naming."""
-ALIKE = 0.25
+MIN_SIMILARITY = 0.25
 """Cosine similarity from which an item is said to be close to another."""
 
 
@@ -61,7 +61,7 @@ class Recommendation:
     score: float
     """Probability that it comes next."""
     shares: dict[str, float]
-    """Parts of the score by the names of SHARES; they add up to it."""
+    """Parts of the score by the names of SHARE_LABELS; they add up to it."""
     evidence: tuple[Evidence, ...]
     """What stands behind each part that matters, the largest first."""
 
@@ -86,9 +86,9 @@ def _explain_one(ranker: StgatRanker, answer: ModelOutput, row: int, items: list
             if bool(carrying.any()):
                 evidence.append(_of_relation(ranker.graph, answer, row, relation, event[carrying], mass[carrying]))
         evidence.append(_of_semantics(ranker, answer, row, code, float(semantic[place])))
-        shares = dict.fromkeys(SHARES.values(), 0.0)
+        shares = dict.fromkeys(SHARE_LABELS.values(), 0.0)
         for part in evidence:
-            name = SHARES.get(part.relation, LINKED)
+            name = SHARE_LABELS.get(part.relation, LINKED)
             shares[name] = shares.get(name, 0.0) + part.share
         table = ranker.graph.nodes["item"]
         recommendations.append(
@@ -150,7 +150,7 @@ def _of_semantics(ranker: StgatRanker, answer: ModelOutput, row: int, code: int,
         if len(mine):
             alike = torch.cosine_similarity(ranker.table.vector[mine], ranker.table.vector[code][None])
             best = int(alike.argmax())
-            if float(alike[best]) >= ALIKE:
+            if float(alike[best]) >= MIN_SIMILARITY:
                 words = f"close to {graph.nodes['item'].label(int(mine[best]))} (similarity {float(alike[best]):.2f})"
     if followed := _followed(ranker, answer, row, code):
         words = f"what people turn to after {' and '.join(graph.nodes['item'].label(item) for item in followed)}"
@@ -172,7 +172,7 @@ def _followed(ranker: StgatRanker, answer: ModelOutput, row: int, code: int) -> 
     parts = TRANSITION_WEIGHT * later.parts(
         recency_weighted_history(ranker.graph.log.item[near.event].long(), near.mask, items)[0], code
     )
-    if float(parts.sum()) < LITTLE:
+    if float(parts.sum()) < MIN_LOGIT:
         return []
     added, best = parts.topk(min(2, items))
     return best[added > 0].tolist()

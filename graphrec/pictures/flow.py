@@ -16,8 +16,8 @@ from matplotlib.patches import PathPatch, Rectangle
 from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 
-from graphrec.evidence.flow import AttentionFlow, ReadEvent
-from graphrec.evidence.shares import LINKED, SHARES
+from graphrec.evidence.flow import AttendedEvent, AttentionFlow
+from graphrec.evidence.shares import LINKED, SHARE_LABELS
 from graphrec.formatting import format_utc, pluralize
 from graphrec.pictures import palette
 from graphrec.pictures.palette import INK, PAPER, SOFT
@@ -82,7 +82,7 @@ def _draw_bands(ax: Axes, flow: AttentionFlow) -> None:
     """The hops from left to right; heights are parts of the score, so that all of it is one high."""
     whole = flow.score or 1.0
     through = sorted(
-        ((name, mass / whole) for name, mass in flow.through().items() if mass > LEAST * whole), key=_largest
+        ((name, mass / whole) for name, mass in flow.share_by_relation().items() if mass > LEAST * whole), key=_largest
     )
     relations = _column("relation", through, {name: _colour(name) for name, _ in through})
     parts = _parts(flow, [name for name, _ in through])
@@ -100,7 +100,7 @@ def _draw_bands(ax: Axes, flow: AttentionFlow) -> None:
     for bar in (user, item, *relations.values(), *events.values()):
         ax.add_patch(Rectangle((bar.x - BAR / 2, bar.low), BAR, bar.mass, color=bar.colour, linewidth=0, zorder=3))
     for name, bar in relations.items():
-        _say(ax, bar, SHARES.get(name, name), f"{bar.mass * whole:.3f}, gate {flow.gates[name]:.0%}")
+        _say(ax, bar, SHARE_LABELS.get(name, name), f"{bar.mass * whole:.3f}, gate {flow.gates[name]:.0%}")
     for place, part in enumerate(parts):
         ax.text(
             COLUMNS["event"] + BAR, events[str(place)].middle, f" {part.words}", va="center", fontsize=8.5, zorder=5
@@ -125,13 +125,13 @@ class _Part:
 
 def _parts(flow: AttentionFlow, relations: Sequence[str]) -> list[_Part]:
     """What stands in the column of events, relation by relation, the strongest first."""
-    shown = {(one.relation, one.event) for one in flow.carriers[:SHOWN] if one.mass >= SLIVER * flow.score}
+    shown = {(one.relation, one.event) for one in flow.supporting_events[:SHOWN] if one.mass >= SLIVER * flow.score}
     parts = []
     for name in relations:
         if name == "semantic":
             parts.append(_Part(name, flow.semantic, _of_logit(flow)))
             continue
-        own = [one for one in flow.carriers if one.relation == name]
+        own = [one for one in flow.supporting_events if one.relation == name]
         parts += [_Part(name, one.mass, _of_event(one)) for one in own if (name, one.event) in shown]
         rest = [one.mass for one in own if (name, one.event) not in shown]
         if rest:
@@ -140,7 +140,7 @@ def _parts(flow: AttentionFlow, relations: Sequence[str]) -> list[_Part]:
     return parts
 
 
-def _of_event(one: ReadEvent) -> str:
+def _of_event(one: AttendedEvent) -> str:
     words = [f"after {short(one.labels_before[0], 20 if one.own else 15)}"] if one.labels_before else []
     if one.local_time is not None:
         moment = datetime.fromtimestamp(one.local_time, UTC)
@@ -199,14 +199,18 @@ def _largest(named: tuple[str, float]) -> float:
 
 
 def _colour(relation: str) -> str:
-    return palette.SHARES.get(SHARES.get(relation, LINKED), SOFT)
+    return palette.SHARES.get(SHARE_LABELS.get(relation, LINKED), SOFT)
 
 
 def _strips(flow: AttentionFlow) -> Iterator[tuple[str, str, list[tuple[str, float]]]]:
     """Of each asking before the pointer: its name, its colour, and what it read, by item, the most first."""
     by_relation = groupby(flow.events, key=lambda one: one.relation)
     for name, events in ((name, list(events)) for name, events in by_relation):
-        yield f"read in {SHARES.get(name, name)}", _colour(name), _by_item((one.label, one.read) for one in events)
+        yield (
+            f"read in {SHARE_LABELS.get(name, name)}",
+            _colour(name),
+            _by_item((one.label, one.read) for one in events),
+        )
     if any(one.remembered for one in flow.events):
         remembered = ((one.label, one.remembered) for one in flow.events)
         yield "remembered by propagation", _colour("semantic"), _by_item(remembered)

@@ -13,7 +13,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from graphrec import formatting as words
 from graphrec.evaluation.comparison import Evaluation, compare, compare_slices, metric_names, verdict
 from graphrec.evaluation.query_map import MIN_USERS
-from graphrec.evidence.shares import SHARES as LABELS
+from graphrec.evidence.shares import SHARE_LABELS
 from graphrec.files import atomic_write, read_json
 from graphrec.graph.storage import read_manifest
 from graphrec.pictures.palette import SHARES, SHARES_ON_DARK
@@ -42,7 +42,7 @@ FILTERS = (
 """What the templates may ask of a value."""
 
 
-NAMES_OF_RELATIONS = LABELS | {former: LABELS[name] for name, former in JSON_RELATIONS.items()}
+NAMES_OF_RELATIONS = SHARE_LABELS | {former: SHARE_LABELS[name] for name, former in JSON_RELATIONS.items()}
 """What people read, by the names of relations in Python and in JSON."""
 
 

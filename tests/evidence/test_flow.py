@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.errors import InputError, RunError
-from graphrec.evidence.flow import STRANGER, AttentionFlow, attention_flow, flow_to, heard
+from graphrec.evidence.flow import UNKNOWN_USER, AttentionFlow, attention_flow, capture_attention, flow_to
 from graphrec.evidence.shares import explain
 from graphrec.graph.geography import distance_features, kilometres, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -103,7 +103,7 @@ def test_a_second_hop_shows_the_attention_it_was_read_with(seed: int) -> None:
                 seen += len(told)
     assert seen
     network = flow.to_networkx()
-    told = sum(len(one.behind) for one in flow.carriers)
+    told = sum(len(one.behind) for one in flow.supporting_events)
     assert sum(layer == "behind" for *_, layer in network.edges(data="layer")) == told
 
 
@@ -111,7 +111,7 @@ def test_the_flow_is_the_evidence() -> None:
     world = town(5, dated=False)
     ranker, asked = StgatRanker(world, untrained(world, 5, spread=0.2)), question(world)
     [[told]] = explain(ranker, asked, torch.tensor([[4]]))
-    through = flow_to(ranker, asked, 4).through()
+    through = flow_to(ranker, asked, 4).share_by_relation()
     assert {part.relation: part.share for part in told.evidence if part.share} == pytest.approx(
         {name: mass for name, mass in through.items() if mass}, abs=1e-6
     )
@@ -168,9 +168,9 @@ def test_a_planted_flow_by_hand() -> None:
                 weight.zero_()
     flow = flow_to(StgatRanker(world, model), Queries.from_users(torch.tensor([0]), torch.tensor([9 * DAY])), 0)
     assert flow.gates == pytest.approx({"semantic": 1 / 2, "own_history": 1 / 2})
-    assert flow.through() == pytest.approx({"semantic": 1 / 10, "own_history": 1 / 4})
-    assert [(one.event, one.before) for one in flow.carriers] == [(2, (1, 0)), (0, ())]
-    assert [one.mass for one in flow.carriers] == pytest.approx([1 / 8, 1 / 8])
+    assert flow.share_by_relation() == pytest.approx({"semantic": 1 / 10, "own_history": 1 / 4})
+    assert [(one.event, one.before) for one in flow.supporting_events] == [(2, (1, 0)), (0, ())]
+    assert [one.mass for one in flow.supporting_events] == pytest.approx([1 / 8, 1 / 8])
     assert [one.read for one in flow.events] == pytest.approx([1 / 4] * 4)
     network = flow.to_networkx()
     assert network.edges[("before", "1"), ("own_history", "2")] == {"layer": "before", "weight": 1.0}
@@ -181,7 +181,7 @@ def test_a_stranger_is_answered_by_the_semantic_space_alone() -> None:
     world = town(7, dated=False, locations=0)
     nobody = Queries.from_users(torch.tensor([-1]), world.log.time[-1:] + 1)
     flow = flow_to(StgatRanker(world, untrained(world, 7, spread=0.2)), nobody, 1)
-    assert (flow.user, flow.events, flow.carriers) == (STRANGER, (), ())
+    assert (flow.user, flow.events, flow.supporting_events) == (UNKNOWN_USER, (), ())
     assert flow.score == flow.semantic
     assert masses(flow.to_networkx()).in_degree(("item", "item-1"), "mass") == pytest.approx(flow.score)
 
@@ -213,7 +213,7 @@ def test_one_question_of_an_item_that_is_known() -> None:
 def test_nothing_is_left_listening() -> None:
     world = town(10)
     model = untrained(world, 10)
-    with pytest.raises(InputError), heard(model):
+    with pytest.raises(InputError), capture_attention(model):
         raise InputError("stop")
     assert not any(module._forward_hooks for module in model.modules())
 
@@ -230,7 +230,7 @@ def test_the_flow_of_a_run(city_run: Path) -> None:
     judged = replace(run, protocol=run.protocol.model_copy(update={"novel": True}))
     [new] = recommend(run, ["u0003"], k=1, novel=True)
     assert attention_flow(judged, "u0003").item == new["items"][0]["item"] != best.item
-    assert attention_flow(run, "nobody", near=(40.4, -3.7)).user == STRANGER
+    assert attention_flow(run, "nobody", near=(40.4, -3.7)).user == UNKNOWN_USER
     with pytest.raises(InputError, match="item 'nowhere' is not among the"):
         attention_flow(run, "u0003", item="nowhere")
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphrec.evidence import shares
-from graphrec.evidence.shares import SHARES, Recommendation, explain
+from graphrec.evidence.shares import SHARE_LABELS, Recommendation, explain
 from graphrec.graph.event_kinds import habit
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
@@ -51,9 +51,9 @@ def test_shares_and_evidence_add_up_to_the_score(seed: int, frozen: bool, bare: 
 
 def assert_adds_up(one: Recommendation) -> None:
     """Shares make the score, evidence makes the shares, events make the evidence."""
-    assert list(one.shares) == list(SHARES.values())
+    assert list(one.shares) == list(SHARE_LABELS.values())
     assert sum(one.shares.values()) == pytest.approx(one.score, abs=1e-6)
-    for relation, name in SHARES.items():
+    for relation, name in SHARE_LABELS.items():
         parts = [part.share for part in one.evidence if part.relation == relation]
         assert sum(parts) == pytest.approx(one.shares[name], abs=1e-6)
         assert len(parts) <= 1
@@ -127,9 +127,9 @@ def test_what_most_visits_have_in_common() -> None:
 
 def test_an_item_without_events_is_close_to_something_or_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(why(week(), 0, MONDAY_NOON, 3)) == ["semantic"]
-    monkeypatch.setattr(shares, "ALIKE", 1.1)  # nothing is as alike as that
+    monkeypatch.setattr(shares, "MIN_SIMILARITY", 1.1)  # nothing is as alike as that
     assert why(week(), 0, MONDAY_NOON, 3)["semantic"].startswith("fits your state")
-    monkeypatch.setattr(shares, "ALIKE", -1.0)  # anything is
+    monkeypatch.setattr(shares, "MIN_SIMILARITY", -1.0)  # anything is
     assert why(week(), 0, MONDAY_NOON, 3)["semantic"].startswith("close to the ")
     assert why(week(), -1, MONDAY_NOON, 3)["semantic"] == "fits your state"
 

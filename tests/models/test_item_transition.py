@@ -154,7 +154,7 @@ def test_a_reason_names_what_an_item_follows(monkeypatch: pytest.MonkeyPatch) ->
         own = (log.user == user).nonzero()[:, 0]
         log.item[own] = torch.arange(len(own), dtype=log.item.dtype).clamp(max=14)
     other, eighth = alone(world, log), (log.user == 0).nonzero()[7, 0]
-    monkeypatch.setattr(shares, "LITTLE", 0.05)  # of 15 items none stands out as in a catalogue
+    monkeypatch.setattr(shares, "MIN_LOGIT", 0.05)  # of 15 items none stands out as in a catalogue
     ranker = StgatRanker(other, untrained(other, 11, transition_ridge=RIDGE, fan_out={"own_history": 20}))
     asked = Queries.from_users(torch.tensor([0]), log.time[eighth][None] + 1)
     [told] = explain(ranker, asked, torch.tensor([[8, 0]]))
