@@ -118,7 +118,7 @@ def _add_what_if(
                 "without": found.without,
                 "visits": found.visits,
                 "rank_without": found.rank_without,
-                "words": found.words,
+                "words": found.description,
             }
 
 
@@ -140,7 +140,8 @@ def _plain(found: Recommendation, whole: float) -> dict[str, Any]:
     for part in values["evidence"]:
         part["relation"] = JSON_RELATIONS.get(part["relation"], part["relation"])
         part["share"] /= whole
-        part["events"] = [{"event": event, "mass": mass / whole} for event, mass in part["events"]]
+        part["words"] = part.pop("description")
+        part["events"] = [{"event": event, "mass": mass / whole} for event, mass in part.pop("events")]
     values["evidence"] = list(values["evidence"])
     return values
 

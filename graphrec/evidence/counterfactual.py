@@ -42,7 +42,7 @@ class Counterfactual:
     """Its rank without them."""
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """``without your 7 Friday visits it would rank 14th``."""
         return f"without {self.without} it would rank {ordinal(round(self.rank_without))}"
 
@@ -85,14 +85,14 @@ def _farthest(
     best = max(fall, key=lambda place: (fall[place], -groups[place].visits), default=-1)
     if item < 0 or best < 0 or not fall[best] > 0:  # an item not known yet falls from nowhere to nowhere
         return None
-    return Counterfactual(item, float(rank[0]), groups[best].words, groups[best].visits, float(rank[1 + best]))
+    return Counterfactual(item, float(rank[0]), groups[best].description, groups[best].visits, float(rank[1 + best]))
 
 
 @dataclass(frozen=True)
 class EventGroup:
     """Some of the user's events."""
 
-    words: str
+    description: str
     """``your 7 Friday visits``."""
     visits: int
     """How many they are; one in two neighbourhoods counts once."""

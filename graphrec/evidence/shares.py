@@ -44,8 +44,8 @@ class Evidence:
     """``mine``, ``then``, ``here``, a declared relation or ``semantic``."""
     share: float
     """Part of the item's score that they carry, as probability mass."""
-    words: str
-    """The same in words."""
+    description: str
+    """The evidence as a phrase."""
     events: tuple[tuple[int, float], ...]
     """(row of the event in the log, its mass), the strongest first; empty for the semantic space."""
 

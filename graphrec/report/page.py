@@ -116,7 +116,7 @@ class RunFacts(Record):
 class Evidence(Record):
     """One reason for an item."""
 
-    words: str
+    description: str = Field(validation_alias="words")
     """The reason as a sentence."""
     relation: str = ""
     """The part of the score that it belongs to: a name of ``SHARES``, or mine, then, here, semantic."""
@@ -132,7 +132,7 @@ class Evidence(Record):
 class WhatIf(Record):
     """Without which visits the item would fall farthest."""
 
-    words: str
+    description: str = Field(validation_alias="words")
 
 
 class Item(Record):

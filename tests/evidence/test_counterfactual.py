@@ -56,7 +56,7 @@ def test_a_habit_of_fridays_falls_without_them() -> None:
     assert (friday.rank, friday.without, friday.visits) == (1.5, "your 8 Friday events", 8)
     assert (monday.rank, monday.without, monday.visits) == (1.5, "your 8 Monday events", 8)
     assert (once.rank, once.without, once.visits, once.rank_without) == (3.0, "your Wednesday event", 1, 3.5)
-    assert friday.words == "without your 8 Friday events it would rank 4th"
+    assert friday.description == "without your 8 Friday events it would rank 4th"
 
 
 @settings(deadline=None, max_examples=10)

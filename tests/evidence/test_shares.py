@@ -70,7 +70,7 @@ def assert_seen(world: TemporalGraph, one: Recommendation, code: int, time: int)
         assert (part.relation == "semantic") == (not rows)
         if rows:
             assert sum(mass) == pytest.approx(part.share, abs=1e-6)
-        assert part.words
+        assert part.description
 
 
 # --- in words ---------------------------------------------------------------------------------------------------------
@@ -102,7 +102,7 @@ def why(world: TemporalGraph, user: int, time: int, item: int) -> dict[str, str]
     ranker = StgatRanker(world, untrained(world, 61, spread=0.1, fan_out=every))
     asked = Queries.from_users(torch.tensor([user]), torch.tensor([time]))
     [[one]] = explain(ranker, asked, torch.tensor([[item, -1]]))
-    return {part.relation: part.words for part in one.evidence}
+    return {part.relation: part.description for part in one.evidence}
 
 
 def test_visits_of_ones_own_in_words() -> None:

@@ -81,7 +81,9 @@ def told(made: TemporalGraph) -> tuple[str, str]:
     ranker, asked = StgatRanker(made, model), Queries.from_users(torch.tensor([0]), torch.tensor([4 * DAY]))
     [[one]] = explain(ranker, asked, torch.tensor([[0]]))
     (fall,) = counterfactuals(ranker, asked, torch.tensor([0]))
-    return next(part.words for part in one.evidence if part.relation == "own_history"), fall.without if fall else ""
+    return next(
+        part.description for part in one.evidence if part.relation == "own_history"
+    ), fall.without if fall else ""
 
 
 def test_ratings_are_not_called_visits() -> None:

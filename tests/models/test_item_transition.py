@@ -158,7 +158,7 @@ def test_a_reason_names_what_an_item_follows(monkeypatch: pytest.MonkeyPatch) ->
     ranker = StgatRanker(other, untrained(other, 11, transition_ridge=RIDGE, fan_out={"own_history": 20}))
     asked = Queries.from_users(torch.tensor([0]), log.time[eighth][None] + 1)
     [told] = explain(ranker, asked, torch.tensor([[8, 0]]))
-    words = [next(part.words for part in one.evidence if part.relation == "semantic") for one in told]
+    words = [next(part.description for part in one.evidence if part.relation == "semantic") for one in told]
     label = other.nodes["item"].label
     assert any(f"what people turn to after {label(item)}" in words[0] for item in range(8))
     assert "turn to" not in words[1]

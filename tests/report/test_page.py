@@ -502,7 +502,7 @@ def test_short_names_of_shares_are_understood() -> None:
     }
     made = content(users=[answer]).users[0].items[0]
     assert made.shares == {"my history": 0.6, "semantic space": 0.4}
-    assert made.evidence[0].words == "because"
+    assert made.evidence[0].description == "because"
 
 
 def test_stacked_shares_are_as_long_as_their_part_of_the_top_score() -> None:
