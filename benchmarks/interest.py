@@ -30,8 +30,7 @@ from subgraph import measure as measure_cost
 
 from builders import build_graph, simulate_city
 from graphrec import TemporalGraph
-from graphrec.formatting import DAY
-from graphrec.graph.geography import kilometres, unit_vectors
+from graphrec.graph.geography import distance_km
 from graphrec.interest import (
     Forecast,
     HabitualPlaces,
@@ -49,6 +48,7 @@ from graphrec.interest import (
 from graphrec.interest.history import History
 from graphrec.interest.places import at_home, at_work
 from graphrec.interest.themes import _categories
+from graphrec.time_units import DAY, WEEK
 
 PAGE = Path(__file__).with_suffix(".md")
 PEOPLE, DAYS = 400, 182
@@ -63,7 +63,6 @@ VISITS, MOST = 8, 0.7
 """Check-ins at it, at least, and their part among all of the user's at such venues."""
 BACK, AHEAD, THERE, SAMPLE = (12, 8, 4), 4, 5, 500
 """Weeks before the end at which forecasts are asked for, weeks they look ahead, weeks a user was there, most users."""
-WEEK = 7 * DAY
 USUAL = 1.28
 """Standard deviations on either side that hold 80% of a normal distribution."""
 
@@ -234,8 +233,8 @@ def _at(place: Place) -> Column | None:
 def _near(one: Column, other: Column | None) -> bool:
     if other is None:
         return False
-    points = unit_vectors(torch.from_numpy(np.stack((one, other))))
-    return bool(kilometres((points[0] - points[1]).square().sum()) <= NEAR_KM)
+    points = torch.from_numpy(np.stack((one, other)))
+    return bool(distance_km(points[0], points[1]) <= NEAR_KM)
 
 
 def _own(log: Log, kind: str) -> dict[str, Column]:

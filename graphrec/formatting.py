@@ -9,7 +9,8 @@ from typing import Any
 
 import humanize
 
-MINUTE, HOUR, DAY = 60, 3_600, 86_400
+from graphrec.time_units import DAY, HOUR, MINUTE
+
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 PARTS_OF_DAY = ((5, "nights"), (12, "mornings"), (18, "afternoons"), (24, "evenings"))
 """Last hour (exclusive) of each part of the day; nights begin again at midnight."""

@@ -11,8 +11,8 @@ from builders.assemble.data_issue import EXAMPLES, Example, Finding, event_examp
 from builders.assemble.tables import Tables
 from builders.ingest.inputs import BuildInputs
 from builders.mapping.timestamps import EPOCHS
+from graphrec.time_units import DAY, HOUR
 
-HOUR, DAY = 3600, 86_400
 WRITTEN_ZONE = re.compile(r"\d:\d\d(:\d\d([.,]\d+)?)?\s*(Z|UTC|GMT|[+-]\d\d(:?\d\d){0,2}|[A-Za-z_]+/[A-Za-z_/]+)$")
 """The zone or offset behind a time of day."""
 NIGHT = 4.0

@@ -17,13 +17,12 @@ import pyarrow.compute as pc
 from builders.engine.backend import Engine
 from builders.ingest.quarantine import DUPLICATE
 from builders.mapping.id_columns import ID_COLUMNS, user_columns
-from builders.mapping.privacy import DAY, Privacy
+from builders.mapping.privacy import Privacy
 from builders.mapping.pseudonyms import Key
 from graphrec.errors import InputError
 from graphrec.reidentification import Risk, measure
+from graphrec.time_units import DAY, FIRST_MONDAY
 
-MONDAY = 4 * DAY
-"""UTC seconds of the first Monday of 1970, where weeks start; 1970-01-01 was a Thursday."""
 RISK_RESOLUTION = 10
 """H3 resolution of the re-identification risk: cells about 130 m across, a house and its neighbours."""
 REDACTED = "(withheld)"
@@ -118,7 +117,7 @@ def _with_cell_centres(engine: Engine, table: Any, resolution: int) -> Any:
 
 
 def _rounded_down(time: Any, seconds: int) -> Any:
-    remainder = (time - MONDAY) % seconds
+    remainder = (time - FIRST_MONDAY) % seconds
     remainder = (remainder < 0).ifelse(remainder + seconds, remainder)  # DuckDB's has the sign of the time
     return (time - remainder).cast("int64")
 

@@ -17,12 +17,12 @@ from builders.mapping.column_types import SPLIT_WORDS
 from builders.mapping.templates import render
 from builders.mapping.timestamps import EARLIEST, LATEST, to_seconds
 from graphrec.errors import MappingError
+from graphrec.time_units import DAY
 
 MISSING = ("", "\\N", "null", "NULL", "nan", "NaN", "None", "NA", "N/A")
 """Texts that stand for a missing value."""
 ID_ROLES = ("user", "item", "location", "kind", "session")
 """Roles that are ids: single values."""
-DAY = 86_400
 DEFAULT_KIND = "event"
 """Event type where neither the log nor its mapping has one."""
 EVENT_TYPES = {

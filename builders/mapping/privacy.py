@@ -11,10 +11,10 @@ from builders.mapping.pseudonyms import Key
 from graphrec.errors import ConfigError
 from graphrec.reidentification import Risk
 from graphrec.suggestion import did_you_mean
+from graphrec.time_units import DAY, HOUR, MINUTE, WEEK
 
-UNITS = {"min": 60, "h": 3600, "d": 86_400, "w": 604_800}
+UNITS = {"min": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
 """What times can be coarsened to, in seconds."""
-DAY = 86_400
 EXAMPLE = "pseudonyms,coordinates=8,time=1h,places=5"
 
 

@@ -9,15 +9,15 @@ import numpy as np
 
 from builders.simulation.city import City, draw
 from builders.simulation.residents import PARTS, Life, Residents
+from graphrec.time_units import DAY, HOUR
 
 CAUSES = ("routine", "taste", "noise", "sequence")
 """Why a visit happened, by code."""
 SEQUENCE = CAUSES.index("sequence")
 SHARES = (0.50, 0.44, 0.06)
 """Routine, taste and noise among visits that do not follow from another."""
-BEGINS = np.array([6.5, 9.5, 12.0, 15.0, 18.0, 21.25]) * 3600
+BEGINS = np.array([6.5, 9.5, 12.0, 15.0, 18.0, 21.25]) * HOUR
 """Local second at which each part of a day begins; far enough apart for one visit and what follows from it."""
-SECONDS = 86_400
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Day:
         ]
         cause = rng.choice(len(SHARES), len(user), p=SHARES)
         minute = (self.residents.minute[user, self.weekday, part] + rng.normal(0, 8, len(user))).clip(0, 75)
-        second = self.number * SECONDS + BEGINS[part] + minute * 60
+        second = self.number * DAY + BEGINS[part] + minute * 60
         return Visits(user, np.choose(cause, by_cause), second.astype(np.int64), cause)
 
     def _go_on(self, rng: np.random.Generator, before: Visits) -> Visits:

@@ -26,10 +26,11 @@ import pyarrow as pa
 from pyarrow import csv
 
 from builders.simulation.city import City, degrees, found_city
-from builders.simulation.day import CAUSES, SECONDS, Day, Visits
+from builders.simulation.day import CAUSES, Day, Visits
 from builders.simulation.residents import Life, Residents, settle
 from graphrec.errors import ConfigError
 from graphrec.progress import NoProgress, Progress
+from graphrec.time_units import DAY
 
 START = np.datetime64("2024-03-04")
 """First local day of every log, a Monday; the clocks go forward four weeks later."""
@@ -140,7 +141,7 @@ def _tables(rng: np.random.Generator, city: City, residents: Residents, visits: 
 
 
 def _events(rng: np.random.Generator, city: City, residents: Residents, visits: Visits) -> dict[str, Any]:
-    offset = _utc_offset(START + visits.second // SECONDS)
+    offset = _utc_offset(START + visits.second // DAY)
     time = START.astype("datetime64[s]") + visits.second - offset * 60
     seen_at = city.xy[visits.venue] + rng.normal(0, 0.008, (len(time), 2))  # a phone errs by some metres
     return {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from graphrec.evaluation.query_map import MIN_USERS, MapCell, QueryMap
-from graphrec.graph.geography import known_places
+from graphrec.graph.geography import has_coordinates
 from graphrec.graph.temporal_graph import TemporalGraph
 
 FINEST, COARSEST = 9, 1
@@ -85,7 +85,7 @@ def _cells(graph: TemporalGraph, until: int) -> tuple[NDArray[np.int64], NDArray
             for empty, table in zip(nowhere, (items, locations), strict=True)
         ]
     )
-    known = known_places(points)
+    known = has_coordinates(points)
     item, location = graph.log.item[:until].cpu().long(), graph.log.location[:until].cpu().long()
     place = torch.where(known[: len(items)][item], item, torch.where(location >= 0, len(items) + location, -1))
     placed = place.numpy()[(place >= 0).numpy()]

@@ -27,8 +27,8 @@ from torch import Tensor
 from graphrec.errors import RunError
 from graphrec.evidence.shares import SHARE_LABELS
 from graphrec.files import atomic_write
-from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY
-from graphrec.graph.geography import kilometres, unit_vectors
+from graphrec.formatting import DAYS, PARTS_OF_DAY
+from graphrec.graph.geography import distance_km
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import resampled_means
 from graphrec.models.ranking import BATCH, ModelOutput, StgatRanker
@@ -37,6 +37,7 @@ from graphrec.queries.protocol import EvaluationProtocol, is_repeat
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, event_coordinates
 from graphrec.runs.run import Run
+from graphrec.time_units import DAY, HOUR
 
 QUESTIONS = 1_000
 """Questions at most, drawn by the run's seed."""
@@ -266,8 +267,7 @@ def _values(graph: TemporalGraph, context: Context, event: Int64[Tensor, "batch 
     asked = context.local_time[:, None]
     local = graph.log.time[event] + 60 * graph.log.utc_offset[event].long()
     around_the_clock = (local - asked) % DAY
-    here, there = unit_vectors(context.coordinates)[:, None], unit_vectors(event_coordinates(graph, event))
-    away = kilometres((here - there).square().sum(-1))
+    away = distance_km(context.coordinates[:, None], event_coordinates(graph, event))
     return {
         "how long ago": _within(context.queries.time[:, None] - graph.log.time[event], AGES),
         "hours apart": _within(torch.minimum(around_the_clock, DAY - around_the_clock), HOURS_APART),

@@ -14,13 +14,14 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from graphrec.errors import InputError
-from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY, ordinal, pluralize
+from graphrec.formatting import DAYS, PARTS_OF_DAY, ordinal, pluralize
 from graphrec.graph.event_kinds import noun, of_item
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import expected_rank
 from graphrec.models.ranking import StgatRanker
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context
+from graphrec.time_units import DAY, HOUR
 
 MOST_ITEMS = 20
 """Items of the user's, the most visited first, that are left out one at a time."""

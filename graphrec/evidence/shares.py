@@ -14,7 +14,7 @@ from torch import Tensor
 
 from graphrec.formatting import format_ago, pluralize
 from graphrec.graph.event_kinds import counted_kinds, habit
-from graphrec.graph.geography import kilometres, unit_vectors
+from graphrec.graph.geography import distance_km
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.item_transition import recency_weighted_history
 from graphrec.models.ranking import ModelOutput, StgatRanker, event_probabilities
@@ -156,8 +156,7 @@ def _of_semantics(ranker: StgatRanker, answer: ModelOutput, row: int, code: int,
         words = f"what people turn to after {' and '.join(graph.nodes['item'].label(item) for item in followed)}"
     table = graph.nodes["item"].coordinates
     if table is not None:
-        chord = (unit_vectors(table[code]) - unit_vectors(answer.context.coordinates[row])).pow(2).sum()
-        far = float(kilometres(chord))
+        far = float(distance_km(table[code], answer.context.coordinates[row]))
         words += f", {far:.1f} km away" if far == far else ""
     return Evidence("semantic", share, words, ())
 

@@ -8,8 +8,9 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from graphrec.formatting import DAY, DAYS, HOUR, PARTS_OF_DAY, pluralize
+from graphrec.formatting import DAYS, PARTS_OF_DAY, pluralize
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.time_units import DAY, HOUR
 
 UNNAMED = "event"
 """The kind of a log that does not say what its events are."""

@@ -1,4 +1,4 @@
-"""Points on the globe as tensors: unit vectors, distances, Fourier features."""
+"""Coordinates on the globe as tensors: unit vectors, distances, Fourier features."""
 
 from __future__ import annotations
 
@@ -14,28 +14,38 @@ FOURIER_SCALES_KM = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 512.0)
 PLACE_FEATURES = 8 * len(FOURIER_SCALES_KM)
 """Sine and cosine along four directions at each wavelength."""
 
-FAINTEST = -80.0
-"""Exponent from which e^x is next to nothing: float32 has no full precision below -87 and is ten times slower there."""
+MIN_EXPONENT = -80.0
+"""Exponents below are clamped: e^x is zero there for all purposes, and subnormal float32 are ten times slower."""
 
 
 def unit_vectors(coordinates: Float32[Tensor, "*batch 2"]) -> Float32[Tensor, "*batch 3"]:
-    """Degrees to points of the unit sphere; NaN stays NaN."""
+    """Points of the unit sphere from coordinates in degrees; NaN stays NaN."""
     latitude, longitude = torch.deg2rad(coordinates).unbind(-1)
     return torch.stack((latitude.cos() * longitude.cos(), latitude.cos() * longitude.sin(), latitude.sin()), dim=-1)
 
 
-def kilometres(chord_squared: Tensor) -> Tensor:
-    """Great-circle distance from the squared straight line between two unit vectors, same shape."""
+def squared_chord(a: Float32[Tensor, "*#batch 2"], b: Float32[Tensor, "*#batch 2"]) -> Tensor:
+    """Squared straight line through the unit sphere between coordinates in degrees, which broadcast; NaN stays NaN."""
+    return (unit_vectors(a) - unit_vectors(b)).square().sum(-1)
+
+
+def distance_km(a: Float32[Tensor, "*#batch 2"], b: Float32[Tensor, "*#batch 2"]) -> Tensor:
+    """Great-circle distance in kilometres between coordinates in degrees, which broadcast; NaN stays NaN."""
+    return chord_to_km(squared_chord(a, b))
+
+
+def chord_to_km(chord_squared: Tensor) -> Tensor:
+    """Great-circle distance in kilometres from the squared chord between two unit vectors, same shape."""
     return 2 * EARTH_RADIUS_KM * torch.asin((chord_squared.clamp(0, 4).sqrt() / 2).clamp(max=1))
 
 
 def distance_features(km: Float32[Tensor, "*batch"], dim: int = -1) -> Float32[Tensor, "*with_four"]:
-    """Near, walking, riding distance and its logarithm, each in 0..1 or so; all zero where the distance is NaN.
+    """Exponential decays of a distance at 0.15, 1 and 5 km, and a falling logarithm; zeros where the distance is NaN.
 
-    ``dim`` is the axis that the four get in the result.
+    ``dim`` is the axis of the four features in the result.
     """
-    falling = [(km * (-1 / scale)).clamp(min=FAINTEST).exp() for scale in (0.15, 1.0, 5.0)]
-    features = torch.stack((*falling, 1 - km.log1p() / 5), dim)
+    decays = [(km * (-1 / scale)).clamp(min=MIN_EXPONENT).exp() for scale in (0.15, 1.0, 5.0)]
+    features = torch.stack((*decays, 1 - km.log1p() / 5), dim)
     return features.nan_to_num_(nan=0.0)
 
 
@@ -54,6 +64,6 @@ def place_features(coordinates: Float32[Tensor, "n 2"]) -> Float32[Tensor, "n fe
     return (waves * known).float()
 
 
-def known_places(coordinates: Float32[Tensor, "*batch 2"]) -> Bool[Tensor, "*batch"]:
-    """Where both latitude and longitude are given."""
+def has_coordinates(coordinates: Float32[Tensor, "*batch 2"]) -> Bool[Tensor, "*batch"]:
+    """Whether both latitude and longitude are known."""
     return ~torch.isnan(coordinates).any(-1)

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import History
 from graphrec.interest.over_time import InterestOverTime
+from graphrec.time_units import DAY
 
 LEVEL = 0.01
 """Largest chance at which a change is told: how often steps in a random order would show as large a one."""

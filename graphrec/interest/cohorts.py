@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2, vq
 
 from graphrec.errors import InputError
-from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.themes import OTHER, Themes, themes_of
+from graphrec.time_units import DAY
 
 STARTS = 5
 """Random starts of the clustering; the one of the least inertia stays."""

@@ -21,10 +21,10 @@ from scipy.special import gammaln
 from scipy.stats import nbinom
 
 from graphrec.errors import InputError
-from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import History
 from graphrec.interest.themes import themes_of
+from graphrec.time_units import DAY
 
 KEEP = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
 """Parts of what is known that may be kept from step to step."""

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
-from graphrec.formatting import DAY, format_utc
+from graphrec.formatting import format_utc
 from graphrec.graph.conversion import known_user
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.user_history import user_events
-
-MONDAY = 4 * DAY
-"""1970-01-05, the first Monday of the epoch: weeks start there, so those of two users line up."""
+from graphrec.time_units import DAY, FIRST_MONDAY
 
 
 @dataclass(frozen=True)
@@ -81,9 +79,9 @@ class History:
         if days < 1:
             raise InputError(f"a step of at least 1 day expected, got {days}")
         self.check()
-        step = (self.local_time - MONDAY) // (days * DAY)
+        step = (self.local_time - FIRST_MONDAY) // (days * DAY)
         first, count = int(step.min()), int(np.ptp(step)) + 1
-        return step - first, (first + np.arange(count)) * days * DAY + MONDAY
+        return step - first, (first + np.arange(count)) * days * DAY + FIRST_MONDAY
 
     def whole_steps(self, days: int = 7) -> NDArray[np.int64]:
         """Events in each step of ``days`` times 24 hours counted back from ``until``, the earliest first, [w].

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graphrec.formatting import DAY
 from graphrec.graph.event_kinds import habit
-from graphrec.graph.geography import kilometres, unit_vectors
+from graphrec.graph.geography import chord_to_km, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.interest.history import MONDAY, History
+from graphrec.interest.history import History
+from graphrec.time_units import DAY, FIRST_MONDAY
 
 REACH_KM = 1.5
 """Distance at which a place draws e times less."""
@@ -116,7 +116,7 @@ def at_work(local_time: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def _weekday(local_time: NDArray[np.int64]) -> NDArray[np.int64]:
-    return (local_time - MONDAY) // DAY % 7  # 0 is Monday
+    return (local_time - FIRST_MONDAY) // DAY % 7  # 0 is Monday
 
 
 Hours = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
@@ -164,7 +164,7 @@ def _nearness(where: torch.Tensor | None, home: int, count: int) -> NDArray[np.f
     """exp(-distance / reach) from a home to every location, [count]; 1 at home and 0 where the distance is unknown."""
     near = np.zeros(count)
     if where is not None:
-        km = kilometres((where - where[home]).square().sum(dim=-1)).double().numpy()
+        km = chord_to_km((where - where[home]).square().sum(dim=-1)).double().numpy()
         near = np.nan_to_num(np.exp(-km / REACH_KM), nan=0.0)
     near[home] = 1.0
     return near

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graphrec.formatting import DAY, format_date, format_percent, pluralize
+from graphrec.formatting import format_date, format_percent, pluralize
 from graphrec.graph.event_kinds import habit
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.change_points import ChangePoint, interest_changes, place_changes
@@ -19,6 +19,7 @@ from graphrec.interest.history import History
 from graphrec.interest.over_time import InterestOverTime, interest_over_time
 from graphrec.interest.places import Place, habitual_places
 from graphrec.interest.themes import OTHER
+from graphrec.time_units import DAY
 
 TOLD = 3
 """Themes, habits or parts of a change that a sentence tells at most."""

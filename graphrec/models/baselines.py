@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from graphrec.graph.geography import kilometres, known_places, unit_vectors
+from graphrec.graph.geography import distance_km, has_coordinates
 from graphrec.graph.relation import flatten_edges
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.item_to_item import Ease, ItemKNN
@@ -30,8 +30,8 @@ from graphrec.models.score_ranker import ItemScorer
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import event_coordinates, sample
 from graphrec.queries.user_history import UserHistory, popularity, shared_cutoff, to_matrix
+from graphrec.time_units import DAY
 
-DAY = 86_400
 EASE_ITEMS = 10_000
 """Largest catalogue that EASE is listed for: fitting it then takes 1.2 GB."""
 
@@ -182,15 +182,14 @@ class Nearest:
         items = self.graph.nodes["item"].coordinates
         if items is None:
             return popular
-        step = unit_vectors(self._place(queries))[:, None] - unit_vectors(items)  # [batch, items, 3]
-        away = kilometres(step.square().sum(-1)).double()
+        away = distance_km(self._place(queries)[:, None], items).double()  # [batch, items]
         away = torch.where(torch.isnan(away), away.nanmean(1, keepdim=True), away).nan_to_num(0)
         return popular - away / self.kilometres
 
     def _place(self, queries: Queries) -> Tensor:
         """Where each question is asked from: its own coordinates, else those of the user's last event."""
         last = UserHistory.before(self.graph, queries).last()
-        given = known_places(queries.coordinates)[:, None]
+        given = has_coordinates(queries.coordinates)[:, None]
         return torch.where(given, queries.coordinates, event_coordinates(self.graph, last))
 
 

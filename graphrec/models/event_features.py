@@ -10,11 +10,11 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from graphrec.graph.geography import distance_features, kilometres, unit_vectors
+from graphrec.graph.geography import distance_features, distance_km
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.sampling import Context, Neighbourhood, event_coordinates, previous_event
+from graphrec.time_units import DAY, WEEK
 
-DAY, WEEK = 86_400, 604_800
 GAP_BUCKETS = 48
 """Buckets of log gap, two an octave from one second to 2^24 s (half a year) and beyond."""
 N_CALENDAR_FEATURES = 12
@@ -83,8 +83,7 @@ def event_features(
         count.float().log1p() / 4,
         (count > 0).float(),
     )
-    here, there = unit_vectors(context.coordinates)[:, None], unit_vectors(event_coordinates(graph, event))
-    away = kilometres((here - there).pow(2).sum(-1))
+    away = distance_km(context.coordinates[:, None], event_coordinates(graph, event))
     distance = distance_features(away if geography else torch.full_like(away, torch.nan), 1).unbind(1)
     local = log.time[event] + 60 * log.utc_offset[event].long()
     temporal = _time_similarity(graph, context, event, local, way[..., 0])

@@ -33,10 +33,10 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.item_to_item import ItemWeights
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
+from graphrec.time_units import DAY
 
 MIN_PAIR_WEIGHT = 1e-6
 """Two events of a session whose position weight is smaller than this are left out of the sums."""
-DAY = 86_400
 
 
 class SlitConfig(BaseModel):

@@ -24,7 +24,7 @@ from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
 from graphrec.graph.events import TRAIN
-from graphrec.graph.geography import PLACE_FEATURES, distance_features, kilometres, place_features, unit_vectors
+from graphrec.graph.geography import PLACE_FEATURES, chord_to_km, distance_features, place_features, unit_vectors
 from graphrec.graph.nodes import Nodes
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
@@ -499,7 +499,7 @@ class Stgat(nn.Module):
         if self.place is not None:
             here, there = unit_vectors(context.coordinates), self.place[code]
             chord = torch.cdist(here, there, compute_mode=CDIST_MODE)
-            features = distance_features(kilometres(chord.square()), 1)  # [batch, 4, rows]
+            features = distance_features(chord_to_km(chord.square()), 1)  # [batch, 4, rows]
             logits = logits + (state.distance_weights.float()[:, None] @ features)[:, 0]
         if state.cf_logits is not None:
             logits = logits + state.cf_logits[:, rows if table.code is None else code]

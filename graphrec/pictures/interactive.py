@@ -14,7 +14,7 @@ import torch
 from graphrec.errors import InputError, MissingPackage
 from graphrec.formatting import format_utc, pluralize
 from graphrec.graph.conversion import Node, known_user
-from graphrec.graph.geography import known_places
+from graphrec.graph.geography import has_coordinates
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.pictures.palette import FAINT, INK, PAPER, SOFT, TYPES, WASH
@@ -54,7 +54,7 @@ def draw_map_interactive(graph: TemporalGraph, user: str, time: int) -> Map:
     view = graph.as_of(time)
     rows = user_events(view, known_user(view, user), view.horizon)
     where = event_coordinates(view, rows)
-    placed = known_places(where)
+    placed = has_coordinates(where)
     rows, where = rows[placed], where[placed].double().cpu()
     if not len(rows):
         raise InputError(f"draw_map_interactive: no place of {user!r} is known before {format_utc(view.horizon)}")

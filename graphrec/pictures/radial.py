@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import networkx as nx
 
-from graphrec.formatting import DAY, HOUR, MINUTE
 from graphrec.graph.conversion import Node
 from graphrec.graph.time_bounds import TIME_MAX
+from graphrec.time_units import DAY, HOUR, MINUTE
 
 RINGS = {
     "1 hour": HOUR,

@@ -8,17 +8,17 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.interest.history import MONDAY, History
+from graphrec.interest.history import History
 from graphrec.pictures.palette import PAPER, SEQUENCE
 from graphrec.pictures.style import style, title
+from graphrec.time_units import FIRST_MONDAY, HOUR, WEEK
 
 
 def draw_hour_of_week(graph: TemporalGraph, user: str, time: int) -> Figure:
     """Draw when a user is active: events before ``time`` (UTC seconds) by weekday and hour of their own clock."""
     local_time = History.before(graph, user, time).local_time
-    hours = (local_time - MONDAY) % (7 * DAY) // 3600
+    hours = (local_time - FIRST_MONDAY) % WEEK // HOUR
     counts = np.bincount(hours, minlength=7 * 24).reshape(7, 24)
     with style():
         figure, ax = plt.subplots(figsize=(10, 3.6), layout="constrained")

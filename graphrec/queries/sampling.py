@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
+from graphrec.graph.geography import has_coordinates, squared_chord
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.queries.query import Queries
@@ -303,7 +304,7 @@ def _nearest(graph: TemporalGraph, location: Tensor, others: Int64[Tensor, "batc
     table = graph.nodes["location"].coordinates
     if table is None or others.shape[1] <= NEAR_CELLS:
         return others
-    apart = _squared_chord(table[location.clamp(min=0)][:, None], table[others.clamp(min=0)])
+    apart = squared_chord(table[location.clamp(min=0)][:, None], table[others.clamp(min=0)])
     nearest = apart.masked_fill(others < 0, torch.inf).sort(dim=1, stable=True).indices[:, :NEAR_CELLS]
     return others.gather(1, nearest)
 
@@ -320,7 +321,7 @@ def _place(graph: TemporalGraph, queries: Queries, last_event: Tensor) -> tuple[
     """Coordinates and location node of each question: its own if given, else those of the last event."""
     coordinates = event_coordinates(graph, last_event)
     location = _take(graph.log.location, last_event)
-    given = ~torch.isnan(queries.coordinates).any(-1)
+    given = has_coordinates(queries.coordinates)
     if not bool(given.any()):
         return coordinates, location
     coordinates = torch.where(given[:, None], queries.coordinates, coordinates)
@@ -332,14 +333,8 @@ def nearest_location(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " 
     table = graph.nodes["location"]
     if table.coordinates is None or not len(table):
         return torch.full_like(queries.user, -1)
-    apart = _squared_chord(queries.coordinates[:, None], table.coordinates[None])  # [batch, locations]
+    apart = squared_chord(queries.coordinates[:, None], table.coordinates[None])  # [batch, locations]
     apart[table.first_seen[None] >= queries.time[:, None].clamp(max=graph.horizon)] = torch.inf
     apart = torch.where(torch.isnan(apart), torch.inf, apart)
     best = apart.min(dim=1)
     return torch.where(torch.isinf(best.values), -1, best.indices)
-
-
-def _squared_chord(a: Tensor, b: Tensor) -> Tensor:
-    from graphrec.graph.geography import unit_vectors
-
-    return (unit_vectors(a) - unit_vectors(b)).pow(2).sum(-1)

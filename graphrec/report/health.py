@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from graphrec.formatting import DAY
 from graphrec.graph.events import SPLITS, TRAIN
-from graphrec.graph.geography import known_places
+from graphrec.graph.geography import has_coordinates
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.time_units import DAY, FIRST_MONDAY
 
-MONDAY = 4 * DAY
-"""The first Monday of the epoch, UTC seconds."""
 MOST_BARS = 80
 """Periods at most: the shortest kind of period is taken that needs no more."""
 
@@ -105,20 +103,20 @@ def _periods(time: Int[Tensor, " n"]) -> tuple[str, NDArray[np.int64], NDArray[n
 def _period_numbers(seconds: NDArray[np.int64], period: str) -> NDArray[np.int64]:
     """Periods since the epoch."""
     if period == "week":
-        return (seconds - MONDAY) // (7 * DAY)
+        return (seconds - FIRST_MONDAY) // (7 * DAY)
     return seconds.astype("datetime64[s]").astype(f"datetime64[{period[0].upper()}]").astype(np.int64)
 
 
 def _beginnings(numbers: NDArray[np.int64], period: str) -> NDArray[np.int64]:
     if period == "week":
-        return numbers * 7 * DAY + MONDAY
+        return numbers * 7 * DAY + FIRST_MONDAY
     return numbers.astype(f"datetime64[{period[0].upper()}]").astype("datetime64[s]").astype(np.int64)
 
 
 def _coverage(graph: TemporalGraph, kind: str) -> Coverage:
     table, visible = graph.nodes[kind], graph.visible(kind).cpu()
     text = torch.from_numpy(table.texts.is_valid().to_numpy(zero_copy_only=False))
-    placed = torch.zeros_like(visible) if table.coordinates is None else known_places(table.coordinates).cpu()
+    placed = torch.zeros_like(visible) if table.coordinates is None else has_coordinates(table.coordinates).cpu()
     active = torch.zeros_like(visible)
     if kind in ("user", "item", "location"):
         active = _occurring(getattr(graph.events, kind), len(table))

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from graphrec.errors import InputError
-from graphrec.formatting import DAY
 from graphrec.graph.conversion import adjacency
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.time_units import DAY
 
 
 def item_transitions(graph: TemporalGraph, within: int = DAY, between: int = 0, least: int = 2) -> pa.Table:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from graphrec.errors import InputError, RunError
 from graphrec.evidence.flow import UNKNOWN_USER, AttentionFlow, attention_flow, capture_attention, flow_to
 from graphrec.evidence.shares import explain
-from graphrec.graph.geography import distance_features, kilometres, unit_vectors
+from graphrec.graph.geography import distance_features, distance_km
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.item_to_item import ItemKNN
 from graphrec.models.ranking import StgatRanker
@@ -129,10 +129,8 @@ def test_terms_are_the_logit() -> None:
     assert flow.semantic == pytest.approx(
         flow.gates["semantic"] * float((logit - answer.log_partition[0]).exp()), abs=1e-6
     )
-    away = (
-        (unit_vectors(answer.context.coordinates) - unit_vectors(world.nodes["item"].coordinates[2])).square().sum(-1)
-    )
-    distance = (answer.state.distance_weights * distance_features(kilometres(away))).sum()
+    away = distance_km(answer.context.coordinates, world.nodes["item"].coordinates[2])
+    distance = (answer.state.distance_weights * distance_features(away)).sum()
     assert flow.logit["distance"] == pytest.approx(float(distance), abs=1e-5)
     placeless = town(6, dated=False, places=False)
     bare = flow_to(

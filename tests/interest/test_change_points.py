@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.change_points import (
@@ -24,6 +23,7 @@ from graphrec.interest.change_points import (
     place_changes,
 )
 from graphrec.interest.over_time import interest_over_time
+from graphrec.time_units import DAY
 from tests import worlds
 
 MONDAY = 1_599_436_800  # 2020-09-07 00:00 UTC

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from graphrec.errors import InputError
-from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.forecast import ActivityRates, fit_activity_rates, forecast_interest
+from graphrec.time_units import DAY
 from tests import worlds
 
 START = 1_599_436_800

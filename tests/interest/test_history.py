@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from graphrec.errors import InputError
-from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.history import History
+from graphrec.time_units import DAY
 from tests import worlds
 
 WEEK = 7 * DAY

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from graphrec.errors import InputError
-from graphrec.formatting import DAY
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.history import History
 from graphrec.interest.places import _gravity, at_home, at_work, habitual_places
+from graphrec.time_units import DAY
 from tests import worlds
 
 MONDAY = 1_599_436_800  # 2020-09-07 00:00 UTC

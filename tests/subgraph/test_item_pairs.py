@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from graphrec.errors import InputError
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.subgraph.item_pairs import DAY, co_occurring_items, item_transitions
+from graphrec.subgraph.item_pairs import co_occurring_items, item_transitions
+from graphrec.time_units import DAY
 from tests.worlds import cut, events, graph, town
 
 SEEDS = st.integers(0, 10_000)
