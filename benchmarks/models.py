@@ -25,11 +25,11 @@ from builders import build_graph
 from cli.console import RichProgress
 from graphrec import Run, RunConfig, evaluate, train
 from graphrec.environment import versions
-from graphrec.models.registry import CONFIGS
+from graphrec.models.registry import BUILT_IN
 
 PAGE = Path(__file__).with_suffix(".md")
 METRICS = ("acc@1", "acc@5", "acc@10", "acc@20", "mrr")
-MODELS = [name for name in CONFIGS if name != "stgat"]
+MODELS = [name for name in BUILT_IN if name != "stgat"]
 FIXED = ("ease", "item-knn")
 """Models in which nothing is random."""
 

@@ -42,7 +42,7 @@ from graphrec.runs.training_split import protocol_for, training_view
 PAGE = Path(__file__).with_suffix(".md")
 LOG = "ml-latest-small"
 METRICS = ("ndcg@10", "recall@10")
-ALL_BUT_TEST = TrainingConfig(held_out=False)
+ALL_BUT_TEST = TrainingConfig(train_on_val=True)
 RIDGES = {"ease": (30.0, 100.0, 300.0, 1000.0), "item-transition": (10.0, 30.0, 100.0)}
 SLIT_GRID: dict[str, tuple[Any, ...]] = {
     "position_decay": (1.0, 4.0, 16.0, 64.0, 256.0),

@@ -8,18 +8,9 @@ from __future__ import annotations
 import ast
 import textwrap
 from collections.abc import Iterator
+from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-
-FILES_OF_SETTINGS = (
-    "runs/config",
-    "models/stgat",
-    "models/sasrec",
-    "models/lightgcn",
-    "models/matrix_factorization",
-    "models/item_to_item",
-)
-"""Modules of graphrec whose ``...Config`` classes hold the settings."""
 
 
 def preset_names(incomplete: str) -> list[tuple[str, str]]:
@@ -31,17 +22,16 @@ def preset_names(incomplete: str) -> list[tuple[str, str]]:
 
 
 def model_names(incomplete: str) -> list[str]:
-    """Models that begin so."""
-    names = (default for _, name, default, _ in _fields() if name == "name")
-    return sorted({str(name) for name in names if str(name).startswith(incomplete)})
+    """Models that begin so, those of installed packages included."""
+    names = {*_built_in(), *(point.name for point in entry_points(group="graphrec.models"))}
+    return sorted(name for name in names if name.startswith(incomplete))
 
 
 def setting_names(incomplete: str) -> list[tuple[str, str]]:
     """Settings that begin so, ready for the value, and what each one is."""
     found = {"seed=": "Seed of everything random."}
-    for owner, name, _, about in _fields():
-        if owner != "RunConfig" and name != "name":
-            found.setdefault(f"{name}=", about)
+    for name, about in _fields():
+        found.setdefault(f"{name}=", about)
     return [(name, about) for name, about in found.items() if name.startswith(incomplete)]
 
 
@@ -56,17 +46,30 @@ def text_model_names(incomplete: str) -> list[tuple[str, str]]:
     return [(name, about) for name, about in known.items() if name.startswith(incomplete)]
 
 
-def _fields() -> Iterator[tuple[str, str, object, str]]:
-    """Class, name, default (where it is a constant) and docstring of each setting."""
-    for module in FILES_OF_SETTINGS:
-        tree = ast.parse((_folder("graphrec") / f"{module}.py").read_text(encoding="utf-8"))
-        for owner in tree.body:
-            if isinstance(owner, ast.ClassDef) and owner.name.endswith("Config"):
-                for field, after in zip(owner.body, [*owner.body[1:], None], strict=True):
-                    if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
-                        continue
-                    if not ast.unparse(field.annotation).startswith("ClassVar"):
-                        yield owner.name, field.target.id, _constant(field.value), _brief(_constant(after))
+def _built_in() -> dict[str, str]:
+    """Name of each built-in model, and where its entry is."""
+    for statement in _tree("graphrec.models.registry").body:
+        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "BUILT_IN":
+            return dict(ast.literal_eval(statement.value))
+    return {}
+
+
+def _fields() -> Iterator[tuple[str, str]]:
+    """Name and docstring of each setting, from the classes whose names end with Config."""
+    modules = dict.fromkeys(["graphrec.runs.config", *(place.partition(":")[0] for place in _built_in().values())])
+    for owner in (statement for module in modules for statement in _tree(module).body):
+        if isinstance(owner, ast.ClassDef) and owner.name.endswith("Config") and owner.name != "RunConfig":
+            for field, after in zip(owner.body, [*owner.body[1:], None], strict=True):
+                if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+                    continue
+                if field.target.id != "name" and not ast.unparse(field.annotation).startswith("ClassVar"):
+                    yield field.target.id, _brief(_constant(after))
+
+
+def _tree(module: str) -> ast.Module:
+    """The source of a module of graphrec, parsed."""
+    path = _folder("graphrec").parent.joinpath(*module.split(".")).with_suffix(".py")
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _brief(about: object) -> str:
@@ -75,8 +78,7 @@ def _brief(about: object) -> str:
 
 
 def _constant(node: ast.AST | None) -> object:
-    value = node.value if isinstance(node, ast.Expr) else node
-    return value.value if isinstance(value, ast.Constant) else None
+    return node.value.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) else None
 
 
 def _folder(package: str) -> Path:

@@ -61,3 +61,10 @@ class Hyperparameters(BaseModel):
             DeprecatedSetting,
             stacklevel=2,
         )
+
+
+class ModelHyperparameters(Hyperparameters):
+    """Settings of a model; a subclass gives ``name`` a literal type and that name as default."""
+
+    name: str
+    """Name of the model."""

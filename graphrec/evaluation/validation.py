@@ -25,4 +25,4 @@ def validate(graph: TemporalGraph, model: Model, protocol: EvaluationProtocol, c
         rows = rows[chosen.sort().values.to(rows.device)]
     if not len(rows):
         return {}
-    return means(per_query_metrics(graph, ranker_of(graph, model), protocol, rows, VALIDATION_DEPTHS))
+    return means(per_query_metrics(graph, ranker_of(graph, model, config.model), protocol, rows, VALIDATION_DEPTHS))

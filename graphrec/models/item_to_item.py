@@ -23,7 +23,8 @@ from torch import Tensor
 from graphrec.errors import GraphError
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.hyperparameters import Hyperparameters
+from graphrec.hyperparameters import ModelHyperparameters
+from graphrec.models.registry import ModelEntry
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
 
@@ -31,7 +32,7 @@ BYTES_PER_PAIR = 12
 """Peak memory of a closed-form solution for each pair of items."""
 
 
-class ItemKNNConfig(Hyperparameters):
+class ItemKNNConfig(ModelHyperparameters):
     """Settings of ``item-knn``."""
 
     name: Literal["item-knn"] = "item-knn"
@@ -39,7 +40,7 @@ class ItemKNNConfig(Hyperparameters):
     """How many items go with an item."""
 
 
-class EaseConfig(Hyperparameters):
+class EaseConfig(ModelHyperparameters):
     """Settings of ``ease``."""
 
     name: Literal["ease"] = "ease"
@@ -223,3 +224,7 @@ def _scores(
     """The answer as a tensor; 0 for items that are newer than the fit."""
     dense = torch.from_numpy(answer if isinstance(answer, np.ndarray) else answer.toarray()).double()
     return torch.nn.functional.pad(dense, (0, items - dense.shape[1])).to(queries.time.device)
+
+
+ITEM_KNN = ModelEntry(ItemKNNConfig, create=lambda graph, config, weights: ItemKNN(graph, config))
+EASE = ModelEntry(EaseConfig, create=lambda graph, config, weights: Ease(graph, config))

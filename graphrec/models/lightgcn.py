@@ -17,11 +17,13 @@ from torch import Tensor, nn
 
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.hyperparameters import Hyperparameters
+from graphrec.hyperparameters import ModelHyperparameters
+from graphrec.models.losses import SoftmaxNLL
+from graphrec.models.registry import ModelEntry
 from graphrec.queries.query import Queries
 
 
-class LightGCNConfig(Hyperparameters):
+class LightGCNConfig(ModelHyperparameters):
     """Settings of ``lightgcn``."""
 
     name: Literal["lightgcn"] = "lightgcn"
@@ -85,7 +87,7 @@ class LightGCN(nn.Module):
         degree = torch.bincount(edges[0]).float()
         return edges, (degree[edges[0]] * degree[edges[1]]).rsqrt()
 
-    def answers(
+    def logit_factors(
         self, user: Int64[Tensor, " n"], item: Int64[Tensor, " n"]
     ) -> tuple[Float[Tensor, "n d"], Int64[Tensor, " n"], Float[Tensor, "items d"]]:
         """Vectors of users, what they visited, and the vectors of all items."""
@@ -102,21 +104,6 @@ class LightGCN(nn.Module):
         return scores
 
 
-class Pairs:
-    """Who visited what, an event a pair."""
-
-    def __init__(self, graph: TemporalGraph, rows: Int64[Tensor, " rows"]) -> None:
-        """``rows`` are the events to learn from."""
-        self.user, self.item = graph.log.user[rows].long(), graph.log.item[rows].long()
-
-    def __len__(self) -> int:
-        return len(self.user)
-
-    def __getitem__(self, index: Int64[Tensor, " batch"]) -> tuple[Tensor, Tensor]:
-        """Users and items of some pairs."""
-        return self.user[index], self.item[index]
-
-
 def _visited(graph: TemporalGraph) -> Int64[Tensor, "2 pairs"]:
     """Users and the items of their train events, each pair once."""
     train = graph.log.split == TRAIN
@@ -131,3 +118,18 @@ def _step() -> nn.Module:
         from torch_geometric.nn import LGConv
     step: nn.Module = LGConv(normalize=False)
     return step
+
+
+LIGHTGCN = ModelEntry(
+    LightGCNConfig,
+    create=LightGCN,
+    loss=lambda model, graph, options: SoftmaxNLL(model, graph, options.negatives, options.full_softmax),
+    training={
+        "weight_decay": 0.0,
+        "epochs": 100,
+        "patience": 10,
+        "batch_size": 2048,
+        "learning_rate": 5e-3,
+        "min_steps": 2000,
+    },
+)

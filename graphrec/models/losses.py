@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
@@ -9,8 +12,6 @@ from torch import Tensor, nn
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.event_features import previous_events
-from graphrec.models.lightgcn import LightGCN
-from graphrec.models.sasrec import Sasrec
 from graphrec.models.stgat import Stgat, UserState
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, sample
@@ -36,7 +37,7 @@ class Negatives(nn.Module):
         self.count = count if items > full_softmax else 0
         visits = torch.bincount(graph.log.item[graph.log.split == TRAIN].long(), minlength=items).float()
         visible = (graph.nodes["item"].first_seen < end_of_training(graph)).float()
-        self.register_buffer("chance", visible * (visits + 1).sqrt(), persistent=False)
+        self.register_buffer("sampling_weight", visible * (visits + 1).sqrt(), persistent=False)
 
     def sample(self) -> Int64[Tensor, " drawn"]:
         """Codes of so many items, each drawn anew."""
@@ -50,12 +51,21 @@ class Negatives(nn.Module):
         return torch.cat((own, (other - log_q).masked_fill(drawn == target[:, None], -torch.inf)), 1)
 
 
+@runtime_checkable
+class FactoredModel(Protocol):
+    """A model whose logits are products of query vectors and item vectors."""
+
+    @property
+    def logit_factors(self) -> Callable[..., tuple[Tensor, Tensor, Tensor]]:
+        """From samples of its training set to query vectors [n, d], target items [n] and item vectors [items, d]."""
+
+
 class SoftmaxNLL(nn.Module):
     """Negative log-likelihood of the item that came, for models that score by a product of vectors."""
 
     unseen: Tensor
 
-    def __init__(self, model: Sasrec | LightGCN, graph: TemporalGraph, negatives: int, full_softmax: int) -> None:
+    def __init__(self, model: FactoredModel, graph: TemporalGraph, negatives: int, full_softmax: int) -> None:
         super().__init__()
         self.model = model
         self.negatives = Negatives(graph, negatives, full_softmax)
@@ -63,7 +73,7 @@ class SoftmaxNLL(nn.Module):
 
     def forward(self, *unit: Tensor) -> Float[Tensor, ""]:
         """Mean loss of a batch of what the model learns from."""
-        state, target, items = self.model.answers(*unit)
+        state, target, items = self.model.logit_factors(*unit)
         if not self.negatives.count:
             logits = (state @ items.T).float().masked_fill(self.unseen, -torch.inf)
             return nn.functional.cross_entropy(logits, target)

@@ -19,15 +19,16 @@ from torch import Tensor
 
 from graphrec.errors import ConfigError
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.hyperparameters import Hyperparameters
+from graphrec.hyperparameters import ModelHyperparameters
 from graphrec.models.item_to_item import train_counts, visit_counts
+from graphrec.models.registry import ModelEntry
 from graphrec.queries.query import Queries
 
 ALPHA = 1.0
 """What a visit more adds to the confidence in a pair."""
 
 
-class AlsConfig(Hyperparameters):
+class AlsConfig(ModelHyperparameters):
     """Settings of ``als``: Hu, Koren, Volinsky 2008, "Collaborative filtering for implicit feedback datasets"."""
 
     renamed: ClassVar[Mapping[str, str]] = {"ridge": "regularization", "rounds": "iterations"}
@@ -41,7 +42,7 @@ class AlsConfig(Hyperparameters):
     """How often users and items are solved in turn."""
 
 
-class BprConfig(Hyperparameters):
+class BprConfig(ModelHyperparameters):
     """Settings of ``bpr``: Rendle et al. 2009, "BPR: Bayesian personalized ranking from implicit feedback"."""
 
     renamed: ClassVar[Mapping[str, str]] = {"ridge": "regularization", "rounds": "iterations", "rate": "learning_rate"}
@@ -129,3 +130,7 @@ def _implicit(config: AlsConfig | BprConfig, seed: int) -> Any:
         num_threads=1,
         random_state=seed,
     )
+
+
+ALS = ModelEntry(AlsConfig, create=lambda graph, config, weights: Factors(graph, config))
+BPR = ModelEntry(BprConfig, create=lambda graph, config, weights: Factors(graph, config))

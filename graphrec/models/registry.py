@@ -1,131 +1,149 @@
-"""Every model that ``--model`` names: its settings, how it is made, what it learns from and how it is asked."""
+"""Registry of the models that ``--model`` names.
+
+A new model is one file, which ends with its `ModelEntry`, and one line in ``BUILT_IN``. An installed package adds one
+without a line here, through an entry point of its ``pyproject.toml``:
+
+    [project.entry-points."graphrec.models"]
+    neumf = "its_module:NEUMF"
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
-from jaxtyping import Int64
-from pydantic import BaseModel, Field
 from torch import Tensor, nn
 
+from graphrec.errors import ConfigError
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.hyperparameters import Hyperparameters
-from graphrec.models.item_to_item import Ease, EaseConfig, ItemKNN, ItemKNNConfig
-from graphrec.models.lightgcn import LightGCN, LightGCNConfig, Pairs
-from graphrec.models.losses import MixtureNLL, SoftmaxNLL
-from graphrec.models.matrix_factorization import AlsConfig, BprConfig, Factors
+from graphrec.hyperparameters import ModelHyperparameters
 from graphrec.models.ranker import Ranker
-from graphrec.models.ranking import StgatRanker
-from graphrec.models.sasrec import Sasrec, SasrecConfig, Windows
-from graphrec.models.score_ranker import ScoreRanker
-from graphrec.models.stgat import ModelConfig, Stgat
+from graphrec.models.score_ranker import ItemScorer, ScoreRanker
+from graphrec.models.training_set import TrainingSet, interactions
 from graphrec.queries.protocol import EvaluationProtocol
-from graphrec.queries.query import Queries
+from graphrec.suggestion import did_you_mean
 
-Settings = Annotated[
-    ModelConfig | SasrecConfig | LightGCNConfig | AlsConfig | BprConfig | EaseConfig | ItemKNNConfig,
-    Field(discriminator="name"),
-]
-"""Settings of any model, told apart by its name."""
-NETWORKS = (ModelConfig, SasrecConfig, LightGCNConfig)
-"""Settings of models that are trained step by step; the others are fitted in one go."""
-Network = Stgat | Sasrec | LightGCN
-"""Models that are trained step by step."""
-AtOnce = Factors | Ease | ItemKNN
-"""Models that are fitted in one go."""
-Model = Network | AtOnce
-CONFIGS: dict[str, type[Hyperparameters]] = {
-    "stgat": ModelConfig,
-    "sasrec": SasrecConfig,
-    "lightgcn": LightGCNConfig,
-    "als": AlsConfig,
-    "bpr": BprConfig,
-    "ease": EaseConfig,
-    "item-knn": ItemKNNConfig,
+BUILT_IN = {
+    "stgat": "graphrec.models.stgat:STGAT",
+    "sasrec": "graphrec.models.sasrec:SASREC",
+    "lightgcn": "graphrec.models.lightgcn:LIGHTGCN",
+    "als": "graphrec.models.matrix_factorization:ALS",
+    "bpr": "graphrec.models.matrix_factorization:BPR",
+    "ease": "graphrec.models.item_to_item:EASE",
+    "item-knn": "graphrec.models.item_to_item:ITEM_KNN",
+    "slit": "graphrec.models.slit:SLIT",
 }
-"""Class of each model's settings, by its name."""
-_LONG = {"weight_decay": 0.0, "epochs": 100, "patience": 10}
-TRAINING: dict[str, dict[str, Any]] = {
-    "sasrec": {**_LONG, "batch_size": 64, "learning_rate": 1e-3, "min_steps": 4000},
-    "lightgcn": {**_LONG, "batch_size": 2048, "learning_rate": 5e-3, "min_steps": 2000},
-}
-"""Settings of the training that differ from those of ``stgat``; a unit of ``sasrec`` is a window of a user's events."""
+"""Module and attribute of each model's entry."""
+GROUP = "graphrec.models"
+"""Entry points by which other packages add models."""
+_registered: dict[str, ModelEntry[Any, Any]] = {}
 
 
-def restored(graph: TemporalGraph, config: BaseModel, weights: Mapping[str, Tensor]) -> Model:
-    """A model over a graph with weights that were learned on it, or before it grew; ready to be asked.
+@runtime_checkable
+class NonGradientModel(ItemScorer, Protocol):
+    """A model that is fitted without gradient steps: in closed form, by counting, or by another library."""
 
-    KeyError and RuntimeError tell that the weights are of another model or of other settings.
+    def fit(self, seed: int) -> None:
+        """Fit to the train split."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What was fitted, to be stored."""
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load what was stored."""
+
+
+Model = nn.Module | NonGradientModel
+C = TypeVar("C", bound=ModelHyperparameters)
+M = TypeVar("M")
+
+
+@dataclass(frozen=True)
+class LossOptions:
+    """Settings of the training that a loss may read."""
+
+    negatives: int
+    """Sampled items per batch where the catalogue is larger than ``full_softmax``."""
+    full_softmax: int
+    """Largest catalogue over which a softmax is computed in full."""
+    novel: bool = False
+    """Targets are first visits, with unvisited items as candidates."""
+
+
+@dataclass(frozen=True)
+class ModelEntry(Generic[C, M]):
+    """What training, evaluation and the command line have to know of a model."""
+
+    config: type[C]
+    """Hyperparameters; the default of their field ``name`` is the model's name."""
+    create: Callable[[TemporalGraph, C, Mapping[str, Tensor] | None], M]
+    """An untrained model over a graph, in the shapes of the weights that are to be loaded into it, if there are any."""
+    loss: Callable[[M, TemporalGraph, LossOptions], nn.Module] | None = None
+    """The module whose output, called with a batch of the training set, is minimised; None: `NonGradientModel`."""
+    training_set: Callable[[M, TemporalGraph, EvaluationProtocol], TrainingSet] = interactions
+    """The samples of a gradient training; by default the train events as pairs of user and item."""
+    ranker: Callable[[TemporalGraph, Any], Ranker] = ScoreRanker
+    """What ranks with the trained model; by default by the ``scores`` of an `ItemScorer`."""
+    training: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the training (``graphrec.runs.config.TrainingConfig``) whose defaults differ for this model."""
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return str(self.config.model_fields["name"].default)
+
+
+def register(entry: ModelEntry[Any, Any]) -> None:
+    """Add a model for this process, in place of one registered under its name; ConfigError for a built-in name."""
+    if entry.name in BUILT_IN:
+        raise ConfigError(f"model {entry.name!r}: graphrec has a model of this name; register yours under another")
+    _registered[entry.name] = entry
+
+
+def model_names() -> list[str]:
+    """Names of all models, of which none is imported: built in, of installed packages, and registered here."""
+    return list(dict.fromkeys([*BUILT_IN, *(point.name for point in entry_points(group=GROUP)), *_registered]))
+
+
+def model_entry(name: str) -> ModelEntry[Any, Any]:
+    """The entry of a model. ConfigError for an unknown name, or for a package whose entry cannot be loaded."""
+    if name in _registered:
+        return _registered[name]
+    if name in BUILT_IN:
+        return _load(EntryPoint(name, BUILT_IN[name], GROUP))
+    for point in entry_points(group=GROUP, name=name):
+        return _load(point)
+    known = model_names()
+    raise ConfigError(f"model {name!r}: one of {', '.join(known)} expected{did_you_mean(name, known)}")
+
+
+@cache
+def _load(point: EntryPoint) -> ModelEntry[Any, Any]:
+    try:
+        entry = point.load()
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"model {point.name}: {point.value} cannot be imported ({error})") from error
+    if not isinstance(entry, ModelEntry) or entry.name != point.name:
+        raise ConfigError(f"model {point.name}: a ModelEntry of this name expected at {point.value}, got {entry!r}")
+    return entry
+
+
+def load_model(graph: TemporalGraph, config: ModelHyperparameters, weights: Mapping[str, Tensor]) -> Model:
+    """A model with stored weights, ready to rank, over the graph of its training or one grown from it.
+
+    KeyError and RuntimeError: the weights are of another model or of other hyperparameters.
     """
-    if isinstance(config, NETWORKS):
-        network = new_network(graph, config, weights)
-        network.load_state_dict(dict(weights))
-        return network.eval()
-    model = at_once(graph, config)
+    model: Model = model_entry(config.name).create(graph, config, weights)
+    if isinstance(model, nn.Module):
+        model.load_state_dict(dict(weights))
+        return model.eval()
     model.restore(weights)
     return model
 
 
-def new_network(graph: TemporalGraph, config: BaseModel, weights: Mapping[str, Tensor] | None = None) -> Network:
-    """A network over a graph, not trained yet; as large as ``weights`` that are to be loaded into it."""
-
-    def learned(name: str) -> int | None:
-        return None if weights is None else len(weights[name])
-
-    if isinstance(config, ModelConfig):
-        return Stgat(graph, config, weights)
-    if isinstance(config, SasrecConfig):
-        return Sasrec(graph, config, learned("item.weight"))
-    if isinstance(config, LightGCNConfig):
-        return LightGCN(graph, config, weights)
-    raise TypeError(f"settings of a network expected, got {config!r}")
-
-
-def at_once(graph: TemporalGraph, config: BaseModel) -> AtOnce:
-    """A model that is fitted in one go, not fitted yet."""
-    if isinstance(config, EaseConfig):
-        return Ease(graph, config)
-    if isinstance(config, ItemKNNConfig):
-        return ItemKNN(graph, config)
-    if isinstance(config, AlsConfig | BprConfig):
-        return Factors(graph, config)
-    raise TypeError(f"settings of a model that is fitted in one go expected, got {config!r}")
-
-
-def loss_of(model: Network, graph: TemporalGraph, negatives: int, full_softmax: int, novel: bool = False) -> nn.Module:
-    """What training minimises; it is given units of `units_of`."""
-    if isinstance(model, Stgat):
-        return MixtureNLL(model, graph, negatives, full_softmax, novel)
-    return SoftmaxNLL(model, graph, negatives, full_softmax)
-
-
-def units_of(model: Network, graph: TemporalGraph, protocol: EvaluationProtocol) -> Questions | Windows | Pairs:
-    """What a training goes through: train events with their questions, windows of them, or pairs."""
-    rows = protocol.training_rows(graph)
-    if isinstance(model, Sasrec):
-        return Windows(graph, rows, model.config.window)
-    if isinstance(model, LightGCN):
-        return Pairs(graph, rows)
-    return Questions(protocol.queries(graph, rows), graph.log.item[rows].long())
-
-
-def ranker_of(graph: TemporalGraph, model: Model) -> Ranker:
-    """The model over a graph, to be asked."""
-    if isinstance(model, Stgat):
-        return StgatRanker(graph, model)
-    return ScoreRanker(graph, model.eval() if isinstance(model, nn.Module) else model)
-
-
-class Questions:
-    """The questions that train events answered, with their answers."""
-
-    def __init__(self, queries: Queries, target: Int64[Tensor, " rows"]) -> None:
-        self.queries, self.target = queries, target
-
-    def __len__(self) -> int:
-        return len(self.target)
-
-    def __getitem__(self, index: Int64[Tensor, " batch"]) -> tuple[Queries, Tensor]:
-        """Some questions and their answers."""
-        return self.queries.rows(index), self.target[index]
+def ranker_of(graph: TemporalGraph, model: Model, config: ModelHyperparameters) -> Ranker:
+    """The ranker of a model over a graph."""
+    return model_entry(config.name).ranker(graph, model.eval() if isinstance(model, nn.Module) else model)

@@ -6,6 +6,7 @@ better. No time, place or text: what it reads is the order of the items alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -14,13 +15,16 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.hyperparameters import Hyperparameters
+from graphrec.hyperparameters import ModelHyperparameters
+from graphrec.models.losses import SoftmaxNLL
+from graphrec.models.registry import ModelEntry
 from graphrec.models.stgat import check_heads
+from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import sample
 
 
-class SasrecConfig(Hyperparameters):
+class SasrecConfig(ModelHyperparameters):
     """Settings of ``sasrec``."""
 
     name: Literal["sasrec"] = "sasrec"
@@ -46,12 +50,12 @@ class Sasrec(nn.Module):
 
     name = "sasrec"
 
-    def __init__(self, graph: TemporalGraph, config: SasrecConfig, items: int | None = None) -> None:
-        """Make the network; ``items`` counts those of the training when weights were saved."""
+    def __init__(self, graph: TemporalGraph, config: SasrecConfig, weights: Mapping[str, Tensor] | None = None) -> None:
+        """An untrained network, for as many items as the graph has, or as ``weights`` that are to be loaded have."""
         super().__init__()
         self.graph, self.config = graph, config
         d = config.dimension
-        self.item = nn.Embedding(len(graph.nodes["item"]) if items is None else items, d)
+        self.item = nn.Embedding(len(graph.nodes["item"] if weights is None else weights["item.weight"]), d)
         self.position = nn.Embedding(config.window, d)
         nn.init.normal_(self.item.weight, std=d**-0.5)
         nn.init.normal_(self.position.weight, std=d**-0.5)
@@ -73,11 +77,11 @@ class Sasrec(nn.Module):
         states: Tensor = self.blocks(vector, hidden.repeat_interleave(self.config.heads, 0))
         return states
 
-    def answers(
+    def logit_factors(
         self, item: Int64[Tensor, "batch window_plus_one"], time: Int64[Tensor, "batch window_plus_one"]
     ) -> tuple[Float[Tensor, "n d"], Int64[Tensor, " n"], Float[Tensor, "items d"]]:
         """States before the items of windows that are asked for, these items, and the vectors of all items."""
-        asked = asked_for(item, time)
+        asked = target_mask(item, time)
         return self.states(item[:, :-1])[asked], item[:, 1:][asked], self.item.weight
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
@@ -94,7 +98,7 @@ class Sasrec(nn.Module):
         return scores
 
 
-def asked_for(
+def target_mask(
     item: Int64[Tensor, "batch window_plus_one"], time: Int64[Tensor, "batch window_plus_one"]
 ) -> Bool[Tensor, "batch window"]:
     """Which events of windows, from the second on, can be asked for: there is an event before them, at an earlier time.
@@ -104,14 +108,14 @@ def asked_for(
     return (item[:, :-1] >= 0) & (time[:, 1:] > time[:, :-1])
 
 
-class Windows:
+class SequenceDataset:
     """The train events of each user in order of time, cut into windows of inputs and the item after each.
 
-    In each window there is an event to ask for: one with an earlier event before it.
+    Each window has a target: an item with an event of an earlier time before it.
     """
 
-    def __init__(self, graph: TemporalGraph, rows: Int64[Tensor, " rows"], window: int) -> None:
-        """``rows`` are the events to learn from, in time order."""
+    def __init__(self, graph: TemporalGraph, protocol: EvaluationProtocol, window: int) -> None:
+        rows = protocol.training_rows(graph)
         user = graph.log.user[rows].long()
         rows = rows[torch.sort(user, stable=True).indices]  # by (user, time)
         user = graph.log.user[rows].long()
@@ -124,7 +128,7 @@ class Windows:
         event = rows[at.clamp(min=0)]
         item = torch.where(real, graph.log.item[event].long(), -1)
         time = graph.log.time[event]
-        some = asked_for(item, time).any(1)
+        some = target_mask(item, time).any(1)
         self.item, self.time = item[some], time[some]
 
     def __len__(self) -> int:
@@ -133,3 +137,19 @@ class Windows:
     def __getitem__(self, index: Int64[Tensor, " batch"]) -> tuple[Tensor, Tensor]:
         """Items and times of some windows."""
         return self.item[index], self.time[index]
+
+
+SASREC = ModelEntry(
+    SasrecConfig,
+    create=Sasrec,
+    loss=lambda model, graph, options: SoftmaxNLL(model, graph, options.negatives, options.full_softmax),
+    training_set=lambda model, graph, protocol: SequenceDataset(graph, protocol, model.config.window),
+    training={
+        "weight_decay": 0.0,
+        "epochs": 100,
+        "patience": 10,
+        "batch_size": 64,
+        "learning_rate": 1e-3,
+        "min_steps": 4000,
+    },
+)

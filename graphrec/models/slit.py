@@ -25,12 +25,14 @@ import scipy.sparse
 import torch
 from jaxtyping import Float32, Int64
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from torch import Tensor
 
 from graphrec.graph.events import TRAIN, Events
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.hyperparameters import ModelHyperparameters
 from graphrec.models.item_to_item import ItemWeights
+from graphrec.models.registry import ModelEntry
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
 from graphrec.time_units import DAY
@@ -39,10 +41,8 @@ MIN_PAIR_WEIGHT = 1e-6
 """Two events of a session whose position weight is smaller than this are left out of the sums."""
 
 
-class SlitConfig(BaseModel):
+class SlitConfig(ModelHyperparameters):
     """Settings of ``slit``; the defaults are those of the authors' configurations."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Literal["slit"] = "slit"
     ridge: float = Field(default=10.0, gt=0)
@@ -138,3 +138,6 @@ def _pairs(sequence: Int64[Tensor, " n"], window: int) -> Iterator[tuple[int, Te
         if not bool(same.any()):
             return
         yield step, (second - step)[same], second[same]
+
+
+SLIT = ModelEntry(SlitConfig, create=lambda graph, config, weights: Slit(graph, config))

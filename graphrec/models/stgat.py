@@ -28,7 +28,7 @@ from graphrec.graph.geography import PLACE_FEATURES, chord_to_km, distance_featu
 from graphrec.graph.nodes import Nodes
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
-from graphrec.hyperparameters import Hyperparameters
+from graphrec.hyperparameters import ModelHyperparameters
 from graphrec.models.cold_items import SAVED_BUFFERS, ColdItemSmoothing
 from graphrec.models.event_features import (
     GAP_BUCKETS,
@@ -43,6 +43,9 @@ from graphrec.models.event_features import (
 )
 from graphrec.models.item_transition import ItemTransitionRegression, default_ridge, recency_weighted_history
 from graphrec.models.propagation import SAVED_INTERACTIONS, GraphFilter
+from graphrec.models.ranker import Ranker
+from graphrec.models.registry import LossOptions, ModelEntry
+from graphrec.models.training_set import QueryDataset
 from graphrec.queries.sampling import FORMER_RELATIONS, Context, check_relations
 
 RECENCY_DECAY_EVENTS = 8.0
@@ -61,7 +64,7 @@ def check_heads(dimension: int, heads: int) -> None:
         raise ValueError(f"dimension {dimension} cannot be shared by {heads} heads; take a multiple")
 
 
-class ModelConfig(Hyperparameters):
+class ModelConfig(ModelHyperparameters):
     """Hyperparameters of ``stgat``."""
 
     renamed: ClassVar[Mapping[str, str]] = {"later": "transition_ridge"}
@@ -534,3 +537,24 @@ def seen_in_training(graph: TemporalGraph, kind: str, count: int) -> Bool[Tensor
     code = getattr(graph.log, kind)[graph.log.split == TRAIN].long()
     trained[code[code >= 0]] = True
     return trained[:count]
+
+
+def _loss(model: Stgat, graph: TemporalGraph, options: LossOptions) -> nn.Module:
+    from graphrec.models.losses import MixtureNLL  # imports this module
+
+    return MixtureNLL(model, graph, options.negatives, options.full_softmax, options.novel)
+
+
+def _ranker(graph: TemporalGraph, model: Stgat) -> Ranker:
+    from graphrec.models.ranking import StgatRanker  # imports this module
+
+    return StgatRanker(graph, model)
+
+
+STGAT = ModelEntry(
+    ModelConfig,
+    create=Stgat,
+    loss=_loss,
+    training_set=lambda model, graph, protocol: QueryDataset(graph, protocol),
+    ranker=_ranker,
+)

@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from graphrec.errors import ConfigError
-from graphrec.hyperparameters import DeprecatedSetting, Hyperparameters
-from graphrec.models.registry import CONFIGS, TRAINING, Settings
-from graphrec.models.stgat import ModelConfig
+from graphrec.hyperparameters import DeprecatedSetting, Hyperparameters, ModelHyperparameters
+from graphrec.models.registry import BUILT_IN, model_entry
 from graphrec.suggestion import did_you_mean
+
+DEFAULT_MODEL = "stgat"
+"""The model of a run that names none."""
 
 
 class TrainingConfig(Hyperparameters):
@@ -72,23 +74,26 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: Settings = ModelConfig()
+    model: SerializeAsAny[ModelHyperparameters] = Field(default_factory=lambda: model_entry(DEFAULT_MODEL).config())
     training: TrainingConfig = TrainingConfig()
     seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="before")
     @classmethod
-    def _settings_of_the_model(cls, values: Any) -> Any:
-        """A model without a name is ``stgat``; what nobody set of the training is as the model wants it."""
+    def _training_of_the_model(cls, values: Any) -> Any:
+        """Settings of the training that are not given are those of the model's entry."""
         if not isinstance(values, dict):
             return values
         model, training = values.get("model") or {}, values.get("training") or {}
-        if isinstance(model, dict):
-            model = {"name": "stgat", **model}
-        name = model["name"] if isinstance(model, dict) else getattr(model, "name", None)
-        if isinstance(training, dict) and isinstance(name, str):
-            training = {**TRAINING.get(name, {}), **TrainingConfig.current(training)}
+        if isinstance(training, dict):
+            training = {**model_entry(_model_name(model)).training, **TrainingConfig.current(training)}
         return {**values, "model": model, "training": training}
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _config_of_the_model(cls, model: Any) -> Any:
+        """The record of the registry for the model that plain values name."""
+        return model_entry(_model_name(model)).config.model_validate(model) if isinstance(model, dict) else model
 
     @staticmethod
     def load(path: Path | None = None, settings: Sequence[str] = (), seed: int | None = None) -> RunConfig:
@@ -122,14 +127,9 @@ class RunConfig(BaseModel):
             return RunConfig.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            if first["type"] == "union_tag_invalid":
-                name = str(first["ctx"]["tag"])
-                raise ConfigError(
-                    f"model {name!r}: one of {', '.join(CONFIGS)} expected{did_you_mean(name, CONFIGS)}"
-                ) from error
-            where = ".".join(str(part) for part in first["loc"] if part not in CONFIGS)
+            where = ".".join(map(str, first["loc"]))
             if first["type"] == "extra_forbidden":
-                hint = did_you_mean(str(first["loc"][-1]), _names())
+                hint = did_you_mean(str(first["loc"][-1]), _names(_sections(values, ())))
                 raise ConfigError(
                     f"setting {where}: there is none of that name here, got {first['input']!r}{hint}"
                 ) from error
@@ -163,11 +163,15 @@ def _pair(pair: str) -> tuple[str, Any]:
 
 def _sections(values: Mapping[str, Any], pairs: Sequence[tuple[str, Any]]) -> dict[str, type[Hyperparameters]]:
     """The record behind each section, for the model that a file and pairs name."""
-    model = values.get("model")
-    named = [model.get("name") if isinstance(model, dict) else None]
-    named += [value for name, value in pairs if name in ("name", "model.name")]
-    chosen = next((name for name in reversed(named) if name), "stgat")
-    return {"model": CONFIGS.get(str(chosen), ModelConfig), "training": TrainingConfig}
+    chosen = [value for name, value in pairs if name in ("name", "model.name")]
+    name = str(chosen[-1]) if chosen else _model_name(values.get("model") or {})
+    return {"model": model_entry(name).config, "training": TrainingConfig}
+
+
+def _model_name(model: Any) -> str:
+    """Name of the model that a record or plain values name."""
+    name = model.get("name") if isinstance(model, Mapping) else getattr(model, "name", None)
+    return str(name or DEFAULT_MODEL)
 
 
 def _current(kind: type[Hyperparameters], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,11 +195,10 @@ def _setting(name: str, value: Any, sections: Mapping[str, type[Hyperparameters]
 
 def _section_of(name: str, sections: Mapping[str, type[Hyperparameters]]) -> str:
     """The section of a setting: the model's, the training's, or that of another model (which refuses it later)."""
-    others = [("model", kind) for kind in CONFIGS.values()]
-    for section, kind in [*sections.items(), *others]:
+    for section, kind in _records(sections):
         if name in kind.model_fields or name in kind.renamed or name in kind.removed:
             return section
-    raise ConfigError(f"setting {name!r} is unknown{did_you_mean(name, _names())}")
+    raise ConfigError(f"setting {name!r} is unknown{did_you_mean(name, _names(sections))}")
 
 
 def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
@@ -210,7 +213,11 @@ def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
     values[last] = value
 
 
-def _names() -> list[str]:
-    """Names of every setting, those of all models included."""
-    kinds: list[type[Hyperparameters]] = [*CONFIGS.values(), TrainingConfig]
-    return list(dict.fromkeys(name for kind in kinds for name in kind.model_fields))
+def _records(sections: Mapping[str, type[Hyperparameters]]) -> list[tuple[str, type[Hyperparameters]]]:
+    """Section and record of every setting, those of the built-in models included."""
+    return [*sections.items(), *(("model", model_entry(name).config) for name in BUILT_IN)]
+
+
+def _names(sections: Mapping[str, type[Hyperparameters]]) -> list[str]:
+    """Names of every setting."""
+    return list(dict.fromkeys(name for _, kind in _records(sections) for name in kind.model_fields))

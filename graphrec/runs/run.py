@@ -21,7 +21,7 @@ from graphrec.files import read_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.old_keys import current_names
 from graphrec.models.ranker import Ranker
-from graphrec.models.registry import Model, ranker_of, restored
+from graphrec.models.registry import Model, load_model, ranker_of
 from graphrec.models.stgat import Stgat
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.runs.config import RunConfig
@@ -66,7 +66,7 @@ class Run:
                 f"{root}: trained on a graph of {trained_on} nodes, but this graph has {counts}; "
                 "give the graph of the training, or one grown from it"
             )
-        model = load_model(root / "model.safetensors", opened, config)
+        model = read_model(root / "model.safetensors", opened, config)
         if isinstance(model, nn.Module):
             model.to(where)
         return Run(root, config, manifest, protocol, opened, model)
@@ -79,7 +79,7 @@ class Run:
     @property
     def ranker(self) -> Ranker:
         """The model over the graph, to be asked."""
-        return ranker_of(self.graph, self.model)
+        return ranker_of(self.graph, self.model, self.config.model)
 
 
 def vocabulary_hash(graph: TemporalGraph, counts: Mapping[str, int]) -> str:
@@ -106,14 +106,14 @@ def _manifest(root: Path) -> tuple[dict[str, Any], EvaluationProtocol]:
         raise RunError(f"{root / 'manifest.json'}: the manifest of a run expected ({reason})") from error
 
 
-def load_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Model:
+def read_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Model:
     """The model with the weights of a file, over a graph that may have grown since they were learned."""
     try:
         weights = current_names(load_file(path))
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: model weights expected ({error}); train the run again or resume it") from error
     try:
-        return restored(graph, config.model, weights)
+        return load_model(graph, config.model, weights)
     except KeyError as error:
         raise RunError(f"{path}: model weights expected ({error} is not there); train the run again") from error
     except RuntimeError as error:

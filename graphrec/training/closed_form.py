@@ -1,4 +1,4 @@
-"""Models that are fitted in one go: what they learn, how they validate, and the run they leave."""
+"""Training of models without gradient steps: fit, validate, write the run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from graphrec.evaluation.validation import validate
 from graphrec.files import atomic_write, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.registry import at_once
+from graphrec.models.registry import model_entry
 from graphrec.progress import Progress
 from graphrec.runs.config import RunConfig
 from graphrec.runs.manifest import peak_memory, run_manifest
@@ -20,19 +20,19 @@ from graphrec.runs.run import pick_device
 from graphrec.runs.training_split import check_not_empty, protocol_for, training_view
 
 STEPS = ("weights", "validation")
-"""What there is to do."""
+"""Steps of the progress."""
 
 
-def fit_at_once(graph_path: Path, root: Path, config: RunConfig, device: str, progress: Progress) -> dict[str, Any]:
-    """Fit a model and leave a run directory; its manifest. There is nothing to resume: it is fitted again."""
+def fit(graph_path: Path, root: Path, config: RunConfig, device: str, progress: Progress) -> dict[str, Any]:
+    """Fit a model, write its run directory and return the manifest. Nothing is resumed: the model is fitted again."""
     began = time.monotonic()
     where = pick_device(device)
     graph = training_view(TemporalGraph.open(graph_path, where), config.training)
     protocol = protocol_for(graph, config.training)
     rows = protocol.training_rows(graph)
     check_not_empty(rows, graph_path)
-    model = at_once(graph, config.model)
-    progress.start(f"fitting {model.name}", len(STEPS))
+    model = model_entry(config.model.name).create(graph, config.model, None)
+    progress.start(f"fitting {config.model.name}", len(STEPS))
     model.fit(config.seed)
     progress.advance(note=STEPS[0])
     metrics = validate(graph, model, protocol, config)

@@ -21,7 +21,7 @@ from graphrec.errors import RunError
 from graphrec.evaluation.validation import validate
 from graphrec.files import atomic_write, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.registry import NETWORKS, loss_of, new_network, units_of
+from graphrec.models.registry import LossOptions, model_entry
 from graphrec.progress import NoProgress, Progress
 from graphrec.runs.config import RunConfig, TrainingConfig
 from graphrec.runs.manifest import peak_memory, run_manifest
@@ -29,7 +29,7 @@ from graphrec.runs.run import pick_device
 from graphrec.runs.training_split import check_not_empty, protocol_for, training_view
 from graphrec.training import checkpoint
 from graphrec.training.checkpoint import TrainingState
-from graphrec.training.closed_form import fit_at_once
+from graphrec.training.closed_form import fit
 
 FEWEST_EPOCHS = 3
 """Epochs of a large log, unless its settings say fewer."""
@@ -61,8 +61,8 @@ def train(
     """
     root = Path(out)
     chosen = _resumed(root, config) if resume else _fresh(root, config)
-    if not isinstance(chosen.model, NETWORKS):
-        return fit_at_once(Path(graph), root, chosen, device, progress or NoProgress())
+    if model_entry(chosen.model.name).loss is None:
+        return fit(Path(graph), root, chosen, device, progress or NoProgress())
     training = Training(Path(graph), root, chosen, device, progress or NoProgress())
     if resume:
         training.restore()
@@ -108,12 +108,17 @@ class Training:
         self.graph = training_view(TemporalGraph.open(graph, self.accelerator.device), settings)
         self.protocol = protocol_for(self.graph, settings)
         torch.manual_seed(config.seed)
-        self.model = new_network(self.graph, config.model)
-        self.units = units_of(self.model, self.graph, self.protocol)
-        check_not_empty(self.units, graph)
-        self.steps = math.ceil(min(len(self.units), settings.samples_per_epoch) / settings.batch_size)  # an epoch
+        entry = model_entry(config.model.name)
+        if entry.loss is None:
+            raise TypeError(f"a model trained by gradient steps expected, got {entry.name}")
+        self.model: nn.Module = entry.create(self.graph, config.model, None)
+        self.training_set = entry.training_set(self.model, self.graph, self.protocol)
+        check_not_empty(self.training_set, graph)
+        samples = min(len(self.training_set), settings.samples_per_epoch)
+        self.steps = math.ceil(samples / settings.batch_size)  # per epoch
         self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.min_steps / self.steps)))
-        loss = loss_of(self.model, self.graph, settings.negatives, settings.full_softmax, self.protocol.novel)
+        options = LossOptions(settings.negatives, settings.full_softmax, self.protocol.novel)
+        loss = entry.loss(self.model, self.graph, options)
         _keep_buffers_local(loss)
         self.optimiser = _optimiser(self.model, settings)
         self.loss, self.optimiser = self.accelerator.prepare(loss, self.optimiser)
@@ -164,7 +169,7 @@ class Training:
     def _batches(self, epoch: int, done: int) -> Iterator[Int64[Tensor, " batch"]]:
         """Row numbers of the batches of an epoch that are still to do, this process's share of each."""
         order = torch.Generator().manual_seed(_seed(self.config.seed, -1 - epoch))
-        rows = torch.randperm(len(self.units), generator=order)[: self.config.training.samples_per_epoch]
+        rows = torch.randperm(len(self.training_set), generator=order)[: self.config.training.samples_per_epoch]
         processes, me = self.accelerator.num_processes, self.accelerator.process_index
         for step in range(done, self.steps):
             size = self.config.training.batch_size
@@ -179,7 +184,7 @@ class Training:
         for place, part in enumerate(parts):
             torch.manual_seed(_seed(self.config.seed, self.state.step * self.config.training.accumulate + place))
             with self.accelerator.autocast():
-                loss = self.loss(*self.units[part]) * (len(part) / len(batch))
+                loss = self.loss(*self.training_set[part]) * (len(part) / len(batch))
             self.accelerator.backward(loss)
             total += float(loss.detach())
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.training.gradient_clip)
@@ -243,7 +248,7 @@ class Training:
             "processes": self.accelerator.num_processes,
             "threads": torch.get_num_threads(),
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
-            "training_rows": len(self.units),
+            "training_rows": len(self.training_set),
             "best_epoch": self.state.best_epoch + 1,
             "wall_seconds": round(self.state.seconds, 1),
             "peak_memory": self.state.peak_memory,

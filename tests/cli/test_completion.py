@@ -27,19 +27,20 @@ def offered(line: str, shell: str) -> list[str]:
 
 def test_every_preset_model_and_setting_is_offered() -> None:
     from builders.mapping.presets import presets
-    from graphrec.models.registry import CONFIGS
+    from graphrec.models.registry import BUILT_IN, model_entry
     from graphrec.runs.config import TrainingConfig
 
     assert [name for name, _ in preset_names("")] == list(presets())
-    assert model_names("") == sorted(CONFIGS)
-    settings = {name for config in (*CONFIGS.values(), TrainingConfig) for name in config.model_fields} - {"name"}
+    assert model_names("") == sorted(BUILT_IN)
+    configs = [model_entry(name).config for name in BUILT_IN]
+    settings = {name for config in (*configs, TrainingConfig) for name in config.model_fields} - {"name"}
     assert {name for name, _ in setting_names("")} == {f"{name}=" for name in {*settings, "seed"}}
     assert all(about for _, about in setting_names(""))
 
 
 def test_only_what_begins_so_is_offered() -> None:
     assert [name for name, _ in setting_names("ep")] == ["epochs="]
-    assert model_names("s") == ["sasrec", "stgat"]
+    assert model_names("s") == ["sasrec", "slit", "stgat"]
     assert preset_names("no-such") == []
 
 

@@ -27,7 +27,7 @@ from graphrec.errors import ConfigError, GraphError, InputError, RunError
 from graphrec.formatting import FORGOTTEN
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
-from graphrec.models.registry import CONFIGS
+from graphrec.models.registry import BUILT_IN
 from graphrec.recommendation import recommend
 from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run
@@ -303,7 +303,7 @@ def test_a_run_forgets_what_it_learned_of_them(graph: Path, run: Path) -> None:
     assert not {FORGOTTEN, "", "clinic_x"} & {item["item"] for item in [*hers["items"], *his["items"]]}
 
 
-@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "stgat"])
+@pytest.mark.parametrize("name", [name for name in BUILT_IN if name != "stgat"])
 def test_every_model_forgets(name: str, graph: Path) -> None:
     run = graph.with_name(name)
     train(graph, run, RunConfig.load(settings=[f"model.name={name}", "epochs=1"]), device="cpu")

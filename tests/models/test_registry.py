@@ -23,8 +23,9 @@ from graphrec.evaluation.evaluation import evaluate
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import expected_rank
 from graphrec.models.item_to_item import EaseConfig
-from graphrec.models.registry import CONFIGS, NETWORKS, at_once, loss_of, new_network, restored, units_of
-from graphrec.models.sasrec import SasrecConfig, Windows
+from graphrec.models.losses import SoftmaxNLL
+from graphrec.models.registry import BUILT_IN, LossOptions, load_model, model_entry
+from graphrec.models.sasrec import SasrecConfig, SequenceDataset
 from graphrec.models.score_ranker import ItemScorer, ScoreRanker
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
@@ -38,7 +39,7 @@ from tests.models.test_planted import held_out, hits, planted, walks
 from tests.run_fixtures import appended, history, weights
 from tests.worlds import continued, cut, rewritten, town
 
-OTHERS = [name for name in CONFIGS if name != "stgat"]
+OTHERS = [name for name in BUILT_IN if name != "stgat"]
 QUICK: dict[str, dict[str, Any]] = {
     "sasrec": {"dimension": 16, "window": 12},
     "lightgcn": {"dimension": 16},
@@ -46,6 +47,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "bpr": {"dimension": 8, "iterations": 20},
     "ease": {},
     "item-knn": {},
+    "slit": {"position_decay": 4.0, "inference_decay": 4.0},
 }
 
 
@@ -56,13 +58,15 @@ def config(name: str, seed: int = 0, **training: Any) -> RunConfig:
 def fitted(world: TemporalGraph, name: str, steps: int = 5, rate: float = 0.01, **model: Any) -> Any:
     """A model that has learned from the train split of a world; a network by some steps over all of it."""
     chosen = RunConfig.check({"model": {"name": name, **QUICK[name], **model}}).model
-    if not isinstance(chosen, NETWORKS):
-        simple = at_once(world, chosen)
+    entry = model_entry(name)
+    if entry.loss is None:
+        simple = entry.create(world, chosen, None)
         simple.fit(0)
         return simple
     torch.manual_seed(0)
-    network = new_network(world, chosen)
-    units, loss = units_of(network, world, EvaluationProtocol()), loss_of(network, world, 0, 10_000)
+    network = entry.create(world, chosen, None)
+    units = entry.training_set(network, world, EvaluationProtocol())
+    loss = entry.loss(network, world, LossOptions(negatives=0, full_softmax=10_000))
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.0)
     for _ in range(steps):
         optimiser.zero_grad()
@@ -117,7 +121,7 @@ def test_no_future_moves_a_score(name: str, seed: int, row: int, future: str) ->
     time = int(world.log.time[row])
     other = FUTURES[future](world, time, seed)
     model = fitted(world, name)
-    moved = restored(other, RunConfig.check({"model": {"name": name, **QUICK[name]}}).model, tensors(model))
+    moved = load_model(other, RunConfig.check({"model": {"name": name, **QUICK[name]}}).model, tensors(model))
     user = torch.arange(-1, len(world.nodes["user"]))
     asked = Queries.from_users(user, torch.full_like(user, time))
     items = len(world.nodes["item"])
@@ -159,7 +163,7 @@ def test_ranks_and_best_are_those_of_the_dense_scores(seed: int, novel: bool, so
 def test_windows_equal_a_slow_reference(seed: int, window: int) -> None:
     world = town(seed)
     rows = EvaluationProtocol().training_rows(world)
-    found = Windows(world, rows, window)
+    found = SequenceDataset(world, EvaluationProtocol(), window)
     asked = []
     for item, time in zip(found.item.tolist(), found.time.tolist(), strict=True):
         assert len(item) == window + 1
@@ -176,12 +180,14 @@ def test_an_event_of_the_same_second_is_not_asked_for() -> None:
     """The second user's two events are not before each other: there is no window of them, and no loss of nothing."""
     time = np.array([10, 10, 20, 30, 40, 40])
     world = planted(np.array([0, 0, 0, 0, 1, 1]), np.arange(6), time, np.zeros(6), 2, 6)
-    model = new_network(world, config("sasrec").model)
-    units = units_of(model, world, EvaluationProtocol())
+    entry = model_entry("sasrec")
+    model = entry.create(world, config("sasrec").model, None)
+    units = entry.training_set(model, world, EvaluationProtocol())
     assert len(units) == 1
-    _, target, _ = model.answers(*units[torch.tensor([0])])
+    _, target, _ = model.logit_factors(*units[torch.tensor([0])])
     assert target.tolist() == [2, 3]
-    assert torch.isfinite(loss_of(model, world, 0, 10_000)(*units[torch.tensor([0])]))
+    loss = SoftmaxNLL(model, world, negatives=0, full_softmax=10_000)
+    assert torch.isfinite(loss(*units[torch.tensor([0])]))
 
 
 def test_a_log_without_an_order_is_refused_by_what_learns_it(tmp_path: Path) -> None:
@@ -210,7 +216,7 @@ def circles(seed: int) -> tuple[TemporalGraph, Queries, Tensor]:
     return (world, *held_out(world))
 
 
-@pytest.mark.parametrize("name", ["lightgcn", "als", "bpr", "ease", "item-knn"])
+@pytest.mark.parametrize("name", ["lightgcn", "als", "bpr", "ease", "item-knn", "slit"])
 def test_what_goes_together_is_found(name: str) -> None:
     world, asked, target = circles(5)
     small = {
@@ -262,7 +268,7 @@ def test_what_was_learned_of_forgotten_nodes_alone_is_gone(name: str) -> None:
     model = fitted(world, name)
     left = without(tensors(model), {"user": [2], "item": [3]})
     settings = RunConfig.check({"model": {"name": name, **QUICK[name]}}).model
-    after = restored(world, settings, left)
+    after = load_model(world, settings, left)
     asked = Queries.from_users(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
     scores = after.scores(asked)
     assert torch.isfinite(scores).all()
