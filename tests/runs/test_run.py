@@ -19,7 +19,7 @@ from graphrec.graph.events import TRAIN
 from graphrec.models.stgat import Stgat
 from graphrec.queries.query import Queries
 from graphrec.runs.config import RunConfig
-from graphrec.runs.run import Run, load_model, pick_device
+from graphrec.runs.run import Run, pick_device, read_model
 from tests.networks import again, scores, settings, untrained
 from tests.worlds import town
 
@@ -129,7 +129,7 @@ def test_weights_that_are_saved_and_opened_score_the_same(lacking: dict[str, int
     world = town(0, **lacking)
     model = untrained(world, 1)
     save_file(model.state_dict(), tmp_path / "model.safetensors")
-    opened = load_model(tmp_path / "model.safetensors", world, RunConfig(model=settings()))
+    opened = read_model(tmp_path / "model.safetensors", world, RunConfig(model=settings()))
     queries = Queries.from_users(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
     assert torch.equal(scores(world, opened, queries), scores(world, model, queries))
 
