@@ -116,7 +116,7 @@ class RunFacts(Record):
 class Evidence(Record):
     """One reason for an item."""
 
-    description: str = Field(validation_alias="words")
+    description: str = Field(validation_alias=AliasChoices("words", "description"))
     """The reason as a sentence."""
     relation: str = ""
     """The part of the score that it belongs to: a name of ``SHARES``, or mine, then, here, semantic."""
@@ -132,7 +132,7 @@ class Evidence(Record):
 class WhatIf(Record):
     """Without which visits the item would fall farthest."""
 
-    description: str = Field(validation_alias="words")
+    description: str = Field(validation_alias=AliasChoices("words", "description"))
 
 
 class Item(Record):
