@@ -1,4 +1,4 @@
-"""Packed files: how one is packed, and its bytes unpacked a piece at a time."""
+"""Compressed files: their format, and their decompressed bytes in pieces."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pyarrow as pa
 from graphrec.errors import InputError
 
 CHUNK = 1 << 20
-"""Bytes that are held at a time."""
+"""Bytes per piece."""
 MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-"""The first bytes of the packed files that are read, and the engine's name of the way."""
+"""Magic numbers of the supported formats, with the engine's names of them."""
 REFUSED = {
     b"PK\x03\x04": ("zip archives", "unzip"),
     b"PK\x05\x06": ("zip archives", "unzip"),
@@ -23,24 +23,24 @@ REFUSED = {
     b"7z\xbc\xaf\x27\x1c": ("7z archives", "7z x"),
     b"\x04\x22\x4d\x18": ("lz4 files", "unlz4"),
 }
-"""The first bytes of those that are not, what they are called and what unpacks them."""
+"""Magic numbers of unsupported formats, with their names and the programs that decompress them."""
 TAR = (257, b"ustar")
-"""Where a tar archive says that it is one."""
+"""Offset and magic number of a tar archive."""
 
 
 def compression_of(path: Path) -> str:
-    """``gzip``, ``zstd`` or ``none``, by the first bytes of a file; InputError for a way that is not read."""
+    """``gzip``, ``zstd`` or ``none``, by the magic number of a file; InputError for an unsupported format."""
     with open_bytes(path, "none") as file:
         head = file.read(TAR[0] + len(TAR[1]))
     for magic, (name, program) in REFUSED.items():
         if head.startswith(magic):
             raise _not_read(path, name, program)
-    refuse_tar(path, head)
+    check_no_tar(path, head)
     return next((name for magic, name in MAGIC.items() if head.startswith(magic)), "none")
 
 
-def refuse_tar(path: Path, head: bytes) -> None:
-    """Raise InputError if the first bytes of a file, unpacked, are those of a tar archive."""
+def check_no_tar(path: Path, head: bytes) -> None:
+    """Raise InputError if the first decompressed bytes of a file are those of a tar archive."""
     if head[TAR[0] :].startswith(TAR[1]):
         raise _not_read(path, "tar archives", "tar -xf")
 
@@ -54,7 +54,7 @@ def _not_read(path: Path, name: str, program: str) -> InputError:
 
 @contextmanager
 def open_bytes(path: Path, compression: str) -> Iterator[IO[bytes]]:
-    """The bytes of a file, unpacked; InputError where it cannot be read or what is packed is damaged."""
+    """The decompressed bytes of a file; InputError if it cannot be read or is damaged."""
     try:
         opened: Any = path.open("rb") if compression == "none" else pa.input_stream(str(path), compression=compression)
         with opened as file:
@@ -68,29 +68,27 @@ def open_bytes(path: Path, compression: str) -> Iterator[IO[bytes]]:
 
 
 def chunks(path: Path, compression: str) -> Iterator[bytes]:
-    """The unpacked bytes of a file, a piece at a time."""
+    """The decompressed bytes of a file, in pieces of `CHUNK` bytes."""
     with open_bytes(path, compression) as file:
         while piece := file.read(CHUNK):
             yield piece
 
 
 def line_blocks(path: Path, compression: str) -> Iterator[bytes]:
-    """The unpacked bytes of a text file in pieces that end where a line ends; a long line makes a long piece."""
-    kept: list[bytes] = []
+    """The decompressed bytes of a text file in pieces of whole lines; a long line makes a long piece."""
+    rest: list[bytes] = []
     for piece in chunks(path, compression):
-        end = piece.rfind(b"\n") + 1
-        if end:
-            yield b"".join([*kept, piece[:end]])
-            kept = [piece[end:]]
-        else:
-            kept.append(piece)
-    if any(kept):
-        yield b"".join(kept)
+        lines, newline, tail = piece.rpartition(b"\n")
+        if newline:
+            yield b"".join([*rest, lines, newline])
+            rest = []
+        rest.append(tail)
+    if any(rest):
+        yield b"".join(rest)
 
 
 def unpack(path: Path, compression: str, target: Path) -> Path:
-    """Write a packed file unpacked to ``target``."""
+    """Write the decompressed bytes of a file to ``target``."""
     with target.open("wb") as copy:
-        for piece in chunks(path, compression):
-            copy.write(piece)
+        copy.writelines(chunks(path, compression))
     return target

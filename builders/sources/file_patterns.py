@@ -1,6 +1,6 @@
-"""Names of files as presets know them: ``ratings.csv``, ``a.txt|b.txt`` for either, ``meta_{name}.json`` for any name.
+"""File name patterns of presets: ``ratings.csv``, ``a.txt|b.txt`` for either, ``meta_{name}.json`` for any name.
 
-A file may be packed (``.gz``, ``.zst``); where it lies packed and unpacked, one of the two counts.
+A file may be compressed (``.gz``, ``.zst``); of a compressed and a plain copy, one is matched.
 """
 
 from __future__ import annotations
@@ -10,30 +10,30 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-PACKED = (".gz", ".zst")
-"""Endings of packed files that are read."""
+SUFFIXES = (".gz", ".zst")
+"""Suffixes of compressed files."""
 ANY = "(?!meta_)(?P<name>.+)"
-"""What ``{name}`` stands for; Amazon's metadata are called as the reviews, with ``meta_`` before it."""
+"""What ``{name}`` matches; Amazon's metadata have the name of the reviews, with the prefix ``meta_``."""
 
 
 class Match(NamedTuple):
-    """A file that has a name."""
+    """A file that matches a pattern."""
 
     path: Path
-    """Where it is."""
+    """Its path."""
     name: str
-    """What stood for ``{name}``; empty where the pattern has none."""
+    """What ``{name}`` matched; empty if the pattern has none."""
 
 
 def matches(paths: Sequence[Path], pattern: str) -> list[Match]:
-    """The files whose name fits a pattern, in their order."""
-    found: dict[Path, Match] = {}
+    """The files whose name matches a pattern, in their order."""
+    by_path: dict[Path, Match] = {}
     for path in paths:
-        plain = path.with_suffix("") if path.suffix in PACKED else path
+        plain = path.with_suffix("") if path.suffix in SUFFIXES else path
         match = next((match for choice in pattern.split("|") if (match := _match(choice, plain.name))), None)
         if match is not None:
-            found.setdefault(plain, Match(path, match.groupdict().get("name") or ""))
-    return list(found.values())
+            by_path.setdefault(plain, Match(path, match.groupdict().get("name") or ""))
+    return list(by_path.values())
 
 
 def _match(pattern: str, name: str) -> re.Match[str] | None:
@@ -41,10 +41,13 @@ def _match(pattern: str, name: str) -> re.Match[str] | None:
 
 
 def best_match(paths: Sequence[Path], pattern: str, name: str) -> Path | None:
-    """The file that goes with a log called ``name``: ``meta_Books.json`` with ``Books`` and with ``Books_5``.
+    """The file that belongs to a log called ``name``: ``meta_Books.json`` to ``Books`` and to ``Books_5``.
 
-    With a log of any other name, called by no name, goes the only one that there is.
+    For a log without such a name, the only match.
     """
-    there = matches(paths, pattern)
-    fitting = [match for match in there if name.startswith(match.name)] if name else there[:1] * (len(there) == 1)
-    return max(fitting, key=lambda match: len(match.name)).path if fitting else None
+    candidates = matches(paths, pattern)
+    if name:
+        candidates = [match for match in candidates if name.startswith(match.name)]
+    elif len(candidates) > 1:
+        return None
+    return max(candidates, key=lambda match: len(match.name)).path if candidates else None

@@ -1,4 +1,4 @@
-"""Files of lists (LightGCN, NGCF), a user and then the items of that user on each line, as a table of pairs."""
+"""Item list files (LightGCN, NGCF): a user and then its items on each line, as a table of pairs."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ import pyarrow.parquet as pq
 from builders.sources.compression import line_blocks
 
 NAMES = ("user", "item")
-"""What the two columns are called where the layout does not say."""
+"""Default names of the two columns."""
 _pc: Any = pc  # its functions are made at run time, so that no checker knows them
 
 
 def write_pairs(path: Path, compression: str, delimiter: str | None, names: tuple[str, ...], target: Path) -> int:
-    """Write the pairs of a file of lists to ``target`` as Parquet, in the file's order.
+    """Write the pairs of an item list file to ``target`` as Parquet, in file order.
 
     Parameters
     ----------
     delimiter
-        What separates the ids of a line; None for blanks and tabs.
+        Separator of the ids of a line; None for blanks and tabs.
     names
-        Names of the two columns of text.
+        Names of the two text columns.
 
     Returns
     -------
-    How many pairs there are. A user without items makes none.
+    Number of pairs; a user without items has none.
     """
     schema = pa.schema([(name, pa.string()) for name in names])
     count = 0
@@ -42,13 +42,12 @@ def write_pairs(path: Path, compression: str, delimiter: str | None, names: tupl
 
 
 def _pairs(block: bytes, delimiter: str | None) -> tuple[pa.Array, pa.Array]:
-    """The users and items of whole lines: the first id of a line once for each of the others."""
+    """Users and items of whole lines, [n] each: the first id of a line, repeated for each of the others."""
     lines = _pc.utf8_trim_whitespace(pa.array(block.split(b"\n"), pa.string()))
     lines = lines.filter(_pc.not_equal(lines, ""))
     lists = _pc.split_pattern(lines, delimiter) if delimiter else _pc.ascii_split_whitespace(lines)
     ids, starts = lists.flatten(), lists.offsets.to_numpy()[:-1]
-    line = _pc.list_parent_indices(lists)
-    rest = np.ones(len(ids), np.bool_)
-    rest[starts] = False
-    users = ids.take(pa.array(starts)).take(line.filter(pa.array(rest)))
-    return users, ids.filter(pa.array(rest))
+    line, is_item = _pc.list_parent_indices(lists), np.ones(len(ids), np.bool_)
+    is_item[starts] = False
+    users = ids.take(pa.array(starts)).take(line.filter(pa.array(is_item)))
+    return users, ids.filter(pa.array(is_item))

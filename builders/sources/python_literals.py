@@ -1,4 +1,4 @@
-"""Lines of Python literals, such as ``{u'user': u'anna'}`` (Amazon's and Steam's older data), as JSON lines."""
+"""Lines of Python literals, such as ``{u'user': u'anna'}`` (older data of Amazon and Steam), as JSON lines."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from builders.sources.compression import line_blocks
 
 
 def as_json(line: str) -> str:
-    """A dictionary written as a Python literal as an object of JSON; any other line as it is.
+    """A dictionary in Python's notation as a JSON object; any other line unchanged, to be quarantined when it is read.
 
-    So is one that JSON cannot hold, such as one with bytes: whoever reads the lines sets it aside. Nothing is run.
+    No code is run.
     """
     if not line.lstrip().startswith("{") or _is_json(line):
         return line
     try:
         value = ast.literal_eval(line.strip())
         return json.dumps(value, allow_nan=False) if isinstance(value, dict) else line
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # what odd lines make of the two
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):  # of literal_eval and dumps
         return line
 
 
@@ -34,14 +34,14 @@ def _is_json(line: str) -> bool:
 
 
 def are_literals(lines: Sequence[str]) -> bool:
-    """Whether more of these lines are dictionaries written as Python literals than are JSON."""
+    """Whether more of the lines are dictionaries in Python's notation than JSON."""
     with warnings.catch_warnings(action="ignore"):
         return sum(as_json(line) != line for line in lines) > sum(_is_json(line) for line in lines)
 
 
 def write_json_lines(path: Path, compression: str, target: Path) -> Path:
-    """Write a UTF-8 file of Python literals to ``target`` as JSON lines, line by line; see `as_json`."""
-    with target.open("wb") as copy, warnings.catch_warnings(action="ignore"):  # Python warns of odd backslashes
+    """Write a UTF-8 file of Python literals to ``target`` as JSON lines, see `as_json`."""
+    with target.open("wb") as copy, warnings.catch_warnings(action="ignore"):  # of invalid escapes
         for block in line_blocks(path, compression):
             copy.write("\n".join(map(as_json, block.decode().split("\n"))).encode())
     return target

@@ -1,4 +1,4 @@
-"""Log files as they lie on disk: which there are and what each one is."""
+"""Input files: their paths, and the format, encoding and dialect of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from builders.sources.character_encoding import UTF8, detect_encoding, transcode
-from builders.sources.compression import MAGIC, REFUSED, chunks, compression_of, open_bytes, refuse_tar, unpack
+from builders.sources.compression import MAGIC, REFUSED, check_no_tar, chunks, compression_of, open_bytes, unpack
 from builders.sources.dialect import column_names, detect_delimiter, detect_header, parse
 from builders.sources.item_lists import NAMES, write_pairs
 from builders.sources.line_endings import LineEndings, normalize_line_endings, split_lines
@@ -25,35 +25,35 @@ from builders.sources.python_literals import are_literals, as_json, write_json_l
 from graphrec.errors import InputError, MappingError
 
 SAMPLE_BYTES = 1 << 18
-"""How much of a text file is looked at to find its delimiter, header and columns."""
+"""Bytes of a text file by which its delimiter, header and columns are detected."""
 NON_LOG_PREFIXES = {
     "<!doctype": "a web page; fetch the file itself",
     "<html": "a web page; fetch the file itself",
-    "<?xml": "XML; write one event a line",
+    "<?xml": "XML; write one event per line",
     "version https://git-lfs": "the pointer to a large file; fetch the file itself with 'git lfs pull'",
 }
-"""How texts begin that lie where a log should, and what they are."""
+"""First characters of texts that are no logs, with what they are."""
 PARQUET = b"PAR1"
-"""The first bytes of a Parquet file."""
+"""Magic number of Parquet."""
 
 
 class Layout(BaseModel):
-    """How the rows of a text file are written; what is None is detected."""
+    """The dialect of a text file; keys that are None are detected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     delimiter: str | None = None
-    """What separates the fields, one to four characters."""
+    """Separator of the fields, one to four characters."""
     encoding: str | None = None
-    """How characters are written: utf-8, latin-1 or any other name that Python knows."""
+    """Character encoding: utf-8, latin-1 or any other text codec of Python."""
     header: bool | None = None
-    """Whether the first line names the columns."""
+    """Whether the first line is a header."""
     columns: tuple[str, ...] | None = None
-    """Names of the columns of a file without a header, in order."""
+    """Column names of a file without a header, in order."""
     quote: str = '"'
-    """What fields are quoted with; empty for none."""
+    """Quote character of fields; empty for none."""
     lists: bool = False
-    """Each line is a list: a user, then the items of that user; read as a table of pairs."""
+    """Whether each line is a user and then its items; read as a table of pairs."""
 
     @field_validator("delimiter")
     @classmethod
@@ -72,82 +72,79 @@ class Layout(BaseModel):
 
 @dataclass(frozen=True)
 class Source:
-    """One input file and what was found out about it."""
+    """One input file and its detected properties."""
 
     path: Path
-    """Where it is."""
+    """Its path."""
     readable: Path
-    """What the engine reads in its place: the file itself, or a copy that is unpacked, in UTF-8 or laid out anew."""
+    """The file that the engine reads: the file itself, or a copy that is decompressed, in UTF-8 or reformatted."""
     bytes: int
     """Size on disk."""
     sha256: str
-    """Hash of the file as it lies on disk."""
+    """Hash of the file on disk."""
     compression: str = "none"
     """``gzip``, ``zstd`` or ``none``."""
     format: str = "csv"
-    """How the engine reads it: as ``csv`` (any delimiter), ``jsonl`` or ``parquet``."""
+    """Format of ``readable``: ``csv`` (any delimiter), ``jsonl`` or ``parquet``."""
     encoding: str | None = None
-    """How characters are written; None for Parquet."""
+    """Character encoding; None for Parquet."""
     delimiter: str | None = None
-    """What separates the fields; None where the format has none."""
+    """Separator of the fields; None if the format has none."""
     quote: str = '"'
-    """What fields are quoted with; empty for none."""
+    """Quote character of fields; empty for none."""
     header: bool = True
-    """Whether the first line names the columns."""
+    """Whether the first line is a header."""
     columns: tuple[str, ...] = ()
-    """Names of the columns in order."""
+    """Column names in order."""
     display_name: str = ""
-    """What it is called, where its file's name would not do."""
+    """Name in manifests and messages, in place of the file name."""
 
     @property
     def packed(self) -> str:
-        """How ``readable`` is packed: ``gzip``, ``zstd`` or ``none``."""
+        """Compression of ``readable``: ``gzip``, ``zstd`` or ``none``."""
         return self.compression if self.readable == self.path else "none"
 
     @property
     def name(self) -> str:
-        """What people know it by: the file's name without its folder."""
+        """Its display name, or else its file name without the folder."""
         return self.display_name or self.path.name
 
 
 def expand_paths(files: Sequence[str | Path]) -> list[Path]:
-    """Paths and globs as a list of paths that exist, each once, a glob's in the order of their names.
+    """Paths and globs as distinct existing paths; those of a glob are sorted by name.
 
-    Raises InputError for a file that is not there or a glob that matches nothing.
+    Raises InputError for a missing file or a glob without a match.
     """
-    found: dict[Path, None] = {}
-    for given in files:
-        path = Path(given).expanduser()
-        matches = [path] if path.exists() else _glob(path)
+    paths: dict[Path, None] = {}
+    for file in files:
+        path = Path(file).expanduser()
+        matches = [path]
+        if not path.exists():
+            matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - it may be absolute
         if not matches:
-            wanted = "no file matches this pattern" if glob.has_magic(str(path)) else "there is no such file"
-            raise InputError(f"{given}: {wanted}; give the log's files, such as 'logs/*.csv.gz'")
-        found.update(dict.fromkeys(matches))
-    if not found:
+            reason = "no file matches this pattern" if glob.has_magic(str(path)) else "there is no such file"
+            raise InputError(f"{file}: {reason}; give the log's files, such as 'logs/*.csv.gz'")
+        paths.update(dict.fromkeys(matches))
+    if not paths:
         raise InputError("a log file expected, got none")
-    return list(found)
-
-
-def _glob(pattern: Path) -> list[Path]:
-    names = glob.glob(str(pattern), recursive=True)  # noqa: PTH207 - Path.glob takes no absolute pattern
-    return sorted(Path(name) for name in names)
+    return list(paths)
 
 
 def detect_source(path: Path, layout: Layout, workspace: Path) -> Source:
-    """Find out what a file is, reading it once from end to end; copies that the engine needs go to ``workspace``.
+    """Detect the properties of a file in one pass; copies that the engine needs are written to ``workspace``.
 
     Raises InputError for a file that is missing, a folder, empty, damaged, or neither text nor Parquet.
     """
     if path.is_dir():
         raise InputError(f"{path}: a file expected, got a folder; give its files, such as '{path}/*.csv'")
     if not path.is_file():
-        what = "a file expected, got a pipe or device; write what comes out of it to a file first"
-        raise InputError(f"{path}: {what if path.exists() else 'there is no such file'}")
+        reason = "a file expected, got a pipe or device; write its output to a file first"
+        raise InputError(f"{path}: {reason if path.exists() else 'there is no such file'}")
     source = Source(path, path, path.stat().st_size, "", compression_of(path))
     head = _head(source)
     if not head:
-        raise InputError(f"{path}: the file is empty; a log with one row an event expected")
-    refuse_tar(path, head)
+        raise InputError(f"{path}: the file is empty; a log with one row per event expected")
+    check_no_tar(path, head)
     if source.compression != "none" and head.startswith((*MAGIC, *REFUSED)):
         raise InputError(f"{path}: the file is packed twice; unpack it, and give the file that comes out")
     if head.startswith(PARQUET):
@@ -156,7 +153,7 @@ def detect_source(path: Path, layout: Layout, workspace: Path) -> Source:
 
 
 def sha256_of(path: Path) -> str:
-    """Hash of a file as it lies on disk."""
+    """Hash of a file on disk."""
     with open_bytes(path, "none") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
 
@@ -166,56 +163,54 @@ def _head(source: Source) -> bytes:
         return file.read(SAMPLE_BYTES)
 
 
-def _copy_path(source: Source, workspace: Path) -> Path:
-    return workspace / f"{source.sha256[:16]}-{source.path.stem[:40]}"
+def _copy_path(source: Source, workspace: Path, suffix: str) -> Path:
+    return workspace / f"{source.sha256[:16]}.{suffix}"
 
 
 def _parquet(source: Source, workspace: Path) -> Source:
     readable = source.path
     if source.compression != "none":
-        readable = unpack(source.path, source.compression, _copy_path(source, workspace))
+        readable = unpack(source.path, source.compression, _copy_path(source, workspace, "parquet"))
     try:
         schema = pq.read_schema(readable)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{source.path}: the Parquet file is damaged ({reason}); write or fetch it again") from error
-    _refuse_twice(source, schema.names)
+    _check_distinct(source, schema.names)
     return replace(source, format="parquet", readable=readable, columns=tuple(schema.names))
 
 
 def _text(source: Source, layout: Layout, workspace: Path) -> Source:
-    source, ends = _read_through(source, layout.encoding)
+    source, endings = _read_through(source, layout.encoding)
     if source.encoding != UTF8:
-        copy, ends = _copy_path(source, workspace), LineEndings()
+        copy, endings = _copy_path(source, workspace, "utf8"), LineEndings()
         source = replace(source, readable=transcode(source.path, source.compression, str(source.encoding), copy))
-        deque(ends.watch(chunks(copy, "none")), maxlen=0)
+        deque(endings.watch(chunks(copy, "none")), maxlen=0)
     first, lines = _sample_lines(source)
     if not lines:
-        raise InputError(f"{source.path}: the file holds blank lines only; a log with one row an event expected")
-    what = next((what for start, what in NON_LOG_PREFIXES.items() if lines[0].lstrip().lower().startswith(start)), None)
-    if what is not None:
-        raise InputError(f"{source.path}: CSV, JSON lines or Parquet expected, got {what}")
+        raise InputError(f"{source.path}: the file holds blank lines only; a log with one row per event expected")
+    start = lines[0].lstrip().lower()
+    other = next((what for prefix, what in NON_LOG_PREFIXES.items() if start.startswith(prefix)), None)
+    if other is not None:
+        raise InputError(f"{source.path}: CSV, JSON lines or Parquet expected, got {other}")
     if layout.lists:
-        return _lists(source, layout, workspace)
-    is_json = layout.delimiter is None and lines[0].lstrip().startswith(("{", "["))
-    if ends.mixed or not first.strip():
-        target = workspace / f"{source.sha256[:16]}.lines"
-        quote = "" if is_json else layout.quote
+        return _item_lists(source, layout, workspace)
+    is_json = layout.delimiter is None and start.startswith(("{", "["))
+    if endings.mixed or not first.strip():
+        quote, target = "" if is_json else layout.quote, _copy_path(source, workspace, "lines")
         source = replace(source, readable=normalize_line_endings(source.readable, source.packed, quote, target))
     return _json_lines(source, lines, workspace) if is_json else _delimited(source, layout, lines)
 
 
-def _read_through(source: Source, wanted: str | None) -> tuple[Source, LineEndings]:
-    """The source with its hash and its encoding, and its line ends, found in one pass where it is not packed."""
-    path, digest, ends = source.path, hashlib.sha256(), LineEndings()
-    if source.compression != "none":
-        pieces = ends.watch(chunks(path, source.compression))
-        encoding = detect_encoding(path, source.compression, wanted, pieces)
-        return replace(source, encoding=encoding, sha256=sha256_of(path)), ends
-    pieces = ends.watch(_hashed(path, digest))
-    encoding = detect_encoding(path, "none", wanted, pieces)
-    deque(pieces, maxlen=0)  # the rest, where the answer was clear before the end
-    return replace(source, encoding=encoding, sha256=digest.hexdigest()), ends
+def _read_through(source: Source, encoding: str | None) -> tuple[Source, LineEndings]:
+    """The source with its hash and encoding, and its line endings; one pass over a file that is not compressed."""
+    path, digest, endings = source.path, hashlib.sha256(), LineEndings()
+    packed = source.compression != "none"
+    pieces = endings.watch(chunks(path, source.compression) if packed else _hashed(path, digest))
+    encoding = detect_encoding(path, source.compression, encoding, pieces)
+    if not packed:
+        deque(pieces, maxlen=0)  # the rest, if the encoding was known before the end
+    return replace(source, encoding=encoding, sha256=sha256_of(path) if packed else digest.hexdigest()), endings
 
 
 def _hashed(path: Path, digest: hashlib._Hash) -> Iterator[bytes]:
@@ -224,23 +219,25 @@ def _hashed(path: Path, digest: hashlib._Hash) -> Iterator[bytes]:
         yield piece
 
 
-def _refuse_twice(source: Source, columns: Sequence[str]) -> None:
-    twice = next((name for name in columns if columns.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(f"{source.path}: column names must differ, but {twice!r} is there twice; rename one of them")
+def _check_distinct(source: Source, columns: Sequence[str]) -> None:
+    repeated = next((name for name in columns if columns.count(name) > 1), None)
+    if repeated is not None:
+        raise InputError(
+            f"{source.path}: column names must differ, but {repeated!r} is there twice; rename one of them"
+        )
 
 
 def _sample_lines(source: Source) -> tuple[str, list[str]]:
-    """The first line of the file, and the first lines that are not blank."""
-    encoding = source.encoding or UTF8
-    text = codecs.getincrementaldecoder(encoding)().decode(_head(source)).removeprefix("\ufeff")
+    """The first line of the file, and its first non-blank lines."""
+    decoder = codecs.getincrementaldecoder(source.encoding or UTF8)()
+    text = decoder.decode(_head(source)).removeprefix("\ufeff")
     lines = split_lines(text)
-    whole = lines[:-1] if len(lines) > 1 and len(text) > SAMPLE_BYTES // 4 else lines  # the last one may be cut
-    return lines[0], [line for line in whole if line.strip()]
+    complete = lines[:-1] if len(lines) > 1 and len(text) > SAMPLE_BYTES // 4 else lines  # the last may be cut off
+    return lines[0], [line for line in complete if line.strip()]
 
 
-def _lists(source: Source, layout: Layout, workspace: Path) -> Source:
-    names, target = layout.columns or NAMES, workspace / f"{source.sha256[:16]}.pairs"
+def _item_lists(source: Source, layout: Layout, workspace: Path) -> Source:
+    names, target = layout.columns or NAMES, _copy_path(source, workspace, "pairs")
     if len(names) != len(NAMES):
         raise MappingError(
             f"{source.path}: the names of two columns, users and items, expected for a file of lists, "
@@ -257,11 +254,9 @@ def _lists(source: Source, layout: Layout, workspace: Path) -> Source:
 def _json_lines(source: Source, lines: list[str], workspace: Path) -> Source:
     if are_literals(lines[:100]):
         lines = [as_json(line) for line in lines]
-        target = workspace / f"{source.sha256[:16]}.jsonl"
+        target = _copy_path(source, workspace, "jsonl")
         source = replace(source, readable=write_json_lines(source.readable, source.packed, target))
-    names: dict[str, None] = {}
-    for line in lines:
-        names.update(dict.fromkeys(filter(_can_be_asked_for, _json_object(line))))
+    names = dict.fromkeys(key for line in lines for key in _json_object(line) if _is_supported_key(key))
     if not names:
         raise InputError(
             f'{source.path}: JSON lines expected, one object such as {{"user": 1}} a line, got {lines[0][:60]!r}'
@@ -269,8 +264,8 @@ def _json_lines(source: Source, lines: list[str], workspace: Path) -> Source:
     return replace(source, format="jsonl", columns=tuple(names))
 
 
-def _can_be_asked_for(key: str) -> bool:
-    """Whether the engine knows a key: an empty one it does not, nor half a character."""
+def _is_supported_key(key: str) -> bool:
+    """Whether the engine can extract a key: neither an empty one nor one with a surrogate."""
     return bool(key) and not any("\ud800" <= character <= "\udfff" for character in key)
 
 
@@ -285,12 +280,11 @@ def _json_object(line: str) -> dict[str, Any]:
 def _delimited(source: Source, layout: Layout, lines: list[str]) -> Source:
     delimiter = layout.delimiter or detect_delimiter(lines[:200], layout.quote)
     first = parse(lines[:1], delimiter, layout.quote)[0]
-    named = layout.columns is not None
-    header = layout.header if layout.header is not None else not named and detect_header(first)
+    header = layout.header if layout.header is not None else layout.columns is None and detect_header(first)
     columns = layout.columns or column_names(first, header)
     if len(columns) != len(first):
         raise MappingError(
             f"{source.path}: {len(columns)} column names are given for {len(first)} fields: {', '.join(columns)}"
         )
-    _refuse_twice(source, columns)
+    _check_distinct(source, columns)
     return replace(source, delimiter=delimiter, quote=layout.quote, header=header, columns=columns)
