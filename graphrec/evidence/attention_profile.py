@@ -265,7 +265,7 @@ def _level(
 def _values(graph: TemporalGraph, context: Context, event: Int64[Tensor, "batch events"]) -> dict[str, Tensor]:
     """Place of each event among the values of each aspect."""
     asked = context.local_time[:, None]
-    local = graph.log.time[event] + 60 * graph.log.utc_offset[event].long()
+    local = graph.log.local_time(event)
     around_the_clock = (local - asked) % DAY
     away = distance_km(context.coordinates[:, None], event_coordinates(graph, event))
     return {

@@ -146,7 +146,7 @@ def _groups(graph: TemporalGraph, context: Context) -> Iterator[EventGroup]:
 
 def _times(graph: TemporalGraph, own: Bool[Tensor, " events"], event: Int64[Tensor, " events"]) -> Iterator[EventGroup]:
     """The user's events by weekday and by part of the day, in local time."""
-    local = graph.log.time[event] + 60 * graph.log.utc_offset[event].long()
+    local = graph.log.local_time(event)
     weekday = (local // DAY + 3) % 7  # 1970-01-01 was a Thursday
     for day, name in enumerate(DAYS):
         yield EventGroup.of(graph, own & (weekday == day), event, name)

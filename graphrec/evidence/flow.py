@@ -282,7 +282,7 @@ def _events(
     read = weights[f"read {name}"][0].mean(-1)[real]
     remembered = weights["remember"][0].mean(-1)[real] if name == "own_history" and "remember" in weights else read * 0
     item = log.item[event].long()
-    local = log.time[event] + 60 * log.utc_offset[event].long()
+    local = log.local_time(event)
     own = log.user[event] == context.queries.user
     columns: tuple[Any, ...] = (
         *(column.tolist() for column in (event, item, local, own, mass[real], read, remembered, path)),

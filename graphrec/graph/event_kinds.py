@@ -61,7 +61,7 @@ def of_item(name: str, label: str) -> str:
 
 def habit(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:
     """When events happen, in local time: ``mostly Friday evenings``, ``mostly mornings``, ``at various times``."""
-    local = (graph.log.time[event] + 60 * graph.log.utc_offset[event].long()).tolist()
+    local = graph.log.local_time(event).tolist()
     days = [DAYS[(moment // DAY + 3) % 7] for moment in local]  # 1970-01-01 was a Thursday
     parts = [next(name for end, name in PARTS_OF_DAY if moment % DAY < end * HOUR) for moment in local]
     if len(local) == 1:

@@ -55,6 +55,10 @@ class Events:
         """Number of events strictly before ``time`` (UTC seconds)."""
         return int(torch.searchsorted(self.time, torch.tensor(time, dtype=torch.int64)))
 
+    def local_time(self, rows: Int64[Tensor, "*rows"]) -> Int64[Tensor, "*rows"]:
+        """Local time of the events at ``rows``: UTC seconds plus the offset."""
+        return self.time[rows] + 60 * self.utc_offset[rows].long()
+
     def rows(self, index: slice | Tensor) -> Events:
         """The events at ``index``; a slice gives views, a tensor gives copies."""
         return Events(*(getattr(self, field.name)[index] for field in fields(self)))

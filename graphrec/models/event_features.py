@@ -85,7 +85,7 @@ def event_features(
     )
     away = distance_km(context.coordinates[:, None], event_coordinates(graph, event))
     distance = distance_features(away if geography else torch.full_like(away, torch.nan), 1).unbind(1)
-    local = log.time[event] + 60 * log.utc_offset[event].long()
+    local = log.local_time(event)
     temporal = _time_similarity(graph, context, event, local, way[..., 0])
     gap = gap_bucket(context.queries.time[:, None] - log.time[event])
     when = calendar_features(local)
