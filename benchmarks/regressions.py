@@ -31,7 +31,7 @@ from graphrec.environment import versions
 from graphrec.evaluation.per_query import per_query_metrics
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import means
-from graphrec.models.baselines import Follows
+from graphrec.models.baselines import ItemTransition
 from graphrec.models.item_to_item import Ease, EaseConfig
 from graphrec.models.score_ranker import ItemScorer, ScoreRanker
 from graphrec.models.slit import Slit, SlitConfig
@@ -106,7 +106,7 @@ def _graph(data: Path, out: Path) -> TemporalGraph:
 def _model(graph: TemporalGraph, name: str, settings: dict[str, Any]) -> ItemScorer:
     if name == "ease":
         return Ease(graph, EaseConfig(**settings))
-    return Slit(graph, SlitConfig(**settings)) if name == "slit" else Follows(graph, **settings)
+    return Slit(graph, SlitConfig(**settings)) if name == "slit" else ItemTransition(graph, **settings)
 
 
 def _scores(graph: TemporalGraph, model: ItemScorer) -> Scores:

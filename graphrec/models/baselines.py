@@ -1,15 +1,16 @@
-"""What needs no deep model: counters, transitions, neighbours and a ridge regression, asked as a model is asked.
+"""Baselines of every evaluation: counts, transitions, item neighbours and closed-form regressions.
 
-Every baseline sees only events strictly before a question's time; with a frozen history, only those before the
-freeze and the user's own ones of the question's session. ``item-knn`` and ``ease`` besides fit item-to-item weights
-on the train split, once, as training does. Scores are float64, in which a count of visits and a small term that
-decides between equal counts both have room.
+A baseline sees only events strictly before a query's time; with a frozen history, only those before the freeze and the
+user's own ones in the query's session. ``item-knn``, ``ease`` and ``item-transition`` also fit weights to the train
+split, as a training does. Scores are float64, which holds a count of visits and a tie-breaking term below one.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float64
@@ -32,24 +33,18 @@ from graphrec.queries.sampling import event_coordinates, sample
 from graphrec.queries.user_history import UserHistory, popularity, shared_cutoff, to_matrix
 from graphrec.time_units import DAY
 
-EASE_ITEMS = 10_000
-"""Largest catalogue that EASE is listed for: fitting it then takes 1.2 GB."""
+MAX_EASE_ITEMS = 10_000
+"""Largest catalogue for which EASE is among the baselines: it is then fitted in 1.2 GB."""
 
 
 def all_baselines(graph: TemporalGraph) -> list[ItemScorer]:
     """Every baseline that the graph has the data for.
 
-    ``nearest`` needs coordinates, ``ease`` a small catalogue, ``follows`` users who are judged by lists, and times.
+    ``nearest`` needs coordinates, ``ease`` a small catalogue, ``item-transition`` times and a protocol of lists.
     """
-    baselines: list[ItemScorer] = [
-        Popularity(graph),
-        RecentPopularity(graph),
-        Counter(graph),
-        DecayedCounter(graph),
-        Markov(graph),
-        ItemKNN(graph),
-    ]
-    if len(graph.nodes["item"]) <= EASE_ITEMS:
+    simple = (Popularity, RecentPopularity, Counter, DecayedCounter, Markov, ItemKNN)
+    baselines: list[ItemScorer] = [baseline(graph) for baseline in simple]
+    if len(graph.nodes["item"]) <= MAX_EASE_ITEMS:
         baselines.append(Ease(graph))
     if default_ridge(graph, None):
         baselines.append(ItemTransition(graph))
@@ -58,63 +53,65 @@ def all_baselines(graph: TemporalGraph) -> list[ItemScorer]:
     return baselines
 
 
+@dataclass(frozen=True, eq=False)
 class ItemTransition:
     """Items that follow those of the history: the regression of ``graphrec.models.item_transition`` on its own."""
 
-    name = "follows"
+    name: ClassVar[str] = "item-transition"
 
-    def __init__(self, graph: TemporalGraph, ridge: float = RIDGE) -> None:
-        self.graph, self.ridge = graph, ridge
+    graph: TemporalGraph
+    ridge: float = RIDGE
 
     @cached_property
-    def later(self) -> ItemTransitionRegression:
-        """Fitted on the train split at first use."""
+    def regression(self) -> ItemTransitionRegression:
+        """Fitted to the train split at first use."""
         return ItemTransitionRegression(self.graph, None, self.ridge)
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
-        """What is expected after the user's last events; nothing of these themselves."""
-        mine = sample(self.graph, queries, {"own_history": MAX_EVENT_DISTANCE}).neighbourhoods["own_history"]
-        item = self.graph.log.item[mine.event].long()
-        expected: Tensor = self.later(recency_weighted_history(item, mine.mask, len(self.graph.nodes["item"])))
-        return expected.double()
+        """The regression's prediction from the user's last events; 0 for the items of these."""
+        own = sample(self.graph, queries, {"own_history": MAX_EVENT_DISTANCE}).neighbourhoods["own_history"]
+        item = self.graph.log.item[own.event].long()
+        history = recency_weighted_history(item, own.mask, len(self.graph.nodes["item"]))
+        scores: Tensor = self.regression(history)
+        return scores.double()
 
 
+@dataclass(frozen=True, eq=False)
 class Popularity:
-    """How many events each item has had."""
+    """Events per item."""
 
-    name = "popularity"
+    name: ClassVar[str] = "popularity"
 
-    def __init__(self, graph: TemporalGraph) -> None:
-        self.graph = graph
+    graph: TemporalGraph
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
-        """Events of each item before the question."""
+        """Events of each item before the query."""
         return popularity(self.graph, shared_cutoff(self.graph, queries))
 
 
+@dataclass(frozen=True, eq=False)
 class RecentPopularity:
-    """How many events each item has had lately; equal items by all they ever had."""
+    """Events per item in the last days, ties broken by all events."""
 
-    name = "recent-popularity"
+    name: ClassVar[str] = "recent-popularity"
 
-    def __init__(self, graph: TemporalGraph, days: float = 7.0) -> None:
-        self.graph = graph
-        self.window = int(days * DAY)
+    graph: TemporalGraph
+    days: float = 7.0
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
-        """Events of each item in the window that ends at the question (or at the freeze)."""
+        """Events of each item in the window that ends at the query (or at the freeze)."""
         time = shared_cutoff(self.graph, queries)
-        ever = popularity(self.graph, time)
-        return ever - popularity(self.graph, time - self.window) + _below_one(ever)
+        total = popularity(self.graph, time)
+        return total - popularity(self.graph, time - int(self.days * DAY)) + _below_one(total)
 
 
+@dataclass(frozen=True, eq=False)
 class Counter:
-    """How often the user visited each item; equally often: the one visited last."""
+    """The user's visits per item, ties broken by recency."""
 
-    name = "counter"
+    name: ClassVar[str] = "counter"
 
-    def __init__(self, graph: TemporalGraph) -> None:
-        self.graph = graph
+    graph: TemporalGraph
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """Visits, plus a recency between 0 and 1."""
@@ -123,36 +120,37 @@ class Counter:
         return visits.to_matrix(torch.ones_like(recency)) + visits.to_matrix(recency, "amax")
 
 
+@dataclass(frozen=True, eq=False)
 class DecayedCounter:
-    """How often the user visited each item, a visit worth half as much every ``half_life`` days."""
+    """The user's visits per item, exponentially decayed by age."""
 
-    name = "counter-decayed"
+    name: ClassVar[str] = "counter-decayed"
 
-    def __init__(self, graph: TemporalGraph, half_life: float = 60.0) -> None:
-        self.graph = graph
-        self.half_life = half_life * DAY
+    graph: TemporalGraph
+    half_life: float = 60.0
+    """Days."""
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """Sum of the visits' weights."""
         visits = UserHistory.before(self.graph, queries)
-        rate = math.log(2) / self.half_life  # torch.exp2 and ** differ in the last bit with an element's place
+        rate = math.log(2) / (self.half_life * DAY)  # torch.exp2 and ** differ in the last bit by an element's position
         return visits.to_matrix(torch.exp(-rate * visits.age.double()))
 
 
+@dataclass(frozen=True, eq=False)
 class Markov:
-    """What people did next after the user's last item; the user's own steps count more, popularity breaks ties."""
+    """Transitions of all users from the user's last item; the user's own weigh more, popularity breaks ties."""
 
-    name = "markov"
+    name: ClassVar[str] = "markov"
 
-    def __init__(self, graph: TemporalGraph, personal: float = 30.0, most: int = 10_000) -> None:
-        self.graph = graph
-        self.personal = personal
-        """How many steps of others one step of the user's own is worth."""
-        self.most = most
-        """The latest so many steps from an item count, which bounds the memory of a question."""
+    graph: TemporalGraph
+    personal: float = 30.0
+    """Weight of a transition of the user's own, in transitions of other users."""
+    max_transitions: int = 10_000
+    """Latest transitions from an item that are counted, which bounds the memory of a query."""
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
-        """Steps from the last item to each item, plus popularity squeezed below one step."""
+        """Transitions from the last item to each item, plus popularity scaled below one."""
         graph, cutoff = self.graph, shared_cutoff(self.graph, queries)
         ties = _below_one(popularity(graph, cutoff))
         last = UserHistory.before(graph, queries).last()
@@ -160,39 +158,40 @@ class Markov:
             return ties
         item = torch.where(last >= 0, graph.log.item[last.clamp(min=0)].long(), -1)
         steps = graph.relation("item->item")
-        question, edge = flatten_edges(steps.end(item, cutoff), steps.count_before(item, cutoff).clamp(max=self.most))
-        own = graph.log.user[steps.event[edge].long()] == queries.user[question]
-        worth = 1 + (self.personal - 1) * own.double()
-        return to_matrix(question, steps.target[edge].long(), worth, (len(queries), ties.shape[1])) + ties
+        count = steps.count_before(item, cutoff).clamp(max=self.max_transitions)
+        query, edge = flatten_edges(steps.end(item, cutoff), count)
+        own = graph.log.user[steps.event[edge].long()] == queries.user[query]
+        weight = 1 + (self.personal - 1) * own.double()
+        return to_matrix(query, steps.target[edge].long(), weight, (len(queries), ties.shape[1])) + ties
 
 
+@dataclass(frozen=True, eq=False)
 class Nearest:
-    """Popular and near: the logarithm of popularity less the distance, which is how trips fall off with distance."""
+    """Log-popularity minus distance."""
 
-    name = "nearest"
+    name: ClassVar[str] = "nearest"
 
-    def __init__(self, graph: TemporalGraph, kilometres: float = 0.25) -> None:
-        self.graph = graph
-        self.kilometres = kilometres
-        """Distance that costs as much as being e times less popular."""
+    graph: TemporalGraph
+    kilometres: float = 0.25
+    """Distance that costs as much as a popularity lower by e."""
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
-        """log(1 + events) - distance; unknown coordinates stand at the mean distance of the others."""
+        """log(1 + events) - distance; items without coordinates are at the mean distance of the others."""
         popular = popularity(self.graph, shared_cutoff(self.graph, queries)).log1p()
         items = self.graph.nodes["item"].coordinates
         if items is None:
             return popular
-        away = distance_km(self._place(queries)[:, None], items).double()  # [batch, items]
-        away = torch.where(torch.isnan(away), away.nanmean(1, keepdim=True), away).nan_to_num(0)
-        return popular - away / self.kilometres
+        distance = distance_km(self._coordinates(queries)[:, None], items).double()  # [batch, items]
+        distance = torch.where(torch.isnan(distance), distance.nanmean(1, keepdim=True), distance).nan_to_num(0)
+        return popular - distance / self.kilometres
 
-    def _place(self, queries: Queries) -> Tensor:
-        """Where each question is asked from: its own coordinates, else those of the user's last event."""
+    def _coordinates(self, queries: Queries) -> Tensor:
+        """Coordinates of each query, those of the user's last event where it has none."""
         last = UserHistory.before(self.graph, queries).last()
-        given = has_coordinates(queries.coordinates)[:, None]
-        return torch.where(given, queries.coordinates, event_coordinates(self.graph, last))
+        known = has_coordinates(queries.coordinates)[:, None]
+        return torch.where(known, queries.coordinates, event_coordinates(self.graph, last))
 
 
 def _below_one(count: Tensor) -> Tensor:
-    """A count squeezed into 0..1, order kept: it decides between equal whole numbers and nothing else."""
+    """A count scaled monotonically into [0, 1), to break ties between whole numbers."""
     return count / (1 + count)

@@ -109,7 +109,7 @@ def test_markov_follows_the_last_item_and_trusts_the_own_steps_more() -> None:
     assert baseline.scores(ask(1, 21.5)).tolist() == [[1 + 2 / 3, 3 / 4, 2 / 3, 0]]
     asked_after = graph(events([0, 0, 0, 1, 1], [0, 1, 0, 0, 1], [0, 10, 20, 30, 40]), 2, 2)
     assert Markov(asked_after, personal=10.0).scores(ask(0, 1)).tolist() == [[3 / 4, 11 + 2 / 3]]
-    assert Markov(asked_after, personal=10.0, most=1).scores(ask(0, 1)).tolist() == [[3 / 4, 1 + 2 / 3]]
+    assert Markov(asked_after, personal=10.0, max_transitions=1).scores(ask(0, 1)).tolist() == [[3 / 4, 1 + 2 / 3]]
 
 
 def test_nearest_prefers_the_near_one_of_two_equally_popular() -> None:
@@ -364,20 +364,20 @@ def test_only_fitting_baselines_are_listed() -> None:
 
 @settings(deadline=None, max_examples=10)
 @given(SEEDS, st.booleans())
-def test_users_judged_by_lists_are_held_against_what_follows(seed: int, frozen: bool) -> None:
+def test_item_transition_is_a_baseline_of_lists_and_equals_the_regression(seed: int, frozen: bool) -> None:
     world = city(seed)
     lists = replace(world, manifest={**world.manifest, "protocol": {"judge": "users"}}, _cache={})
-    assert by_name(lists).keys() - by_name(world).keys() == {"follows"}
-    asked, follows = questions(world, seed, frozen), by_name(lists)["follows"]
-    found, later = follows.scores(asked), ItemTransitionRegression(world, None, 30.0)
+    assert by_name(lists).keys() - by_name(world).keys() == {"item-transition"}
+    asked, baseline = questions(world, seed, frozen), by_name(lists)["item-transition"]
+    found, regression = baseline.scores(asked), ItemTransitionRegression(world, None, 30.0)
     for row in range(len(asked)):
         one = asked.rows(slice(row, row + 1))
         near = sample(world, one, {"own_history": 500}).neighbourhoods["own_history"]
         history = torch.zeros(1, 15)
         for away, event in enumerate(near.event[near.mask].tolist()):
             history[0, world.log.item[event].long()] += math.exp(-away / HISTORY_DECAY)
-        torch.testing.assert_close(found[row : row + 1], later(history).double(), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(follows.scores(one), found[row : row + 1], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(found[row : row + 1], regression(history).double(), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(baseline.scores(one), found[row : row + 1], rtol=1e-4, atol=1e-5)
 
 
 @settings(deadline=None, max_examples=15)

@@ -456,6 +456,12 @@ def test_recall_is_shown_only_where_it_differs() -> None:
     assert names == ["acc@1", "acc@5", "acc@10", "ndcg@10", "mrr"]
 
 
+def test_a_baseline_of_version_0_1_is_shown_by_its_name_of_then() -> None:
+    judged = evaluation()
+    judged["baselines"]["follows"] = measures(0.25, 0.5, 0.6, 0.6, 0.4, 0.35)  # item-transition today
+    assert "follows" in Page(render_report(content(evaluations=[judged]))).text
+
+
 def test_a_better_baseline_is_admitted() -> None:
     judged = evaluation()
     judged["baselines"]["markov"]["acc@10"] = 0.75
