@@ -19,8 +19,9 @@ from builders.mapping.presets import Preset, find_files, load_preset
 from builders.mapping.table_mapping import TableMapping
 from builders.mapping.templates import check_fields
 from builders.mapping.timestamps import detect_format
-from builders.sources.database import DatabaseTable, fetch_table, is_database
-from builders.sources.remote import RemoteFile, fetch_files, is_remote
+from builders.sources.database import fetch_table, is_database
+from builders.sources.local_copy import LocalCopy
+from builders.sources.remote import fetch_files, is_remote
 from builders.sources.source import detect_source, expand_paths
 from graphrec.errors import InputError, MappingError
 from graphrec.progress import Progress
@@ -92,7 +93,7 @@ def _local_files(
     origins: dict[Path, str] = {}
     for file in map(str, files):
         if is_database(file):
-            copies: Sequence[DatabaseTable | RemoteFile] = [fetch_table(file, query, engine.workspace)]
+            copies: list[LocalCopy] = [fetch_table(file, query, engine.workspace)]
         elif is_remote(file):
             copies = fetch_files(file, engine.workspace, progress)
         else:

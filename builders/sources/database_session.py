@@ -1,4 +1,4 @@
-"""An open database of one of three kinds, read only: its tables, and the rows of a statement in Arrow batches."""
+"""Read-only sessions of PostgreSQL, SQLite and DuckDB: tables, and rows of a statement as Arrow batches."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ import pyarrow as pa
 from graphrec.errors import MissingPackage
 
 BATCH_ROWS = 50_000
-"""Rows in memory at once, where the driver does not decide that itself."""
+"""Rows per batch, unless the driver decides."""
 DUCKDB_MEMORY = "1GB"
-"""What DuckDB may keep of a file that it reads; else that grows with the file."""
+"""DuckDB's memory limit; its default grows with the file."""
 CONNECT_SECONDS = 15
-"""How long a server may take to answer."""
+"""Timeout of a connection."""
 ERRORS: tuple[type[Exception], ...] = (sqlite3.Error, duckdb.Error, pa.ArrowException, OSError)
-"""What the drivers raise."""
+"""Exceptions of the drivers."""
 with contextlib.suppress(ImportError):  # without the extra [postgres]
     from adbc_driver_manager import Error
 
@@ -37,29 +37,29 @@ SQLITE_TABLES = """
     SELECT 'main', name FROM sqlite_schema
     WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"""
 DUCKDB_TABLES = """
-    SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'given' AND NOT internal
-    UNION ALL SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'given' AND NOT internal
+    SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'source' AND NOT internal
+    UNION ALL SELECT schema_name, view_name FROM duckdb_views() WHERE database_name = 'source' AND NOT internal
     ORDER BY ALL"""
 SQLITE_TEXT = "CASE typeof({0}) WHEN 'blob' THEN '\\x' || lower(hex({0})) ELSE CAST({0} AS TEXT) END"
-"""A blob as PostgreSQL writes one: it may well be an id, and its bytes need not be text."""
+"""A BLOB in PostgreSQL's notation: it may be an id, and its bytes need not be text."""
 
 
 @dataclass(frozen=True)
 class DatabaseSession:
-    """An open database: a connection of Python's database interface, and what differs from kind to kind."""
+    """An open database: a DB-API connection, and the statements specific to the database."""
 
     connection: Any
-    """Open, and unable to write."""
+    """Open, read-only connection."""
     tables: str
-    """Statement that lists schema and name of each table and view."""
+    """Statement that lists schema and name of the tables and views."""
     schema: str
-    """The schema that need not be named."""
+    """Default schema."""
     as_text: str
-    """Expression of a column as the text that the database writes; ``{0}`` stands for the column."""
+    """Expression of a column as the database's text; ``{0}`` is the column."""
     stream: Callable[[Any, str], Iterator[pa.RecordBatch]]
-    """The rows of a statement on a cursor, a batch at a time."""
+    """Function from a cursor and a statement to batches of rows."""
     prepare: str = ""
-    """Statement that every cursor needs first."""
+    """First statement of every cursor."""
 
     @contextlib.contextmanager
     def _cursor(self) -> Iterator[Any]:
@@ -69,7 +69,7 @@ class DatabaseSession:
             yield cursor
 
     def list_tables(self) -> list[tuple[str, str]]:
-        """Schema and name of each table and view that can be read."""
+        """Schema and name of the readable tables and views."""
         with self._cursor() as cursor:
             cursor.execute(self.tables)
             return [(schema, name) for schema, name in cursor.fetchall()]
@@ -81,16 +81,16 @@ class DatabaseSession:
             return [column[0] for column in cursor.description]
 
     def batches(self, statement: str, width: int) -> Iterator[pa.RecordBatch]:
-        """The rows of a SELECT statement of ``width`` columns, each column as text or as the bytes of one."""
-        names = ", ".join(f"c{place}" for place in range(width))
-        texts = ", ".join(self.as_text.format(f"c{place}") for place in range(width))
+        """The rows of a SELECT statement of ``width`` columns, each column as text or as its bytes."""
+        names = ", ".join(f"c{index}" for index in range(width))
+        texts = ", ".join(self.as_text.format(f"c{index}") for index in range(width))
         with self._cursor() as cursor:
-            whole = f"WITH graphrec_rows({names}) AS (\n{statement}\n) SELECT {texts} FROM graphrec_rows"
-            yield from self.stream(cursor, whole)
+            select = f"WITH graphrec_rows({names}) AS (\n{statement}\n) SELECT {texts} FROM graphrec_rows"
+            yield from self.stream(cursor, select)
 
 
 def open_postgres(address: str) -> DatabaseSession:
-    """A read-only transaction on a PostgreSQL server, its times written in UTC.
+    """A read-only transaction on a PostgreSQL server, with times in UTC.
 
     Raises MissingPackage without the extra ``[postgres]``.
     """
@@ -116,7 +116,7 @@ def _stream_postgres(cursor: Any, statement: str) -> Iterator[pa.RecordBatch]:
 
 
 def open_sqlite(path: Path) -> DatabaseSession:
-    """A SQLite file, opened so that nothing can change it; text comes as bytes, since SQLite checks none of it."""
+    """A SQLite file, opened read-only; text is fetched as bytes, since SQLite does not validate it."""
     connection = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True)
     return DatabaseSession(connection, SQLITE_TABLES, "main", SQLITE_TEXT, _stream_sqlite)
 
@@ -127,14 +127,14 @@ def _stream_sqlite(cursor: sqlite3.Cursor, statement: str) -> Iterator[pa.Record
     width = len(cursor.description)
     while rows := cursor.fetchmany(BATCH_ROWS):
         columns = [pa.array(values, pa.binary()) for values in zip(*rows, strict=True)]
-        yield pa.record_batch(columns, names=[f"c{place}" for place in range(width)])
+        yield pa.record_batch(columns, names=[f"c{index}" for index in range(width)])
 
 
 def open_duckdb(path: Path, workspace: Path) -> DatabaseSession:
-    """A DuckDB file, attached read only to a DuckDB of its own that spills to ``workspace``, its times in UTC."""
+    """A DuckDB file, attached read-only to a new DuckDB that spills to ``workspace``, with times in UTC."""
     connection = duckdb.connect(config={"memory_limit": DUCKDB_MEMORY, "temp_directory": str(workspace / "spill")})
-    connection.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS given (READ_ONLY)")
-    prepare = "USE given; SET TimeZone = 'UTC'"  # a cursor is a connection of its own there
+    connection.execute(f"ATTACH '{str(path).replace(chr(39), chr(39) * 2)}' AS source (READ_ONLY)")
+    prepare = "USE source; SET TimeZone = 'UTC'"  # each cursor is a connection
     return DatabaseSession(connection, DUCKDB_TABLES, "main", "{0}::VARCHAR", _stream_duckdb, prepare)
 
 

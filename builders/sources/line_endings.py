@@ -48,7 +48,7 @@ def split_lines(text: str) -> list[str]:
 
 
 def normalize_line_endings(path: Path, compression: str, quote: str, target: Path) -> Path:
-    """Write a text file decompressed to ``target``, line endings outside of quotes as LF, without leading blank lines."""
+    """Write a text file decompressed to ``target``, unquoted line endings as LF, without leading blank lines."""
     rest, quoted, started = b"", 0, False
     with target.open("wb") as copy:
         for piece in chunks(path, compression):
