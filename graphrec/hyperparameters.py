@@ -1,4 +1,4 @@
-"""Base of every record of settings: frozen, closed to unknown names, open to the names of the version before."""
+"""Base of all hyperparameter records, which accept the names of the version before."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class DeprecatedSetting(FutureWarning):
-    """A setting is given by the name that it had in the version before."""
+    """Warns that a setting was given by its name in the version before."""
 
 
 class Hyperparameters(BaseModel):
@@ -32,35 +32,34 @@ class Hyperparameters(BaseModel):
 
     @classmethod
     def current(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Plain values under the names of today; a value that is given under both names keeps that of today.
+        """Plain values by current names; of a setting given by both names the later value counts.
 
-        Warns with DeprecatedSetting of each former name. Raises ValueError for a removed setting that is not at the
-        default which it had.
+        Warns with DeprecatedSetting for each former name. Raises ValueError for a removed setting with another value
+        than its default.
         """
-        current = {name: value for name, value in values.items() if name not in {*cls.renamed, *cls.removed}}
-        for former, name in cls.renamed.items():
-            if former in values:
-                cls.notice(former, name)
-                current.setdefault(name, cls.converted(former, values[former]))
-        for former, default in cls.removed.items():
-            if former in values and values[former] != default:
-                raise ValueError(f"{former} was removed, so only its default ({default!r}) opens; leave it out")
+        current: dict[str, Any] = {}
+        for name, value in values.items():
+            if name in cls.removed:
+                if value != cls.removed[name]:
+                    raise ValueError(f"{name} was removed, so only its default ({cls.removed[name]!r}) opens")
+            elif name in cls.renamed:
+                cls.notice(name, cls.renamed[name])
+                current[cls.renamed[name]] = not value if name in cls.negated and isinstance(value, bool) else value
+            else:
+                current[name] = value
         return current
 
     @classmethod
-    def converted(cls, former: str, value: Any) -> Any:
-        """The value of a setting given by its former name."""
-        return not value if former in cls.negated and isinstance(value, bool) else value
+    def names(cls) -> set[str]:
+        """Current, former and removed names."""
+        return {*cls.model_fields, *cls.renamed, *cls.removed}
 
     @classmethod
     def notice(cls, former: str, name: str) -> None:
         """Warn that a setting was given by its former name."""
         opposite = ", which means the opposite" if former in cls.negated else ""
-        warnings.warn(
-            f"setting {former} is now called {name}{opposite}; the next version drops the old name",
-            DeprecatedSetting,
-            stacklevel=2,
-        )
+        text = f"setting {former} is now called {name}{opposite}; the next version drops the old name"
+        warnings.warn(text, DeprecatedSetting, stacklevel=2)
 
 
 class ModelHyperparameters(Hyperparameters):

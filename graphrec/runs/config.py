@@ -86,7 +86,7 @@ class RunConfig(BaseModel):
             return values
         model, training = values.get("model") or {}, values.get("training") or {}
         if isinstance(training, dict):
-            training = {**model_entry(_model_name(model)).training, **TrainingConfig.current(training)}
+            training = {**model_entry(_model_name(model)).training, **training}
         return {**values, "model": model, "training": training}
 
     @field_validator("model", mode="before")
@@ -103,12 +103,10 @@ class RunConfig(BaseModel):
         """
         values = _read(path) if path else {}
         pairs = [_pair(pair) for pair in settings]
-        sections = _sections(values, pairs)
-        for section, kind in sections.items():
-            if isinstance(values.get(section), dict):
-                values[section] = _current(kind, values[section])
+        chosen = [value for name, value in pairs if name in ("name", "model.name")]
+        sections = _sections(str(chosen[-1]) if chosen else _model_name(values.get("model")))
         for name, value in pairs:
-            _put(values, *_setting(name, value, sections))
+            _put(values, _path(name, sections), value)
         if seed is not None:
             values["seed"] = seed
         return RunConfig.check(values)
@@ -127,13 +125,11 @@ class RunConfig(BaseModel):
             return RunConfig.model_validate(values)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
+            where, reason, hint = ".".join(map(str, first["loc"])), first["msg"], ""
             if first["type"] == "extra_forbidden":
-                hint = did_you_mean(str(first["loc"][-1]), _names(_sections(values, ())))
-                raise ConfigError(
-                    f"setting {where}: there is none of that name here, got {first['input']!r}{hint}"
-                ) from error
-            raise ConfigError(f"setting {where}: {first['msg']}, got {first['input']!r}") from error
+                reason = "there is none of that name here"
+                hint = did_you_mean(str(first["loc"][-1]), _names(_sections(_model_name(values.get("model")))))
+            raise ConfigError(f"setting {where}: {reason}, got {first['input']!r}{hint}") from error
 
     def save(self, path: Path) -> None:
         """Write the settings as YAML that ``load`` reads back."""
@@ -161,44 +157,30 @@ def _pair(pair: str) -> tuple[str, Any]:
         raise ConfigError(f"--set {pair}: a value as in YAML expected ({' '.join(str(error).split())})") from error
 
 
-def _sections(values: Mapping[str, Any], pairs: Sequence[tuple[str, Any]]) -> dict[str, type[Hyperparameters]]:
-    """The record behind each section, for the model that a file and pairs name."""
-    chosen = [value for name, value in pairs if name in ("name", "model.name")]
-    name = str(chosen[-1]) if chosen else _model_name(values.get("model") or {})
-    return {"model": model_entry(name).config, "training": TrainingConfig}
-
-
 def _model_name(model: Any) -> str:
     """Name of the model that a record or plain values name."""
     name = model.get("name") if isinstance(model, Mapping) else getattr(model, "name", None)
     return str(name or DEFAULT_MODEL)
 
 
-def _current(kind: type[Hyperparameters], values: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return kind.current(values)
-    except ValueError as error:
-        raise ConfigError(f"setting {error}") from error
+def _sections(model: str) -> list[tuple[str, type[Hyperparameters]]]:
+    """Section and record of every setting: those of the model and the training, then those of other models."""
+    records = [("model", model_entry(name).config) for name in (model, *BUILT_IN)]
+    return [records[0], ("training", TrainingConfig), *records[1:]]
 
 
-def _setting(name: str, value: Any, sections: Mapping[str, type[Hyperparameters]]) -> tuple[list[str], Any]:
-    """Where a setting goes, by its name with or without its section, and its value; former names are replaced."""
-    path = name.split(".")
-    if len(path) == 1 and name != "seed":
-        path = [_section_of(name, sections), name]
-    kind = sections.get(path[0])
-    if kind is None or len(path) == 1 or path[1] not in kind.renamed:
-        return path, value
-    kind.notice(path[1], kind.renamed[path[1]])
-    return [path[0], kind.renamed[path[1]], *path[2:]], kind.converted(path[1], value)
-
-
-def _section_of(name: str, sections: Mapping[str, type[Hyperparameters]]) -> str:
-    """The section of a setting: the model's, the training's, or that of another model (which refuses it later)."""
-    for section, kind in _records(sections):
-        if name in kind.model_fields or name in kind.renamed or name in kind.removed:
-            return section
+def _path(name: str, sections: Sequence[tuple[str, type[Hyperparameters]]]) -> list[str]:
+    """Section and name of a setting that may be given without its section."""
+    if "." in name or name == "seed":
+        return name.split(".")
+    for section, record in sections:
+        if name in record.names():
+            return [section, name]
     raise ConfigError(f"setting {name!r} is unknown{did_you_mean(name, _names(sections))}")
+
+
+def _names(sections: Sequence[tuple[str, type[Hyperparameters]]]) -> list[str]:
+    return list(dict.fromkeys(name for _, record in sections for name in record.model_fields))
 
 
 def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
@@ -210,14 +192,5 @@ def _put(values: dict[str, Any], path: Sequence[str], value: Any) -> None:
         values = values[name]
         if not isinstance(values, dict):
             raise ConfigError(f"setting {'.'.join(path)}: {'.'.join(sections[:depth])} is no section, got {values!r}")
+    values.pop(last, None)  # the value that is given last counts, and stands last
     values[last] = value
-
-
-def _records(sections: Mapping[str, type[Hyperparameters]]) -> list[tuple[str, type[Hyperparameters]]]:
-    """Section and record of every setting, those of the built-in models included."""
-    return [*sections.items(), *(("model", model_entry(name).config) for name in BUILT_IN)]
-
-
-def _names(sections: Mapping[str, type[Hyperparameters]]) -> list[str]:
-    """Names of every setting."""
-    return list(dict.fromkeys(name for _, kind in _records(sections) for name in kind.model_fields))
