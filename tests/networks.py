@@ -11,15 +11,8 @@ from torch import Tensor
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.losses import MixtureNLL
 from graphrec.models.ranking import StgatRanker
-from graphrec.models.stgat import ModelConfig, Stgat
+from graphrec.models.stgat import NODE_TYPES, ModelConfig, Stgat
 from graphrec.queries.query import Queries
-
-SECOND_HOP = {
-    "own_history": {"transitions": 2},
-    "transitions": {"own_history": 3},
-    "nearby": {"own_history": 2, "nearby": 2},
-}
-"""Some way behind the events of each relation."""
 
 
 def settings(**changes: Any) -> ModelConfig:
@@ -34,10 +27,19 @@ def settings(**changes: Any) -> ModelConfig:
     return ModelConfig(**{**small, **changes})
 
 
-def untrained(world: TemporalGraph, seed: int, spread: float = 0.3, **changes: Any) -> Stgat:
+def initial(world: TemporalGraph, ids: bool = True, **changes: Any) -> Stgat:
+    """A network as training starts from it; without ``ids`` no node has a learned vector or bias."""
+    model = Stgat(world, settings(**changes))
+    if not ids:
+        for kind in NODE_TYPES:
+            model.encoder(kind).trained.zero_()
+    return model
+
+
+def untrained(world: TemporalGraph, seed: int, spread: float = 0.3, ids: bool = True, **changes: Any) -> Stgat:
     """Every weight moved at random, also those that training would start from zero: nothing is switched off."""
     torch.manual_seed(seed)
-    model = Stgat(world, settings(**changes))
+    model = initial(world, ids, **changes)
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(spread * torch.randn_like(weight))
@@ -53,11 +55,17 @@ def again(model: Stgat, world: TemporalGraph) -> Stgat:
 
 
 def trained(
-    world: TemporalGraph, queries: Queries, target: Int64[Tensor, " n"], seed: int, steps: int = 200, **changes: Any
+    world: TemporalGraph,
+    queries: Queries,
+    target: Int64[Tensor, " n"],
+    seed: int,
+    steps: int = 200,
+    ids: bool = True,
+    **changes: Any,
 ) -> Stgat:
     """A network fitted to questions and their answers with a few hundred steps of Adam."""
     torch.manual_seed(seed)
-    model = Stgat(world, settings(**changes))
+    model = initial(world, ids, **changes)
     loss = MixtureNLL(model, world, negatives=0, full_softmax=10**6).train()
     optimiser = torch.optim.Adam(loss.parameters(), lr=1e-2)
     for _ in range(steps):

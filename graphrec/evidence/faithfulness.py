@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
 from graphrec.metrics import standard_error
-from graphrec.models.ranking import BATCH, ModelOutput, StgatRanker, event_probabilities
+from graphrec.models.ranking import BATCH, ModelOutput, StgatRanker
 from graphrec.progress import NoProgress, Progress
 from graphrec.queries.query import Queries
 
@@ -113,7 +113,7 @@ def _evidence(
     ranker: StgatRanker, answer: ModelOutput, item: Int64[Tensor, " batch"]
 ) -> tuple[Tensor, Bool[Tensor, "batch events"]]:
     """What each event of all neighbourhoods gives the item, [batch, events], and which are events."""
-    mass = event_probabilities(answer.state)
+    mass = answer.state.event_probabilities()
     around = [answer.context.neighbourhoods[name] for name in mass]
     speaks = torch.cat([ranker.graph.log.item[near.event].long() == item[:, None] for near in around], 1)
     real = torch.cat([near.mask for near in around], 1)

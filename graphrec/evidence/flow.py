@@ -4,10 +4,9 @@ Two sorts of numbers stand here, and are never added to each other:
 
 - **masses** are parts of the score: what the gate and the second asking (the pointer) give each event, and what the
   semantic space gives the item. They are the score, split; at every node as much goes out as came in.
-- **weights** are what the network used on the way to the state and the logits, before anything was scored: the first
-  asking ("read"), how strongly each event's earlier events enter its key ("before", the learned fading) and what
-  a second hop brings behind it ("behind"), and what propagation remembers of the user's own events ("remember"). No
-  part of the score is theirs to share out.
+- **weights** are what the network used on the way to the state and the logits, before anything was scored: the
+  summary attention ("read"), how strongly the event before each event enters its key ("before", the learned path
+  decay), and the recency weights of the user's own events in propagation ("remember"). No part of the score is theirs.
 
 All of them are captured from the network while it answers; nothing is computed a second time.
 """
@@ -17,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
 
 import networkx as nx
 import torch
@@ -28,11 +26,10 @@ from graphrec.errors import InputError, RunError
 from graphrec.evidence.shares import semantic_share
 from graphrec.formatting import format_utc
 from graphrec.graph.conversion import Node
-from graphrec.models.event_features import previous_events
-from graphrec.models.ranking import ModelOutput, StgatRanker, event_probabilities
-from graphrec.models.stgat import Attention, Stgat
+from graphrec.models.ranking import ModelOutput, StgatRanker
+from graphrec.models.stgat import Stgat
 from graphrec.queries.query import Queries
-from graphrec.queries.sampling import Context
+from graphrec.queries.sampling import Context, previous_event
 from graphrec.runs.run import Run
 
 UNKNOWN_USER = "(a stranger)"
@@ -40,25 +37,11 @@ UNKNOWN_USER = "(a stranger)"
 
 
 @dataclass(frozen=True)
-class Behind:
-    """One event of a second hop."""
-
-    relation: str
-    """The neighbourhood of the neighbour that brings it."""
-    event: int
-    """Row of the event in the log."""
-    label: str
-    """Name of its item for people."""
-    weight: float
-    """Attention of the neighbour, mean over heads; 1 over all that the relation brings."""
-
-
-@dataclass(frozen=True)
 class AttendedEvent:
     """One event of a neighbourhood, as the network read it."""
 
     relation: str
-    """The neighbourhood: ``mine``, ``then``, ``here`` or a declared relation."""
+    """The neighbourhood: ``own_history``, ``transitions``, ``nearby`` or a declared relation."""
     event: int
     """Row of the event in the log."""
     item: int
@@ -74,13 +57,11 @@ class AttendedEvent:
     read: float
     """Weight in the first asking, mean over heads; 1 over all events of the relation."""
     remembered: float
-    """Weight as a signal of propagation, mean over heads; 1 over all of ``mine``, 0 in other relations."""
-    before: tuple[int, ...]
-    """Rows of the same person's events before it that entered its key, the latest first."""
-    labels_before: tuple[str, ...]
-    """Names of their items."""
-    behind: tuple[Behind, ...] = ()
-    """What a second hop brings behind it."""
+    """Weight as a signal of propagation, mean over heads; 1 over all of ``own_history``, 0 in other relations."""
+    previous: int | None
+    """Row of the same user's event before it, whose item is a part of its key; None where there is none."""
+    previous_label: str | None
+    """Name of that event's item."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +88,8 @@ class AttentionFlow:
     """Part of the whole probability that goes through the semantic space and through each relation; they sum to 1."""
     events: tuple[AttendedEvent, ...]
     """Every event that the question saw, by relation, the latest first."""
-    path_decay: dict[str, tuple[float, ...]]
-    """By relation, the learned weight of the items one, two, ... events before a neighbour in its key."""
+    path_decay: dict[str, float]
+    """By relation, the learned weight of the previous event's item in an event's key."""
 
     @property
     def supporting_events(self) -> tuple[AttendedEvent, ...]:
@@ -128,9 +109,8 @@ class AttentionFlow:
 
         Layer ``score`` (``mass``): ``("user", id)`` to ``("relation", name)`` to ``(name, row)``, the events, to
         ``("item", id)``; what leaves a node is what entered it. The others have ``weight``: ``before`` leads from
-        earlier events, ``("before", row)``, to the events that speak for the item, and ``behind`` from those of a
-        second hop, ``("behind mine", row)``; ``read`` from all events to ``("read", relation)``, ``remember`` to
-        ``("propagation", "cf")``.
+        the previous event, ``("before", row)``, to each event that supports the item; ``read`` from all events to
+        ``("read", relation)``, ``remember`` to ``("propagation", "cf")``.
         """
         network: nx.DiGraph[Node] = nx.DiGraph(user=self.user, item=self.item, time=self.time, score=self.score)
         user, item = ("user", self.user), ("item", self.item)
@@ -158,14 +138,10 @@ class AttentionFlow:
         node = (one.relation, str(one.event))
         network.add_edge(("relation", one.relation), node, layer="score", mass=one.mass)
         network.add_edge(node, ("item", self.item), layer="score", mass=one.mass)
-        before = zip(one.before, one.labels_before, self.path_decay[one.relation], strict=False)
-        for row, label, share in before:
-            network.add_node(("before", str(row)), label=label, event=row)
-            network.add_edge(("before", str(row)), node, layer="before", weight=share)
-        for other in one.behind:
-            source = (f"behind {other.relation}", str(other.event))
-            network.add_node(source, label=other.label, event=other.event)
-            network.add_edge(source, node, layer="behind", weight=other.weight)
+        if one.previous is not None:
+            previous = ("before", str(one.previous))
+            network.add_node(previous, label=one.previous_label, event=one.previous)
+            network.add_edge(previous, node, layer="before", weight=self.path_decay[one.relation])
 
 
 def attention_flow(
@@ -220,7 +196,7 @@ def flow_to(ranker: StgatRanker, query: Queries, item: int) -> AttentionFlow:
         seen, asked = format_utc(int(table.first_seen[item])), format_utc(int(answer.context.queries.time))
         raise InputError(f"item {table.ids[item].as_py()!r} is first seen at {seen}, so not before {asked}")
     semantic = float(semantic_share(ranker, answer, 0, [item]))
-    mass = event_probabilities(answer.state)
+    mass = answer.state.event_probabilities()
     events = tuple(one for name in mass for one in _events(ranker, answer.context, name, mass[name][0], weights))
     user = int(answer.context.queries.user)
     return AttentionFlow(
@@ -234,20 +210,19 @@ def flow_to(ranker: StgatRanker, query: Queries, item: int) -> AttentionFlow:
         logit=_logit(ranker, answer, item),
         gates=_gates(answer),
         events=events,
-        path_decay={name: tuple(_attention(ranker.model, name).path_decay.tolist()) for name in mass},
+        path_decay={name: float(ranker.model.attention(name).path_decay) for name in mass},
     )
 
 
 @contextmanager
 def capture_attention(model: Stgat) -> Iterator[dict[str, Tensor]]:
-    """What the askings that are no part of the score give each event, [batch, k, heads] by name, while it answers.
+    """Attention weights that are no part of the score, [batch, k, heads] by name, of each forward pass meanwhile.
 
-    ``read RELATION`` is the first asking of each relation, ``remember`` that of propagation; ``behind RELATION INNER``,
-    [batch, k, k2, heads], that of a second hop.
+    ``read RELATION`` is the summary attention of each relation, ``remember`` the recency attention of the propagation.
     """
     weights: dict[str, Tensor] = {}
     asking: dict[str, nn.Module] = {
-        f"read {name}": _attention(model, name).summary_attention for name in model.relation_attention
+        f"read {name}": model.attention(name).summary_attention for name in model.relation_attention
     }
     if model.cf is not None:
         asking["remember"] = model.cf.recency_attention
@@ -255,20 +230,11 @@ def capture_attention(model: Stgat) -> Iterator[dict[str, Tensor]]:
         scorer.register_forward_hook(lambda _, __, given, name=name: weights.update({name: given}))
         for name, scorer in asking.items()
     ]
-    for name in model.relation_attention:
-        handles += [
-            hop.register_forward_hook(lambda _, __, given, at=f"behind {name} {inner}": weights.update({at: given[1]}))
-            for inner, hop in _attention(model, name).beyond.items()
-        ]
     try:
         yield weights
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _attention(model: Stgat, name: str) -> Attention:
-    return cast(Attention, model.relation_attention[name])
 
 
 def _events(
@@ -278,38 +244,18 @@ def _events(
     graph, around = ranker.graph, context.neighbourhoods[name]
     log, real = graph.log, around.mask[0]
     event = around.event[0][real]
-    path = previous_events(graph, context, around.event, ranker.model.config.path)[0][real]
+    previous = previous_event(graph, context.queries, around.event)[0][real]
     read = weights[f"read {name}"][0].mean(-1)[real]
     remembered = weights["remember"][0].mean(-1)[real] if name == "own_history" and "remember" in weights else read * 0
     item = log.item[event].long()
     local = log.local_time(event)
     own = log.user[event] == context.queries.user
-    columns: tuple[Any, ...] = (
-        *(column.tolist() for column in (event, item, local, own, mass[real], read, remembered, path)),
-        _behind(ranker, context, name, weights),
-    )
-    table = graph.nodes["item"]
-    for row, code, moment, mine, given, weight, memory, way, behind in zip(*columns, strict=True):
-        before = tuple(step for step in way if step >= 0)
-        labels = tuple(table.label(int(log.item[step])) for step in before)
+    columns = (event, item, local, own, mass[real], read, remembered, previous)
+    label = graph.nodes["item"].label
+    for row, code, moment, *weights_of, before in zip(*(column.tolist() for column in columns), strict=True):
         when = None if graph.timeless else moment
-        yield AttendedEvent(
-            name, row, code, table.label(code), when, mine, given, weight, memory, before, labels, behind
-        )
-
-
-def _behind(ranker: StgatRanker, context: Context, name: str, weights: dict[str, Tensor]) -> list[tuple[Behind, ...]]:
-    """What a second hop brings behind each event of one neighbourhood of the only question."""
-    log, table, around = ranker.graph.log, ranker.graph.nodes["item"], context.neighbourhoods[name]
-    found: list[list[Behind]] = [[] for _ in range(int(around.mask.sum()))]
-    place = around.mask[0].cumsum(0) - 1
-    for inner, near in around.beyond.items():
-        real = near.mask[0]
-        weight = weights[f"behind {name} {inner}"][0].mean(-1)[real].tolist()
-        which = place[:, None].expand(real.shape)[real].tolist()
-        for at, row, share in zip(which, near.event[0][real].tolist(), weight, strict=True):
-            found[at].append(Behind(inner, row, table.label(int(log.item[row])), share))
-    return [tuple(events) for events in found]
+        labelled = (before, label(int(log.item[before]))) if before >= 0 else (None, None)
+        yield AttendedEvent(name, row, code, label(code), when, *weights_of, *labelled)
 
 
 def _gates(answer: ModelOutput) -> dict[str, float]:

@@ -16,9 +16,9 @@ from graphrec.formatting import format_ago, pluralize
 from graphrec.graph.event_kinds import counted_kinds, habit
 from graphrec.graph.geography import distance_km
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.models.collaborative_filter import TRANSITION_WEIGHT
 from graphrec.models.item_transition import recency_weighted_history
-from graphrec.models.ranking import ModelOutput, StgatRanker, event_probabilities
-from graphrec.models.stgat import TRANSITION_WEIGHT
+from graphrec.models.ranking import ModelOutput, StgatRanker
 from graphrec.queries.query import Queries
 
 SHARE_LABELS = {
@@ -75,7 +75,7 @@ def explain(ranker: StgatRanker, queries: Queries, items: Int64[Tensor, "batch k
 @torch.inference_mode()
 def _explain_one(ranker: StgatRanker, answer: ModelOutput, row: int, items: list[int]) -> list[Recommendation]:
     codes = [code for code in items if code >= 0]
-    masses = {name: mass[row] for name, mass in event_probabilities(answer.state).items()}
+    masses = {name: mass[row] for name, mass in answer.state.event_probabilities().items()}
     semantic = semantic_share(ranker, answer, row, codes)
     recommendations = []
     for place, code in enumerate(codes):

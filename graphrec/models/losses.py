@@ -11,14 +11,10 @@ from torch import Tensor, nn
 
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.event_features import previous_events
 from graphrec.models.stgat import Stgat, UserState
 from graphrec.queries.query import Queries
-from graphrec.queries.sampling import Context, sample
+from graphrec.queries.sampling import Context, previous_event, sample
 from graphrec.queries.user_history import UserHistory
-
-EPSILON = 1e-9
-"""Pointer mass of an item that has none, so that its logarithm is finite."""
 
 
 class Negatives(nn.Module):
@@ -98,57 +94,54 @@ class MixtureNLL(nn.Module):
         self.negatives = Negatives(graph, negatives, full_softmax)
 
     def forward(self, queries: Queries, target: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
-        """Mean loss of a batch of questions whose answers are known."""
-        context = sample(self.graph, queries, self.model.config.fan_out, self.model.config.second_hop)
-        if not self.negatives.count:
-            table = self.model.item_vectors()
-            state: UserState = self.model(self.graph, context, table)
-            logits = self.model.item_logits(state, context, table, self.known_by)
-            own, offered = logits.gather(1, target[:, None]), torch.arange(logits.shape[1], device=target.device)
+        """Mean loss of a batch of queries with known targets."""
+        model, context = self.model, sample(self.graph, queries, self.model.config.fan_out)
+        sampled = self.negatives.sample() if self.negatives.count else None
+        items = model.item_vectors(None if sampled is None else self.batch_items(context, target, sampled))
+        state: UserState = model(self.graph, context, items)
+        logits = model.item_logits(state, context, items, self.known_by)
+        positive = logits.gather(1, items.row(target)[:, None])
+        if sampled is None:
+            candidates = torch.arange(logits.shape[1], device=target.device).expand_as(logits)
         else:
-            drawn = self.negatives.sample()
-            table = self.model.item_vectors(self.batch_items(context, target, drawn))
-            state = self.model(self.graph, context, table)
-            logits = self.model.item_logits(state, context, table, self.known_by)
-            own = logits.gather(1, table.row(target)[:, None])
-            logits = self.negatives.sampled_logits(own, logits[:, table.row(drawn)], target, drawn)
-            offered = torch.cat((target[:, None], drawn.expand(len(target), -1)), 1)
+            logits = self.negatives.sampled_logits(positive, logits[:, items.row(sampled)], target, sampled)
+            candidates = torch.cat((target[:, None], sampled.expand(len(target), -1)), 1)
         log_partition = logits.logsumexp(1, keepdim=True)
-        mass = self.model.pointer_mass(self.graph, context, state, lambda item: item == target[:, None])
-        log_chance = _mixture(state, own - log_partition, mass)
-        if self.novel:
-            new = self._new(queries)
-            among = logits.masked_fill(~new.gather(1, offered.expand(len(new), -1)), -torch.inf)
-            mass = self.model.pointer_mass(self.graph, context, state, lambda item: new.gather(1, item.long()))
-            log_new = among.logsumexp(1, keepdim=True) - log_partition
-            log_chance = log_chance - _mixture(state, log_new, mass, items=new.shape[1])
-        return -log_chance.mean()
+        pointer = self._pointer(context, state, lambda item: item == target[:, None])
+        log_prob = model.log_prob(state, positive - log_partition, pointer)
+        if self.novel:  # given that the target is a new item
+            new = self._new_items(queries)
+            log_new = logits.masked_fill(~new.gather(1, candidates), -torch.inf).logsumexp(1, keepdim=True)
+            pointer = self._pointer(context, state, lambda item: new.gather(1, item))
+            log_prob = log_prob - model.log_prob(state, log_new - log_partition, pointer, items=new.shape[1])
+        return -log_prob.mean()
 
-    def _new(self, queries: Queries) -> Bool[Tensor, "batch items"]:
-        """Items that the user had not visited."""
+    def _pointer(
+        self, context: Context, state: UserState, selected: Callable[[Tensor], Tensor]
+    ) -> Float[Tensor, "batch 1"]:
+        """Sum of the probabilities of the events whose items, [batch, k], are ``selected``."""
+        pointer = state.z.new_zeros(len(state.z), 1, dtype=torch.float32)
+        for name, probability in state.event_probabilities().items():
+            item = self.graph.log.item[context.neighbourhoods[name].event].long()
+            pointer = pointer + (probability * selected(item)).sum(1, keepdim=True)
+        return pointer
+
+    def _new_items(self, queries: Queries) -> Bool[Tensor, "batch items"]:
+        """Items without a visit of the user before the query."""
         seen = UserHistory.before(self.graph, queries)
         new = torch.ones(seen.shape, dtype=torch.bool, device=seen.item.device)
         new[seen.question, seen.item] = False
         return new
 
-    def batch_items(self, context: Context, target: Tensor, drawn: Tensor) -> Int64[Tensor, " items"]:
-        """Codes of all items that a batch touches."""
+    def batch_items(self, context: Context, target: Tensor, sampled: Tensor) -> Int64[Tensor, " items"]:
+        """Codes of all items that a batch needs, ascending."""
         log = self.graph.log
-        touched: list[Tensor] = [target, drawn, context.last_item]
-        for around in context.neighbourhoods.values():
-            before = previous_events(self.graph, context, around.event, self.model.config.path)
-            touched += [log.item[around.event].flatten(), log.item[before.clamp(min=0)].flatten()]
-            touched += [log.item[near.event].flatten() for near in around.beyond.values()]
-        codes: Tensor = torch.unique(torch.cat([code.long() for code in touched]).clamp(min=0))
-        return codes
-
-
-def _mixture(
-    state: UserState, log_semantic: Float[Tensor, "n 1"], mass: Float[Tensor, "n heads"], items: int = 1
-) -> Float[Tensor, " n"]:
-    """Log of what the semantic space and the pointers give one item, or so many items, together."""
-    parts = torch.cat((log_semantic, (mass + items * EPSILON).log()), 1)
-    return (parts + state.log_mixture_weights).logsumexp(1)
+        codes = [target, sampled, context.last_item]
+        for near in context.neighbourhoods.values():
+            previous = previous_event(self.graph, context.queries, near.event)
+            codes += [log.item[near.event].flatten(), log.item[previous.clamp(min=0)].flatten()]
+        needed: Tensor = torch.unique(torch.cat([code.long() for code in codes]).clamp(min=0))
+        return needed
 
 
 def end_of_training(graph: TemporalGraph) -> Int64[Tensor, ""]:

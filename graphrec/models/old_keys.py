@@ -30,6 +30,7 @@ RENAMED = (
         (rf"^relation_attention\.{former}\.", f"relation_attention.{name}.")
         for former, name in FORMER_RELATIONS.items()
     ),
+    (r"_attention\.signal_weight\.", "_attention.feature_weight."),
     (r"_attention\.gap\.", "_attention.time_gap."),
     (r"_attention\.again\.", "_attention.last_visit_gap."),
 )

@@ -53,8 +53,7 @@ class StgatRanker:
 
     def context(self, queries: Queries) -> Context:
         """All that the model looks at to answer a batch."""
-        config = self.model.config
-        return sample(self.graph, queries, config.fan_out, config.second_hop)
+        return sample(self.graph, queries, self.model.config.fan_out)
 
     @torch.inference_mode()
     def forward_context(self, context: Context) -> ModelOutput:
@@ -62,7 +61,7 @@ class StgatRanker:
         state = self.model(self.graph, context, self.table)
         partition = [self._logits(state, context, tile).logsumexp(1) for tile in self._tiles()]
         log_partition = torch.stack(partition, 1).logsumexp(1) if partition else state.z.new_zeros(len(state.z))
-        mass = event_probabilities(state)
+        mass = state.event_probabilities()
         nothing = state.z.new_zeros(len(state.z), 0)
         pointed = [self.graph.log.item[context.neighbourhoods[name].event].long() for name in mass]
         return ModelOutput(
@@ -94,8 +93,8 @@ class StgatRanker:
         ``candidates`` [items] says which may be ranked, ``seen`` takes out what each question's user has visited.
         """
         logits = self._logits(answer.state, answer.context, tile)
-        score = (logits - answer.log_partition[:, None] + answer.state.log_mixture_weights[:, :1]).exp()
-        score = _scatter(score, tile, answer.event_item, answer.event_probability)
+        pointer = _by_item(answer, tile)
+        score = self.model.prob(answer.state, logits - answer.log_partition[:, None], pointer)
         score = score.masked_fill(logits == -torch.inf, -torch.inf)
         return mask_scores(score, tile, candidates, seen)
 
@@ -161,18 +160,9 @@ class StgatRanker:
         return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.float64)
 
 
-def event_probabilities(state: UserState) -> dict[str, Float[Tensor, "batch k"]]:
-    """Probability that the gate and the attention give each event of each relation."""
-    gates = (
-        state.log_mixture_weights[:, 1:].exp().chunk(max(len(state.attention), 1), dim=1)
-    )  # [batch, heads] a relation
-    return {
-        name: (attention * gate[:, None]).sum(-1)
-        for (name, attention), gate in zip(state.attention.items(), gates, strict=False)
-    }
-
-
-def _scatter(score: Tensor, tile: slice, item: Tensor, mass: Tensor) -> Tensor:
-    """Add each event's mass to its item, if the item lies in the tile."""
-    inside = (item >= tile.start) & (item < tile.stop)
-    return score.scatter_add(1, (item - tile.start).clamp(0, score.shape[1] - 1), mass * inside)
+def _by_item(answer: ModelOutput, tile: slice) -> Float[Tensor, "batch tile"]:
+    """Sum of the events' probabilities for each item of a tile."""
+    item, probability = answer.event_item - tile.start, answer.event_probability
+    pointer = probability.new_zeros(len(item), tile.stop - tile.start)
+    inside = (item >= 0) & (item < pointer.shape[1])
+    return pointer.scatter_add(1, item.clamp(0, max(pointer.shape[1] - 1, 0)), probability * inside)

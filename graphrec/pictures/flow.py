@@ -141,7 +141,7 @@ def _parts(flow: AttentionFlow, relations: Sequence[str]) -> list[_Part]:
 
 
 def _of_event(one: AttendedEvent) -> str:
-    words = [f"after {short(one.labels_before[0], 20 if one.own else 15)}"] if one.labels_before else []
+    words = [f"after {short(one.previous_label, 20 if one.own else 15)}"] if one.previous_label else []
     if one.local_time is not None:
         moment = datetime.fromtimestamp(one.local_time, UTC)
         words = [f"{moment:%a} {moment.day} {moment:%b %Y, %H:%M}", *words]

@@ -25,11 +25,9 @@ PAIRS = (
     ("visited", ("user", "item"), ()),
     ("cf.propagation.interactions", ("user", "item"), ("cf.propagation.log_counts",)),
     ("cf.transition.events", ("user", "item"), ()),
-    ("cf.cold_item_smoothing.new", ("item", ""), ()),
-    ("cf.cold_item_smoothing.members", ("item", ""), ("cf.cold_item_smoothing.share",)),
     ("alike", ("item", "item"), ("similarity",)),
 )
-"""Tensors [2, n] of pairs of nodes, the types of these ("" for groups), and what is known of each pair besides."""
+"""Tensors [2, n] of pairs of nodes, the types of these, and what is known of each pair besides."""
 
 
 def forgotten(graph: TemporalGraph) -> dict[str, list[int]]:

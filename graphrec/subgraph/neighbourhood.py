@@ -12,7 +12,7 @@ from graphrec.errors import InputError, RunError
 from graphrec.graph.conversion import Node, add_nodes, ids_of, known_user
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.ranker import Ranker
-from graphrec.models.ranking import ModelOutput, StgatRanker, event_probabilities
+from graphrec.models.ranking import ModelOutput, StgatRanker
 from graphrec.queries.query import Queries
 
 PLACE = "place"
@@ -39,10 +39,9 @@ def neighbourhood_of(ranker: Ranker, queries: Queries) -> nx.MultiDiGraph[Node]:
     Its source is where the model came from: ``mine`` the user, ``then`` the user's last item, ``here`` the event's
     location, a declared relation the linked user or location, or the last item. An event that two relations bring is
     two edges. Masses of all edges and the share of the semantic space add up to 1. Edges without an event lead from the
-    user to the place of the question (``place``) and on to what is linked. With a second hop the events behind each
-    event hang on its item, with a relation such as ``then > mine`` and a mass of 0: they say what the event means, and
-    name no item. (As a feature of each event the network also reads the item before it, and propagation the visits of
-    the train split: weights, and no neighbourhood.)
+    user to the place of the question (``place``) and on to what is linked. (As a feature of each event
+    the network also reads the item before it, and propagation the interactions of the train split: weights, and no
+    neighbourhood.)
 
     Raises InputError for more than one question or an unknown user, RunError for a model without events.
     """
@@ -59,10 +58,8 @@ def neighbourhood_of(ranker: Ranker, queries: Queries) -> nx.MultiDiGraph[Node]:
         user=graph.nodes["user"].ids[user].as_py(), time=int(asked.time[0]), fan_out=dict(ranker.model.config.fan_out)
     )
     add_nodes(network, graph, "user", asked.user)
-    for name, mass in event_probabilities(answer.state).items():
+    for name, mass in answer.state.event_probabilities().items():
         _add_events(network, graph, answer, name, mass[0])
-        for inner in answer.context.neighbourhoods[name].beyond:
-            _add_behind(network, graph, answer, name, inner)
     hops = nx.single_source_shortest_path_length(network, ("user", network.graph["user"]))
     nx.set_node_attributes(network, {node: {"hop": hop} for node, hop in hops.items()})
     return network
@@ -100,25 +97,6 @@ def _add_edges(
     for (source, target), (row, time, weight, share) in zip(ends, _records(*columns), strict=True):
         facts = {"relation": name, "time": int(time), "event": int(row), "weight": weight, "mass": share}
         network.add_edge((kind, source), ("item", target), key=(name, int(row)), **facts)
-
-
-def _add_behind(
-    network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: ModelOutput, name: str, inner: str
-) -> None:
-    """Add what one relation brings behind the events of another, and what leads from these to it."""
-    near = answer.context.neighbourhoods[name]
-    behind = near.beyond[inner]
-    real = behind.mask[0]
-    rows, event = behind.event[0][real], near.event[0][:, None].expand(real.shape)[real]
-    if not len(rows):
-        return
-    item = graph.log.item[event].long()
-    kind, start = _start(graph, inner, rows, item)
-    _add_edges(network, graph, f"{name} > {inner}", kind, start, rows, torch.zeros(len(rows)))
-    link = {"own_history": "by", "nearby": "at"}.get(inner, inner)
-    for source, target in set(zip(ids_of(graph, "item", item), ids_of(graph, kind, start), strict=True)):
-        if kind != "item":
-            network.add_edge(("item", source), (kind, target), key=(link, target), relation=link, weight=1.0)
 
 
 def _records(*columns: Tensor) -> Iterator[tuple[float, ...]]:

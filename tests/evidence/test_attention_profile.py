@@ -123,7 +123,7 @@ def test_the_one_relation_that_the_gate_opens_is_found() -> None:
 
 
 def test_a_learned_routine_of_the_day_is_found_and_noise_is_not() -> None:
-    small = {"fan_out": {"own_history": 24}, "propagation": False, "identity": False}
+    small = {"fan_out": {"own_history": 24}, "propagation": False, "ids": False}
     routine, nothing = routines(71), noise(72)
     found, none = (
         lifts(profile(StgatRanker(world, fitted(world, 71, steps=30, **small)), held_out(world)[0]), "hours apart")

@@ -37,7 +37,7 @@ def habits() -> tuple[Any, StgatRanker]:
     times = [MONDAY + 7 * DAY * week + 43_200 + day * DAY for week in range(WEEKS) for day in (0, 4)]
     items = [0, 1] * WEEKS
     world = graph(events([0] * 17, [*items, 2], [*times, times[-1] + 5 * DAY]), 1, 4)
-    model = untrained(world, 0, spread=0.0, fan_out={"own_history": 32}, propagation=False, time=False)
+    model = untrained(world, 0, spread=0.0, fan_out={"own_history": 32}, propagation=False)
     with torch.no_grad():
         for weight in model.parameters():
             weight.zero_()

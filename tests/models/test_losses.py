@@ -13,7 +13,7 @@ from graphrec.models.losses import MixtureNLL
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
-from tests.networks import SECOND_HOP, scores, untrained
+from tests.networks import scores, untrained
 from tests.worlds import alone, events, graph, town
 
 SEEDS = st.integers(0, 10_000)
@@ -87,7 +87,7 @@ def test_items_of_a_later_date_than_training_do_not_exist_for_it(negatives: int)
 @pytest.mark.parametrize("seed", [42, 43, 44])
 def test_a_sample_estimates_the_whole_softmax(seed: int, novel: bool) -> None:
     world = town(seed, dated=False, items=40)
-    model, (asked, target) = untrained(world, seed, spread=0.1, path=3, second_hop=SECOND_HOP), questions(world, novel)
+    model, (asked, target) = untrained(world, seed, spread=0.1), questions(world, novel)
     whole, sampled = (MixtureNLL(model, world, 20_000, full_softmax=size, novel=novel) for size in (40, 39))
     torch.manual_seed(seed)
     with torch.inference_mode():
@@ -99,7 +99,7 @@ def test_a_sample_estimates_the_whole_softmax(seed: int, novel: bool) -> None:
 @pytest.mark.parametrize("negatives", [0, 6])
 def test_every_part_of_the_network_learns(negatives: int) -> None:
     world = town(46, dated=False)
-    model, (asked, target) = untrained(world, 46, second_hop=SECOND_HOP), questions(world)
+    model, (asked, target) = untrained(world, 46), questions(world)
     MixtureNLL(model, world, negatives, full_softmax=0 if negatives else 100)(asked, target).backward()
     idle = [name for name, weight in model.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert idle == []

@@ -159,9 +159,7 @@ def test_a_new_item_is_found_by_those_of_a_like_history() -> None:
     learnt = (Queries.from_users(world.log.user[train], world.log.time[train]), world.log.item[train].long())
     found = {}
     for spreads in (False, True):
-        model = trained(
-            world, *learnt, seed=4, steps=60, identity=False, propagation=spreads, fan_out={"own_history": 8}
-        )
+        model = trained(world, *learnt, seed=4, steps=60, ids=False, propagation=spreads, fan_out={"own_history": 8})
         best = StgatRanker(world, model).top(asked, 4, novel=True).items
         found[spreads] = float(((best // 10) == (target[:, None] // 10)).float().mean())
     assert found[True] > 0.9

@@ -15,7 +15,7 @@ from graphrec.metrics import expected_rank
 from graphrec.models import ranking
 from graphrec.models.ranking import StgatRanker
 from graphrec.queries.query import Queries
-from tests.networks import SECOND_HOP, scores, untrained
+from tests.networks import scores, untrained
 from tests.worlds import alone, events, graph, town
 
 SEEDS = st.integers(0, 10_000)
@@ -102,7 +102,7 @@ def test_ranks_and_best_are_those_of_the_dense_scores(
 @given(SEEDS, st.sampled_from([1, 5, 100]), st.sampled_from([1, 6, 100]))
 def test_neither_batch_nor_tile_changes_a_score(seed: int, batch: int, tile: int) -> None:
     world = town(seed)
-    ranker, asked = StgatRanker(world, untrained(world, seed, second_hop=SECOND_HOP)), questions(world, seed)
+    ranker, asked = StgatRanker(world, untrained(world, seed)), questions(world, seed)
     cut_up(100, 100)
     whole = scores(world, ranker.model, asked)
     cut_up(batch, tile)
@@ -162,7 +162,7 @@ def test_a_target_that_is_no_candidate_has_no_rank() -> None:
 def test_items_that_tie_share_their_ranks() -> None:
     # a network without ids, texts and places tells items apart by their events alone: 2 to 4 have none
     world = graph(events([0, 0, 0], [0, 0, 1], [10, 20, 30]), 1, 5)
-    ranker = StgatRanker(world, untrained(world, 34, identity=False))
+    ranker = StgatRanker(world, untrained(world, 34, ids=False))
     asked = Queries.from_users(torch.tensor([0] * 5), torch.tensor([40] * 5))
     ranks = ranker.expected_ranks(asked, torch.arange(5)).tolist()
     assert (sorted(ranks[:2]), ranks[2:]) == ([1, 2], [4, 4, 4])

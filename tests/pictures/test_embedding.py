@@ -43,7 +43,7 @@ def two_kinds(count: int = 10) -> StgatRanker:
     names = pa.array([f"number {code}" for code in range(count)])
     item = replace(world.nodes["item"], texts=pa.array(kinds), vectors=vectors, labels=names)
     world = alone(world, item=item)
-    return StgatRanker(world, untrained(world, 0, spread=0.02, geography=False, identity=False))
+    return StgatRanker(world, untrained(world, 0, spread=0.02, ids=False))
 
 
 def test_groups_lie_apart_in_their_colours() -> None:

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import copy
-import itertools
 import math
 from dataclasses import replace
 
@@ -15,9 +13,16 @@ from graphrec.errors import GraphError
 from graphrec.graph.nodes import Edges
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
-from graphrec.models.event_features import previous_events
 from graphrec.queries.query import Queries
-from graphrec.queries.sampling import NEAR_CELLS, Context, check_relations, event_coordinates, nearest_location, sample
+from graphrec.queries.sampling import (
+    MAX_NEAR_LOCATIONS,
+    Context,
+    check_relations,
+    event_coordinates,
+    nearest_location,
+    previous_event,
+    sample,
+)
 from graphrec.queries.user_history import UserHistory
 from tests.worlds import DECLARED, alone, events, graph, nodes, town
 
@@ -58,14 +63,6 @@ class Slow:
             self.user = -1  # not known yet: a stranger
         self.mine = [event for event in self.newest() if self.own(event)]
         self.last = next(iter(self.mine), -1)
-
-    def behind(self, event: int) -> Slow:
-        """The neighbourhoods of an event that the question sees: of its user, item and location, before it."""
-        other = copy.copy(self)
-        other.user, other.time, other.last = self.log["user"][event], self.log["time"][event], event
-        other.shared, other.place = min(other.time, self.shared), [math.nan, math.nan]
-        other.mine = [one for one in other.newest() if other.own(one)]
-        return other
 
     def newest(self) -> range:
         """Rows of the log, the latest first."""
@@ -108,7 +105,7 @@ class Slow:
         edges, at = self.world.edges["near"], self.world.nodes["location"].coordinates.tolist()
         rows = [row for row, source in enumerate(edges.source.tolist()) if source == location]
         near = [int(edges.target[row]) for row in rows if edges.valid_from[row] < self.shared]
-        return sorted(near, key=lambda code: metres(at[location], at[code]))[:NEAR_CELLS]
+        return sorted(near, key=lambda code: metres(at[location], at[code]))[:MAX_NEAR_LOCATIONS]
 
     def linked(self, name: str) -> list[int]:
         """Events of the nodes that a declared relation leads to by then."""
@@ -160,55 +157,21 @@ def test_a_declared_relation_equals_a_slow_reference(seed: int, frozen: bool, na
         assert found(context, name, row) == Slow(world, asked, row).linked(name)[:9]
 
 
-@settings(deadline=None, max_examples=20)
-@given(SEEDS, st.booleans(), st.sampled_from([{}, {"locations": 0}, {"places": False}]))
-def test_the_second_hop_equals_a_slow_reference(seed: int, frozen: bool, bare: dict[str, int]) -> None:
-    world = town(seed, declared=True, **bare)
-    asked, declared = questions(world, seed, frozen), [*sorted(DECLARED.keys() & world.edges.keys())]
-    inner = {"own_history": 4, "transitions": 3, "nearby": 5, **dict.fromkeys(declared, 3)}
-    context = sample(
-        world,
-        asked,
-        {"own_history": 3, "transitions": 4, "nearby": 4},
-        dict.fromkeys(("own_history", "transitions", "nearby"), inner),
-    )
-    for (name, around), row in itertools.product(context.neighbourhoods.items(), range(len(asked))):
-        assert all(not near.mask[row][~around.mask[row]].any() for near in around.beyond.values()), name
-        for place, event in enumerate(found(context, name, row)):
-            behind = Slow(world, asked, row).behind(event)
-            whole = {"own_history": behind.mine, "transitions": behind.then(), "nearby": behind.here()}
-            whole |= {name: behind.linked(name) for name in declared}
-            rows = {name: near.event[row, place][near.mask[row, place]] for name, near in around.beyond.items()}
-            assert {name: found.tolist() for name, found in rows.items()} == {
-                name: events[: inner[name]] for name, events in whole.items()
-            }
-
-
 @settings(deadline=None, max_examples=15)
 @given(SEEDS)
-def test_what_is_left_out_stands_behind_nothing(seed: int) -> None:
+def test_dropped_events_are_masked(seed: int) -> None:
     world = town(seed)
-    context = sample(
-        world, questions(world, seed, frozen=False), FAN_OUT, {"nearby": FAN_OUT, "own_history": {"own_history": 5}}
-    )
-    left_out = {name: torch.rand(near.mask.shape) < 0.3 for name, near in context.neighbourhoods.items()}
-    left = context.drop_events(left_out)
-    for row in range(len(left.queries)):
-        gone = {
-            event
-            for name, near in context.neighbourhoods.items()
-            for event in near.event[row][left_out[name][row] & near.mask[row]].tolist()
-        }
-        for name, near in left.neighbourhoods.items():
-            assert torch.equal(near.mask[row], context.neighbourhoods[name].mask[row] & ~left_out[name][row])
-            for inner, behind in near.beyond.items():
-                before = context.neighbourhoods[name].beyond[inner]
-                seen = torch.tensor([[event not in gone for event in events] for events in behind.event[row].tolist()])
-                assert torch.equal(behind.mask[row], before.mask[row] & seen)
+    context = sample(world, questions(world, seed, frozen=False), FAN_OUT)
+    dropped = {name: torch.rand(near.mask.shape) < 0.3 for name, near in context.neighbourhoods.items()}
+    for name, near in context.drop_events(dropped).neighbourhoods.items():
+        assert torch.equal(near.event, context.neighbourhoods[name].event)
+        assert torch.equal(near.mask, context.neighbourhoods[name].mask & ~dropped[name])
 
 
 def test_a_relation_that_is_not_there_is_refused() -> None:
-    with pytest.raises(GraphError, match=r"fan_out: one of mine, then, here, near, friend, .* expected, got 'freinds'"):
+    with pytest.raises(
+        GraphError, match=r"fan_out: one of own_history, transitions, nearby, near, friend, .* expected, got 'freinds'"
+    ):
         check_relations(town(1, declared=True), ["own_history", "freinds"])
 
 
@@ -219,18 +182,14 @@ def test_a_hidden_event_is_as_if_it_were_not_there(seed: int, k: int) -> None:
     world = town(seed, count=60)
     row = seed % 60
     asked = Queries.from_users(world.log.user[row : row + 1], world.log.time.max()[None] + 1)
-    inner = {"own_history": 5, "transitions": 5, "nearby": 5}
-    context = sample(
-        world, replace(asked, masked_event=torch.tensor([row])), {"own_history": k}, {"own_history": inner}
-    )
+    context = sample(world, replace(asked, masked_event=torch.tensor([row])), {**FAN_OUT, "own_history": k})
     others = [event for event in Slow(world, asked, 0).mine if event != row]
     assert found(context, "own_history", 0) == others[:k]
     assert int(context.last_event[0]) == (others[0] if others else -1)
-    before = previous_events(world, context, context.neighbourhoods["own_history"].event, 3)
-    assert not (before == row).any()
+    for near in context.neighbourhoods.values():
+        assert not (near.event[near.mask] == row).any()
+        assert not (previous_event(world, context.queries, near.event) == row).any()
     assert UserHistory.before(world, context.queries).event.tolist() == others[::-1]
-    for name, near in context.neighbourhoods["own_history"].beyond.items():
-        assert not (near.event[near.mask] == row).any(), name
 
 
 @settings(deadline=None, max_examples=10)
@@ -377,16 +336,9 @@ def test_questions_of_nobody_and_no_question() -> None:
 def test_rows_of_a_context() -> None:
     world = town(3)
     asked = questions(world, 3, frozen=True)
-    whole, part = (
-        sample(world, one, FAN_OUT, {"nearby": {"own_history": 4}}) for one in (asked, asked.rows(slice(4, 9)))
-    )
+    whole, part = (sample(world, one, FAN_OUT) for one in (asked, asked.rows(slice(4, 9))))
     assert torch.equal(whole.rows(slice(4, 9)).last_event, part.last_event)
     for name in FAN_OUT:
         assert torch.equal(whole.rows(slice(4, 9)).neighbourhoods[name].mask, part.neighbourhoods[name].mask)
-    near, same = (
-        whole.rows(slice(4, 9)).neighbourhoods["nearby"].beyond["own_history"],
-        part.neighbourhoods["nearby"].beyond["own_history"],
-    )
-    assert torch.equal(near.event, same.event)
-    assert near.mask.any()
+    assert part.neighbourhoods["own_history"].mask.any()
     assert torch.equal(whole.rows(slice(4, 9)).local_time, part.local_time)

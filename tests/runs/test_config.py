@@ -47,7 +47,7 @@ def test_pairs_stand_over_the_file_and_the_seed_over_both(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("pair", "read"),
     [
-        ("text=false", lambda config: config.model.text is False),
+        ("propagation=false", lambda config: config.model.propagation is False),
         ("learning_rate=1e-3", lambda config: config.training.learning_rate == 0.001),
         ("query_time=last-event", lambda config: config.training.query_time == "last-event"),
         ("fan_out={own_history: 8, nearby: 4}", lambda config: config.model.fan_out == {"own_history": 8, "nearby": 4}),
@@ -154,6 +154,17 @@ def test_former_names_of_relations_are_accepted_with_a_notice(pair: str) -> None
         config = RunConfig.load(settings=[pair])
     assert any("setting then is now called transitions" in str(notice.message) for notice in notices)
     assert config.model.fan_out == {"own_history": 8, "transitions": 4, "friend": 2}
+
+
+@pytest.mark.parametrize("pair", ["second_hop={then: {mine: 8}}", "path=3", "beside=true", "model.text=false"])
+def test_a_removed_setting_opens_with_its_default_alone(pair: str, tmp_path: Path) -> None:
+    name = pair.partition("=")[0].removeprefix("model.")
+    with pytest.raises(ConfigError, match=f"{name} was removed") as refused:
+        RunConfig.load(settings=[pair])
+    assert "\n" not in str(refused.value)
+    path = tmp_path / "config.yaml"
+    path.write_text("model: {second_hop: {}, path: 1, beside: false, text: true, time: true, pointers: true}\n")
+    assert RunConfig.load(path) == RunConfig()
 
 
 def test_a_former_name_stands_over_what_the_model_wants() -> None:
