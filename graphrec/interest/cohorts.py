@@ -1,4 +1,4 @@
-"""People by when they began and by what they like: how many stay, what they do, who moves from group to group."""
+"""Cohorts of users: by the step of their first event (retention), and by their interest (groups and transitions)."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.themes import OTHER, Themes, themes_of
 from graphrec.time_units import DAY
 
-STARTS = 5
-"""Random starts of the clustering; the one of the least inertia stays."""
-SAMPLE = 20_000
-"""Pairs of a person and a step from which the groups' centres are learned."""
-MOST_COHORTS = 60
+N_STARTS = 5
+"""Random starts of the clustering; the one with the least inertia is used."""
+MAX_SAMPLE = 20_000
+"""Pairs of a user and a step that the clustering is fitted to."""
+MAX_STEPS = 60
 """Steps of time at most."""
 
 
 @dataclass(frozen=True)
 class Cohorts:
-    """People by the step of time of their first event, ``c`` cohorts over ``w`` steps; steps are counted back from
-    the time asked for, so that each is whole."""
+    """Users by the step of time of their first event, ``c`` cohorts over ``w`` steps.
+
+    Steps are counted back from ``until``, so that each is complete.
+    """
 
     until: int
     """UTC seconds; only events strictly before it count."""
@@ -34,9 +36,9 @@ class Cohorts:
     names: tuple[str, ...]
     """[c] first day of each cohort's step, ISO date (UTC)."""
     size: NDArray[np.int64]
-    """[c] people who began in the step; 0 for none."""
+    """[c] users whose first event fell in the step."""
     active: NDArray[np.int64]
-    """[c, w] people of the cohort with an event so many steps after their first; 0 where the future begins."""
+    """[c, w] users of the cohort with an event so many steps after their first; 0 from ``until`` on."""
     events: NDArray[np.int64]
     """[c, w] their events."""
     themes: tuple[str, ...]
@@ -46,16 +48,15 @@ class Cohorts:
 
     @property
     def retention(self) -> NDArray[np.float64]:
-        """[c, w] part of the cohort that was active; NaN for nobody, or where the future begins."""
-        age = np.arange(self.active.shape[1])
-        seen = age[None] < len(self.size) - np.arange(len(self.size))[:, None]
-        part = self.active / np.maximum(self.size, 1)[:, None]
-        return np.where(seen & (self.size > 0)[:, None], part, np.nan)
+        """[c, w] share of the cohort that was active; NaN for an empty cohort and from ``until`` on."""
+        observed = np.arange(self.active.shape[1])[None] < len(self.size) - np.arange(len(self.size))[:, None]
+        share = self.active / np.maximum(self.size, 1)[:, None]
+        return np.where(observed & (self.size > 0)[:, None], share, np.nan)
 
 
 @dataclass(frozen=True)
 class InterestGroups:
-    """Groups of people of like interest over ``w`` steps of time; the same groups in every step, ``k`` of them."""
+    """Clusters of users by interest over ``w`` steps of time; the same ``k`` groups in every step."""
 
     until: int
     """UTC seconds; only events strictly before it count."""
@@ -64,30 +65,30 @@ class InterestGroups:
     start: NDArray[np.int64]
     """[w] first second of each step, UTC."""
     names: tuple[str, ...]
-    """[k] the themes that a group has most of beyond everybody, the largest group first."""
+    """[k] the theme whose share exceeds the average most, the largest group first."""
     themes: tuple[str, ...]
     """Names of the themes."""
     share: NDArray[np.float64]
-    """[k, themes] mean share of each theme among the group."""
+    """[k, themes] mean share of each theme in the group."""
     size: NDArray[np.int64]
-    """[w, k] people who were in the group in each step; those without events are in none."""
+    """[w, k] users in the group in each step; those without events are in none."""
     transitions: NDArray[np.int64]
-    """[k, k] times that a person was in one group and, when next seen, in the other; on the diagonal they stayed."""
+    """[k, k] number of times that a user was in one group and in the other at their next active step."""
 
 
 def cohorts_by_start(graph: TemporalGraph, until: int, step_days: int = 28) -> Cohorts:
-    """People by their first event before ``until`` (UTC seconds): sizes, retention, activity and themes by age.
+    """Users by their first event before ``until`` (UTC seconds): sizes, retention, activity and themes by age.
 
     Raises InputError without events, for a step under one day, or for over 60 steps.
     """
     view = graph.as_of(until)
     user, item, step, start = _steps(view, step_days)
-    count, people = len(start), len(view.nodes["user"])
-    first = np.full(people, count)
+    count = len(start)
+    first = np.full(len(view.nodes["user"]), count)
     np.minimum.at(first, user, step)
     cohort, age = first[user], step - first[user]
     cell = cohort * count + age
-    pairs = np.unique(user * count + age)  # a person and an age
+    pairs = np.unique(user * count + age)  # a user and an age
     active = np.bincount(first[pairs // count] * count + pairs % count, minlength=count * count)
     themes, of_item = _themes(view, item)
     by_theme = _sums(cell, of_item, themes.membership, count * count)
@@ -107,30 +108,29 @@ def cohorts_by_start(graph: TemporalGraph, until: int, step_days: int = 28) -> C
 def cohorts_by_interest(
     graph: TemporalGraph, until: int, groups: int = 5, step_days: int = 28, seed: int = 0
 ) -> InterestGroups:
-    """People by the themes of their events of each step before ``until`` (UTC seconds), and who moves between them.
+    """Clusters of users by the themes of their events per step before ``until`` (UTC seconds), with transitions.
 
-    A person's shares of the themes, as square roots, so that their distance is Hellinger's, are clustered by k-means++
-    over all steps at once. Raises InputError without events, for fewer than 2 groups, a step under one day, or over 60
-    steps.
+    The square roots of a user's shares of the themes, whose Euclidean distance is Hellinger's, are clustered by
+    k-means++ over all steps at once. Raises InputError without events, for fewer than 2 groups, a step under one day,
+    or over 60 steps.
     """
     if groups < 2:
         raise InputError(f"cohorts by interest: at least 2 groups expected, got {groups}")
     view = graph.as_of(until)
     user, item, step, start = _steps(view, step_days)
     themes, of_item = _themes(view, item)
-    pair, place = np.unique(user * len(start) + step, return_inverse=True)  # a person in a step, in order of time
-    share = _sums(place, of_item, themes.membership, len(pair))
+    pair, row = np.unique(user * len(start) + step, return_inverse=True)  # a user in a step, in order of time
+    share = _sums(row, of_item, themes.membership, len(pair))
     share /= share.sum(axis=1, keepdims=True)
     centres = _centres(np.sqrt(share), groups, np.random.default_rng(seed))
     group = vq(np.sqrt(share), centres)[0].astype(np.int64)
     order = np.argsort(-np.bincount(group, minlength=len(centres)), kind="stable")
     group = np.argsort(order)[group]
     count = len(order)
-    who, when = pair // len(start), pair % len(start)
-    again = np.flatnonzero(who[1:] == who[:-1])
-    mean = (
-        _sums(group, np.arange(len(pair)), share, count) / np.maximum(np.bincount(group, minlength=count), 1)[:, None]
-    )
+    pair_user, pair_step = pair // len(start), pair % len(start)
+    again = np.flatnonzero(pair_user[1:] == pair_user[:-1])
+    total = _sums(group, np.arange(len(pair)), share, count)
+    mean = total / np.maximum(np.bincount(group, minlength=count), 1)[:, None]
     return InterestGroups(
         until=until,
         step_days=step_days,
@@ -138,7 +138,7 @@ def cohorts_by_interest(
         names=_names(mean, share.mean(axis=0), themes.names),
         themes=themes.names,
         share=mean,
-        size=np.bincount(when * count + group, minlength=len(start) * count).reshape(-1, count),
+        size=np.bincount(pair_step * count + group, minlength=len(start) * count).reshape(-1, count),
         transitions=np.bincount(group[again] * count + group[again + 1], minlength=count * count).reshape(count, count),
     )
 
@@ -154,9 +154,9 @@ def _steps(view: TemporalGraph, step_days: int) -> tuple[NDArray[np.int64], ...]
     end, length = min(view.horizon, int(time[-1]) + 1), step_days * DAY
     back = (end - 1 - time) // length
     count = int(back[0]) + 1
-    if count > MOST_COHORTS:
+    if count > MAX_STEPS:
         raise InputError(
-            f"cohorts: {count:,} steps of {step_days} days; at most {MOST_COHORTS} expected, take longer ones"
+            f"cohorts: {count:,} steps of {step_days} days; at most {MAX_STEPS} expected, take longer ones"
         )
     start = end - length * np.arange(count, 0, -1)
     return events.user.long().cpu().numpy(), events.item.long().cpu().numpy(), count - 1 - back, start
@@ -171,26 +171,27 @@ def _themes(view: TemporalGraph, item: NDArray[np.int64]) -> tuple[Themes, NDArr
 def _sums(
     row: NDArray[np.int64], column: NDArray[np.int64], values: NDArray[np.float64], rows: int
 ) -> NDArray[np.float64]:
-    """Sum of ``values[column]`` by ``row``, [rows, names]; through counts, so no column is copied an event."""
+    """Sum of ``values[column]`` by ``row``, [rows, names]; by a sparse product, so that no row is copied per event."""
     counts = scipy.sparse.csr_array((np.ones(len(row)), (row, column)), shape=(rows, len(values)))
     return np.asarray(counts @ values)
 
 
 def _centres(points: NDArray[np.float64], groups: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Centres of the groups, [groups or fewer, themes], the best of some starts on a sample."""
-    sample = points[np.sort(rng.permutation(len(points))[:SAMPLE])]
+    """Cluster centres, [groups or fewer, themes], the best of some starts on a sample."""
+    sample = points[np.sort(rng.permutation(len(points))[:MAX_SAMPLE])]
     groups = min(groups, len(np.unique(sample, axis=0)))
-    tried = [kmeans2(sample, groups, minit="++", rng=rng, missing="warn")[0] for _ in range(STARTS)]
-    return min(tried, key=lambda centres: float((vq(sample, centres)[1] ** 2).sum()))
+    fits = [kmeans2(sample, groups, minit="++", rng=rng, missing="warn")[0] for _ in range(N_STARTS)]
+    return min(fits, key=lambda centres: float((vq(sample, centres)[1] ** 2).sum()))
 
 
-def _names(mean: NDArray[np.float64], everybody: NDArray[np.float64], themes: tuple[str, ...]) -> tuple[str, ...]:
-    """The theme that each group has most of beyond everybody, and the next ones as long as a name is taken."""
+def _names(mean: NDArray[np.float64], average: NDArray[np.float64], themes: tuple[str, ...]) -> tuple[str, ...]:
+    """Each group's theme that exceeds the average most, with the next ones as long as the name is taken."""
     names: list[str] = []
     for row in mean:
-        ranked = [themes[place] for place in np.argsort(-(row - everybody), kind="stable").tolist()]
+        ranked = [themes[index] for index in np.argsort(-(row - average), kind="stable").tolist()]
         ranked = [name for name in ranked if name != OTHER] or [OTHER]
-        name = ranked[0] if row[themes.index(ranked[0])] > everybody[themes.index(ranked[0])] else "a bit of all"
+        first = themes.index(ranked[0])
+        name = ranked[0] if row[first] > average[first] else "a bit of all"
         longer = iter(ranked[1:])
         while name in names:
             name += f", {next(longer, 'again')}"

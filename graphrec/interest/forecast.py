@@ -1,12 +1,12 @@
-"""How many events the next weeks of a user will see, and of which themes: expectations with intervals.
+"""Forecast of a user's events per step of time and of their themes, with intervals.
 
-Activity is a Poisson rate that wanders. What is known of it is a gamma distribution; a step's events are added to it,
-then it keeps its mean and a part ``discount`` of its weight (power discounting, Harvey and Fernandes 1989, Journal of
-Business & Economic Statistics 7(4)). The next step is then negative binomial. How much is kept, and what is known of
-people in general, are the values of a small grid under which the past of 500 users at most was likeliest.
+Activity is a Poisson rate that changes over time. The belief about it is a gamma distribution: a step's events are
+added to it, then it keeps its mean and a share ``discount`` of its weight (power discounting, Harvey and Fernandes
+1989, Journal of Business & Economic Statistics 7(4)). The next step is then negative binomial. The discount and the
+prior of all users are the values of a small grid with the largest likelihood of the past of 500 users at most.
 
 Shares of themes are a Dirichlet distribution whose weights are the user's own events, each worth half after 45 days,
-and one event spread over the themes alike; a theme's events are drawn from both. benchmarks/interest.md measures
+and one event spread evenly over the themes; a theme's events are drawn from both. benchmarks/interest.md measures
 errors and intervals beside naive forecasts.
 """
 
@@ -26,23 +26,23 @@ from graphrec.interest.history import History
 from graphrec.interest.themes import themes_of
 from graphrec.time_units import DAY
 
-KEEP = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
-"""Parts of what is known that may be kept from step to step."""
-SHAPES = (0.3, 0.6, 1.0, 2.0, 4.0)
-"""Shapes of the gamma distribution of people in general; the smaller, the more they differ."""
+DISCOUNTS = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 1.0)
+"""Grid of the discount per step."""
+ALPHAS = (0.3, 0.6, 1.0, 2.0, 4.0)
+"""Grid of the prior's shape; the smaller, the more users differ."""
 HALF_LIFE_DAYS = 45
-"""Age at which an event says half as much of the themes to come."""
-MOST_USERS, MOST_STEPS = 500, 104
-"""Users and latest steps from which ``discount`` and people in general are learned."""
-FAINTEST = 0.01
-"""Least shape of a gamma distribution, for people who have been quiet for long."""
-DRAWS = 4_000
+"""Age at which an event counts half towards the themes to come."""
+MAX_USERS, MAX_STEPS = 500, 104
+"""Users and latest steps that discount and prior are fitted to."""
+MIN_ALPHA = 0.01
+"""Smallest shape of a belief, for users who have been inactive for long."""
+N_DRAWS = 4_000
 """Draws of the themes' events; an end of an interval moves by an event at most from seed to seed."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected of ``h`` steps of time that follow each other from ``until`` on."""
+    """Forecast of the ``h`` steps of time from ``until`` on."""
 
     user: str
     """The user's own id."""
@@ -51,11 +51,11 @@ class Forecast:
     step_days: int
     """Length of a step in days."""
     level: float
-    """Probability that an interval holds what will be."""
+    """Coverage probability of the intervals."""
     start: NDArray[np.int64]
-    """[h] first second of each step on the user's own clock (UTC seconds plus the offset)."""
+    """[h] first second of each step in local time (UTC seconds plus the offset)."""
     events: NDArray[np.int64]
-    """[h] number of events that is as likely to be passed as not: the median, which errs least."""
+    """[h] median number of events, which has the smallest absolute error."""
     events_interval: NDArray[np.int64]
     """[h, 2] lowest and highest number of events."""
     themes: tuple[str, ...]
@@ -68,34 +68,33 @@ class Forecast:
 
 @dataclass(frozen=True)
 class ActivityRates:
-    """How rates of events wander, and what they are among people in general."""
+    """Model of event rates: their discount per step, and their prior over all users."""
 
     discount: float
-    """Part of what is known that a step leaves."""
+    """Share of its weight that a belief keeps per step."""
     alpha: float
-    """Shape of the gamma distribution of the rates of people in general."""
+    """Shape of the prior gamma distribution of a user's rate."""
     beta: float
-    """Its inverse scale: ``alpha / beta`` events a step are their mean."""
+    """Its inverse scale: the mean is ``alpha / beta`` events per step."""
 
-    def after(
-        self, events: NDArray[np.int64], known: NDArray[np.bool_] | None = None, ahead: int = 0
+    def filter(
+        self, events: NDArray[np.int64], present: NDArray[np.bool_] | None = None, ahead: int = 0
     ) -> NDArray[np.float64]:
-        """Shape and rate of what is known just before each step, [w + ahead, 2, users].
+        """Alpha and beta of the belief just before each step, [w + ahead, 2, users].
 
-        ``events`` are [w, users]; where ``known`` is not true, the user was not there yet. Of the steps ``ahead``
-        nothing is seen.
+        ``events`` are [w, users]; a user is ``present`` after the first event. The ``ahead`` steps are unobserved.
         """
-        known = np.ones(events.shape, dtype=bool) if known is None else known
-        shape, rate = np.full(events.shape[1], self.alpha), np.full(events.shape[1], self.beta)
-        states = []
-        for count, there in zip(events, known, strict=True):
-            states.append((shape, rate))
-            shape = np.where(there, np.maximum(self.discount * (shape + count), FAINTEST), shape)
-            rate = np.where(there, self.discount * (rate + 1), rate)
+        present = np.ones(events.shape, dtype=bool) if present is None else present
+        alpha, beta = np.full(events.shape[1], self.alpha), np.full(events.shape[1], self.beta)
+        beliefs = []
+        for count, mask in zip(events, present, strict=True):
+            beliefs.append((alpha, beta))
+            alpha = np.where(mask, np.maximum(self.discount * (alpha + count), MIN_ALPHA), alpha)
+            beta = np.where(mask, self.discount * (beta + 1), beta)
         for _ in range(ahead):
-            states.append((shape, rate))
-            shape, rate = np.maximum(self.discount * shape, FAINTEST), self.discount * rate
-        return np.array(states).reshape(-1, 2, events.shape[1])
+            beliefs.append((alpha, beta))
+            alpha, beta = np.maximum(self.discount * alpha, MIN_ALPHA), self.discount * beta
+        return np.array(beliefs).reshape(-1, 2, events.shape[1])
 
 
 def forecast_interest(
@@ -108,10 +107,10 @@ def forecast_interest(
     seed: int = 0,
     rates: ActivityRates | None = None,
 ) -> Forecast:
-    """Expect the next ``steps`` of a user from the events strictly before ``until`` (UTC seconds).
+    """Forecast the next ``steps`` of a user from the events strictly before ``until`` (UTC seconds).
 
     The first step begins at ``until``, or just after the log's last event if that is earlier. ``seed`` is that of the
-    draws; ``rates`` are those of ``fit_activity_rates`` as of the same time, to learn them once for many users.
+    draws; ``rates`` are those of ``fit_activity_rates`` as of the same time, to fit them once for many users.
 
     Raises InputError for an unknown user, one without an event before ``until``, no step, a step under one day,
     or a level that is not between 0 and 1.
@@ -121,71 +120,71 @@ def forecast_interest(
     view, history = graph.as_of(until), History.before(graph, user, until).check()
     counts = history.whole_steps(step_days)[:, None]
     rates = rates or fit_activity_rates(view, step_days)
-    known = rates.after(counts, ahead=steps)[-steps:, :, 0]  # [h, 2]
-    chance = known[:, 1] / (1 + known[:, 1])
+    belief = rates.filter(counts, ahead=steps)[-steps:, :, 0]  # [h, 2]
+    alpha, beta = belief.T
     tail = (1 - level) / 2
-    low, middle, high = (
-        np.asarray(nbinom.ppf(end, known[:, 0], chance)).astype(np.int64) for end in (tail, 0.5, 1 - tail)
+    low, median, high = (
+        np.asarray(nbinom.ppf(quantile, alpha, beta / (1 + beta))).astype(np.int64)
+        for quantile in (tail, 0.5, 1 - tail)
     )
     codes, column = np.unique(history.item, return_inverse=True)
     themes = themes_of(view, codes, np.bincount(column))
-    share, drawn = _themes(history, themes.membership[column], known, step_days, np.random.default_rng(seed))
+    share, draws = _draw_themes(history, themes.membership[column], belief, step_days, np.random.default_rng(seed))
+    ends = [np.quantile(draws, quantile, axis=0, method="inverted_cdf") for quantile in (tail, 1 - tail)]
     return Forecast(
         user=user,
         until=until,
         step_days=step_days,
         level=level,
         start=history.local_until + np.arange(steps) * step_days * DAY,
-        events=middle,
+        events=median,
         events_interval=np.stack((low, high), axis=1),
         themes=themes.names,
         share=share,
-        theme_interval=_between(drawn, tail),
+        theme_interval=np.stack(ends, axis=-1).astype(np.int64),
     )
 
 
 def fit_activity_rates(view: TemporalGraph, step_days: int = 7) -> ActivityRates:
-    """How rates wander, from the steps before the view's horizon, counted back from it."""
-    events, known = _counts(view, step_days)
-    mean = max(float(events[known].mean()) if known.any() else 1.0, 1e-6)
-    choices = [ActivityRates(keep, shape, shape / mean) for keep in KEEP for shape in SHAPES]
-    return max(choices, key=lambda rates: _likelihood(rates, events, known))
+    """The most likely rates of the grid, from the steps before the view's horizon, counted back from it."""
+    events, present = _count_steps(view, step_days)
+    mean = max(float(events[present].mean()) if present.any() else 1.0, 1e-6)
+    grid = [ActivityRates(discount, alpha, alpha / mean) for discount in DISCOUNTS for alpha in ALPHAS]
+    return max(grid, key=lambda rates: _log_likelihood(rates, events, present))
 
 
-def _likelihood(rates: ActivityRates, events: NDArray[np.int64], known: NDArray[np.bool_]) -> float:
-    """Log-likelihood of each step's events after those before it."""
-    before = rates.after(events, known)
-    shape, rate = before[:, 0][known], before[:, 1][known]
-    count = events[known]
-    of_each = gammaln(count + shape) - gammaln(shape) + shape * np.log(rate) - (count + shape) * np.log1p(rate)
-    return float(of_each.sum())  # less the factorials of the counts, which are the same for all
+def _log_likelihood(rates: ActivityRates, events: NDArray[np.int64], present: NDArray[np.bool_]) -> float:
+    """Log-likelihood of each step's events given those before it, less their factorials, which all rates share."""
+    belief, count = rates.filter(events, present), events[present]
+    alpha, beta = belief[:, 0][present], belief[:, 1][present]
+    terms = gammaln(count + alpha) - gammaln(alpha) + alpha * np.log(beta) - (count + alpha) * np.log1p(beta)
+    return float(terms.sum())
 
 
-def _counts(view: TemporalGraph, step_days: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Events of some users a step, the earliest first, and where the users were there before, [w, users] each."""
+def _count_steps(view: TemporalGraph, step_days: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Events of a sample of users per step, the earliest first, and the steps after each user's first, [w, users]."""
     events = view.events
     if not len(events):
         return np.zeros((0, 0), dtype=np.int64), np.zeros((0, 0), dtype=bool)
-    present = torch.unique(events.user).cpu().numpy()
-    sample = present[np.linspace(0, len(present) - 1, min(len(present), MOST_USERS)).astype(np.int64)]
-    place = np.full(len(view.nodes["user"]), -1)
-    place[sample] = np.arange(len(sample))
-    user = place[events.user.cpu().numpy()]
-    time = events.time.cpu().numpy()[user >= 0]
-    user = user[user >= 0]
+    active = torch.unique(events.user).cpu().numpy()
+    sample = active[np.linspace(0, len(active) - 1, min(len(active), MAX_USERS)).astype(np.int64)]
+    column = np.full(len(view.nodes["user"]), -1)
+    column[sample] = np.arange(len(sample))
+    user = column[events.user.cpu().numpy()]
+    time, user = events.time.cpu().numpy()[user >= 0], user[user >= 0]
     back = (min(view.horizon, int(events.time[-1]) + 1) - 1 - time) // (step_days * DAY)
     earliest = np.zeros(len(sample), dtype=np.int64)
     np.maximum.at(earliest, user, back)
-    steps = min(int(back.max()) + 1, MOST_STEPS)
-    kept = back < steps
-    counts = np.bincount(back[kept] * len(sample) + user[kept], minlength=steps * len(sample)).reshape(steps, -1)
+    steps = min(int(back.max()) + 1, MAX_STEPS)
+    recent = back < steps
+    counts = np.bincount(back[recent] * len(sample) + user[recent], minlength=steps * len(sample)).reshape(steps, -1)
     return counts[::-1], np.arange(steps)[::-1, None] < earliest
 
 
-def _themes(
+def _draw_themes(
     history: History,
     membership: NDArray[np.float64],
-    known: NDArray[np.float64],
+    belief: NDArray[np.float64],
     step_days: int,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -193,15 +192,9 @@ def _themes(
     age = (history.until - history.time) / DAY
     weight = 0.5 ** (age / HALF_LIFE_DAYS) @ membership + 1 / membership.shape[1]  # [themes]
     draws = []
-    for shape, rate in known:
+    for alpha, beta in belief:
         weight = weight * 0.5 ** (step_days / HALF_LIFE_DAYS)
-        part = np.maximum(rng.standard_gamma(weight, (DRAWS, len(weight))), 1e-300)
-        total = rng.negative_binomial(shape, rate / (1 + rate), DRAWS)
-        draws.append(rng.multinomial(total, part / part.sum(axis=1, keepdims=True)))
-    return np.tile(weight / weight.sum(), (len(known), 1)), np.stack(draws, axis=1)
-
-
-def _between(drawn: NDArray[np.int64], tail: float) -> NDArray[np.int64]:
-    """Lowest and highest of the draws [draws, ...] once a ``tail`` on either side is left out, [..., 2]."""
-    ends = [np.quantile(drawn, end, axis=0, method="inverted_cdf") for end in (tail, 1 - tail)]
-    return np.stack(ends, axis=-1).astype(np.int64)
+        share = np.maximum(rng.standard_gamma(weight, (N_DRAWS, len(weight))), 1e-300)
+        total = rng.negative_binomial(alpha, beta / (1 + beta), N_DRAWS)
+        draws.append(rng.multinomial(total, share / share.sum(axis=1, keepdims=True)))
+    return np.tile(weight / weight.sum(), (len(belief), 1)), np.stack(draws, axis=1)

@@ -17,33 +17,32 @@ from graphrec.time_units import DAY, FIRST_MONDAY
 
 @dataclass(frozen=True)
 class History:
-    """What a user did strictly before a time, the oldest first."""
+    """Events of a user strictly before a time, the oldest first."""
 
     user: str
     """The user's own id."""
     until: int
-    """UTC seconds at which the history ends: the time asked for, or just after the log's last event if earlier."""
+    """UTC seconds at which the history ends: the time of the query, or just after the log's last event if earlier."""
     row: NDArray[np.int64]
     """[n] row of each event in the log."""
     item: NDArray[np.int64]
     """[n] item codes."""
     location: NDArray[np.int64]
-    """[n] location codes, -1 where the log says no place."""
+    """[n] location codes, -1 where unknown."""
     time: NDArray[np.int64]
     """[n] UTC seconds, never decreasing."""
     local_time: NDArray[np.int64]
-    """[n] time on the user's own clock: UTC seconds plus the offset."""
+    """[n] local time: UTC seconds plus the offset."""
     timeless: bool
-    """Whether the log says no times, but only an order."""
+    """Whether the log has only an order and no times."""
     offset: int
-    """Seconds by which the user's clock was ahead of UTC at the last event; 0 without events."""
+    """Offset of local time from UTC at the last event, seconds; 0 without events."""
 
     @staticmethod
     def before(graph: TemporalGraph, user: str, until: int) -> History:
         """A user's events strictly before ``until`` (UTC seconds); InputError for a user not known by then."""
         view = graph.as_of(until)
         rows = user_events(view, known_user(view, user), view.horizon)
-        offset = 60 * view.log.utc_offset[rows].long()
         visible = view.log.count_before(view.horizon)
         return History(
             user=user,
@@ -52,9 +51,9 @@ class History:
             item=view.log.item[rows].long().cpu().numpy(),
             location=view.log.location[rows].long().cpu().numpy(),
             time=view.log.time[rows].cpu().numpy(),
-            local_time=(view.log.time[rows] + offset).cpu().numpy(),
+            local_time=view.log.local_time(rows).cpu().numpy(),
             timeless=view.timeless,
-            offset=int(offset[-1]) if len(offset) else 0,
+            offset=60 * int(view.log.utc_offset[rows[-1]]) if len(rows) else 0,
         )
 
     def __len__(self) -> int:
@@ -68,7 +67,7 @@ class History:
 
     @property
     def local_until(self) -> int:
-        """``until`` on the user's own clock."""
+        """``until`` in local time."""
         return self.until + self.offset
 
     def steps(self, days: int = 7) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -86,7 +85,7 @@ class History:
     def whole_steps(self, days: int = 7) -> NDArray[np.int64]:
         """Events in each step of ``days`` times 24 hours counted back from ``until``, the earliest first, [w].
 
-        The step in which the first event fell is left out: the user may not have been there for all of it. Raises
+        The step of the first event is left out: the user may have joined within it. Raises
         InputError for a step under one day, and in a log without times.
         """
         if self.timeless:

@@ -1,4 +1,4 @@
-"""How a user's interest moves: shares of themes, activity and drift, week by week."""
+"""A user's interest per step of time: shares of themes, activity and drift."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from graphrec.interest.themes import themes_of, unit_vectors_of
 
 @dataclass(frozen=True)
 class InterestOverTime:
-    """A user's interest in ``w`` steps of time that follow each other without a hole."""
+    """A user's interest in ``w`` consecutive steps of time."""
 
     user: str
     """The user's own id."""
@@ -24,16 +24,16 @@ class InterestOverTime:
     step_days: int
     """Length of a step in days."""
     start: NDArray[np.int64]
-    """[w] first second of each step on the user's own clock (UTC seconds plus the offset); of a week, a Monday."""
+    """[w] first second of each step in local time (UTC seconds plus the offset); of a week, a Monday."""
     themes: tuple[str, ...]
     """Names of the themes, the most frequent first."""
     share: NDArray[np.float64]
-    """[w, themes] part of the step's events that each theme has; rows sum to 1, or 0 in a step without events."""
+    """[w, themes] share of each theme in the step's events; rows sum to 1, or 0 in a step without events."""
     events: NDArray[np.int64]
     """[w] number of events."""
     drift: NDArray[np.float64]
     """[w] cosine distance between the mean text vector (without vectors: the themes) of a step and that of the
-    last step with events before it; NaN where there is nothing to compare."""
+    last step with events before it; NaN without one."""
 
 
 def interest_over_time(graph: TemporalGraph, user: str, until: int, step_days: int = 7) -> InterestOverTime:
@@ -61,11 +61,11 @@ def interest_over_time(graph: TemporalGraph, user: str, until: int, step_days: i
     )
 
 
-def _drift(meaning: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Cosine distance of each row that is not zero to the one before it, [w]; NaN elsewhere."""
-    length = np.linalg.norm(meaning, axis=1)
+def _drift(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cosine distance of each nonzero row to the one before it, [w]; NaN elsewhere."""
+    length = np.linalg.norm(vectors, axis=1)
     active = np.flatnonzero(length > 0)
-    unit = meaning[active] / length[active, None]
-    drift = np.full(len(meaning), np.nan)
+    unit = vectors[active] / length[active, None]
+    drift = np.full(len(vectors), np.nan)
     drift[active[1:]] = 1 - (unit[1:] * unit[:-1]).sum(axis=1)
     return drift

@@ -149,16 +149,16 @@ def _numbers(place: Place) -> dict[str, Any]:
 
 
 def _change(history: History, change: ChangePoint, what: str) -> Sentence:
-    moved = change.most()[:TOLD]
+    moved = change.ranked()[:TOLD]
     parts = {change.names[place]: (float(change.before[place]), float(change.after[place])) for place in moved}
     told = ", ".join(
         f"{name} from {format_percent(before)} to {format_percent(after)}" for name, (before, after) in parts.items()
     )
     words = (
         f"{what} changed in the week of {format_date(change.start)}: {told} "
-        f"(as large by chance in {format_percent(change.chance)} of random orders at most)."
+        f"(as large by chance in {format_percent(change.p_value)} of random orders at most)."
     )
-    numbers = {"start": change.start, "chance": change.chance, "gain": change.gain, **parts}
+    numbers = {"start": change.start, "chance": change.p_value, "gain": change.gain, **parts}
     return Sentence("change", words, numbers, history.row[history.local_time >= change.start])
 
 

@@ -81,7 +81,7 @@ def _tell(change: ChangePoint) -> str:
     """A change in words, by the names that changed most."""
     parts = [
         f"{'more' if change.after[place] > change.before[place] else 'less'} {change.names[place]}"
-        for place in change.most()[:TOLD]
+        for place in change.ranked()[:TOLD]
     ]
     return f"{format_date(change.start)}: {', '.join(parts)}"
 

@@ -20,7 +20,7 @@ from graphrec.evidence.attention_profile import AttentionProfile, _interval, pro
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import bootstrap_interval
 from graphrec.models.event_features import N_EVENT_FEATURES
-from graphrec.models.item_to_item import ItemKNN
+from graphrec.models.item_to_item import ItemKNN, ItemKNNConfig
 from graphrec.models.ranking import StgatRanker
 from graphrec.models.stgat import Stgat
 from graphrec.queries.query import Queries
@@ -245,8 +245,9 @@ def test_the_profile_of_a_run(city_run: Path, tmp_path: Path) -> None:
 
 def test_only_stgat_has_a_profile(city_run: Path) -> None:
     run = Run.open(city_run, device="cpu")
+    config = run.config.model_copy(update={"model": ItemKNNConfig()})
     with pytest.raises(RunError, match="pays no attention to profile; stgat does"):
-        profile_attention(replace(run, model=ItemKNN(run.graph)))
+        profile_attention(replace(run, config=config, model=ItemKNN(run.graph)))
 
 
 def test_evaluate_prints_what_attention_rests_on(

@@ -16,7 +16,7 @@ from graphrec.evidence.flow import UNKNOWN_USER, AttentionFlow, attention_flow, 
 from graphrec.evidence.shares import explain
 from graphrec.graph.geography import distance_features, distance_km
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.item_to_item import ItemKNN
+from graphrec.models.item_to_item import ItemKNN, ItemKNNConfig
 from graphrec.models.ranking import StgatRanker
 from graphrec.queries.query import Queries
 from graphrec.recommendation import recommend
@@ -210,5 +210,6 @@ def test_the_flow_of_a_run(city_run: Path) -> None:
 
 def test_only_stgat_has_a_flow(city_run: Path) -> None:
     run = Run.open(city_run, device="cpu")
+    config = run.config.model_copy(update={"model": ItemKNNConfig()})
     with pytest.raises(RunError, match="only stgat can take its scores apart"):
-        attention_flow(replace(run, model=ItemKNN(run.graph)), "u0003")
+        attention_flow(replace(run, config=config, model=ItemKNN(run.graph)), "u0003")

@@ -16,7 +16,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.change_points import (
     ChangePoint,
-    _changes,
+    _change_points,
     _gains,
     activity_changes,
     interest_changes,
@@ -34,7 +34,7 @@ def found(counts: list[list[int]], exposure: list[int] | None = None) -> tuple[C
     table = np.array(counts, dtype=np.float64)
     of = table.sum(axis=1) if exposure is None else np.array(exposure, dtype=np.float64)
     names = tuple(f"theme {column}" for column in range(table.shape[1]))
-    return _changes(table, of, np.arange(len(table)) * WEEK, names, 0.01, 0)
+    return _change_points(table, of, np.arange(len(table)) * WEEK, names, 0.01, 0)
 
 
 def test_the_gain_is_that_of_the_likelihood() -> None:
@@ -48,7 +48,7 @@ def test_the_gain_is_that_of_the_likelihood() -> None:
 def test_shares_that_turn_are_found_at_their_step() -> None:
     (change,) = found([[6, 2]] * 10 + [[2, 6]] * 10)
     assert change.start == 10 * WEEK
-    assert change.chance <= 0.003
+    assert change.p_value <= 0.003
     np.testing.assert_allclose(change.before, [0.75, 0.25])
     np.testing.assert_allclose(change.after, [0.25, 0.75])
 
@@ -56,7 +56,7 @@ def test_shares_that_turn_are_found_at_their_step() -> None:
 def test_several_changes_are_told_in_order() -> None:
     changes = found([[8, 1, 1]] * 8 + [[1, 8, 1]] * 8 + [[1, 1, 8]] * 8)
     assert [change.start // WEEK for change in changes] == [8, 16]
-    assert [change.most()[0] for change in changes] == [0, 1]
+    assert [change.ranked()[0] for change in changes] == [0, 1]
 
 
 def test_a_rate_that_turns_is_found() -> None:
@@ -86,7 +86,7 @@ def test_bursts_are_no_change_of_activity() -> None:
 def test_the_same_seed_gives_the_same_chance() -> None:
     rng = np.random.default_rng(3)
     counts = [rng.multinomial(8, [0.6, 0.4] if week < 10 else [0.35, 0.65]).tolist() for week in range(20)]
-    assert [change.chance for change in found(counts)] == [change.chance for change in found(counts)]
+    assert [change.p_value for change in found(counts)] == [change.p_value for change in found(counts)]
 
 
 def mover(weeks: int = 12) -> TemporalGraph:
@@ -126,7 +126,7 @@ def test_what_comes_later_changes_nothing(until: int) -> None:
     other = replace(graph, log=log, _cache={})
     for ask in (place_changes, activity_changes):
         mine, same = (
-            [(change.start, change.chance, change.after.tolist()) for change in ask(world, "user-0", until)]
+            [(change.start, change.p_value, change.after.tolist()) for change in ask(world, "user-0", until)]
             for world in (graph, other)
         )
         assert mine == same

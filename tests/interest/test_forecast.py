@@ -38,12 +38,12 @@ def crowd(rates: np.ndarray, seed: int = 0) -> TemporalGraph:
 
 def test_what_is_known_of_a_rate_by_hand() -> None:
     """People in general are gamma(2, 1), half is kept: after weeks of 4 and 0, and two ahead."""
-    states = ActivityRates(0.5, 2.0, 1.0).after(np.array([[4], [0]]), ahead=2)
+    states = ActivityRates(0.5, 2.0, 1.0).filter(np.array([[4], [0]]), ahead=2)
     np.testing.assert_allclose(states[:, :, 0], [[2, 1], [3, 1], [1.5, 1], [0.75, 0.5]])
 
 
 def test_a_user_who_is_not_there_yet_is_like_people_in_general() -> None:
-    states = ActivityRates(0.5, 2.0, 1.0).after(np.array([[0], [4]]), np.array([[False], [True]]), ahead=1)
+    states = ActivityRates(0.5, 2.0, 1.0).filter(np.array([[0], [4]]), np.array([[False], [True]]), ahead=1)
     np.testing.assert_allclose(states[:, :, 0], [[2, 1], [2, 1], [3, 1]])
 
 
