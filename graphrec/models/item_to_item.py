@@ -1,6 +1,6 @@
-"""Items that go with items: neighbours by cosine, and a ridge regression in closed form.
+"""Item-to-item models: nearest neighbours by cosine, and regressions in closed form.
 
-Both fit their weights on the train split, once, at first use, and then answer from each question's own history.
+Weights are fitted to the train split, once, at first use; scores are those weights times the history of each query.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ BYTES_PER_PAIR = 12
 
 
 class ItemKNNConfig(ModelHyperparameters):
-    """Settings of ``item-knn``."""
+    """Hyperparameters of ``item-knn``."""
 
     name: Literal["item-knn"] = "item-knn"
     neighbours: int = Field(default=50, ge=1)
-    """How many items go with an item."""
+    """Neighbours per item."""
 
 
 class EaseConfig(ModelHyperparameters):
-    """Settings of ``ease``."""
+    """Hyperparameters of ``ease``."""
 
     name: Literal["ease"] = "ease"
     ridge: float = Field(default=100.0, gt=0)
-    """Weight of the squared weights."""
+    """L2 regularization of the weights."""
 
 
 class ItemKNN:
-    """Items like those of the user's history: cosine over the users who visited them.
+    """Cosine similarity of items over the users who visited them, to the items of the user's history.
 
-    Sarwar et al. 2001, "Item-based collaborative filtering recommendation algorithms"; an item counts among its own
+    Sarwar et al. 2001, "Item-based collaborative filtering recommendation algorithms"; an item is among its own
     neighbours, so that repeats are possible.
     """
 
@@ -71,26 +71,26 @@ class ItemKNN:
         return scipy.sparse.csr_array(scipy.sparse.vstack(blocks))
 
     def fit(self, seed: int) -> None:
-        """Find each item's neighbours; nothing of it is random."""
+        """Find the neighbours of each item, which nothing random enters."""
         _ = self.similarity
 
     def tensors(self) -> dict[str, Tensor]:
-        """Pairs of items that are alike, and how much."""
+        """Pairs of neighbours and their similarities."""
         similarity = self.similarity.tocoo()
         pairs = torch.from_numpy(np.stack(similarity.coords).astype(np.int64))
         return {"alike": pairs, "similarity": torch.from_numpy(similarity.data)}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take similarities that were found before."""
+        """Load stored similarities."""
         pairs = tensors["alike"].numpy()
         items = int(pairs.max(initial=-1)) + 1
         shape = (items, items)
         self.similarity = scipy.sparse.coo_array((tensors["similarity"].numpy(), tuple(pairs)), shape=shape).tocsr()
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
-        """Similarity to the items of the history, each as often as it was visited."""
-        visits = visit_counts(self.graph, queries)
-        return _scores(visits[:, : self.similarity.shape[0]] @ self.similarity, queries, visits.shape[1])
+        """Sum of the similarities to the items of the history, weighted by visits."""
+        visits = visit_counts(self.graph, queries)[:, : self.similarity.shape[0]]
+        return torch.from_numpy((visits @ self.similarity).toarray()).to(queries.time.device)
 
 
 class ItemWeights(ABC):
@@ -137,8 +137,8 @@ class ItemWeights(ABC):
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """The history times the weights."""
-        history = self.history(queries).astype(np.float32)
-        return _scores(history[:, : len(self.weights)] @ self.weights, queries, history.shape[1])
+        history = self.history(queries).astype(np.float32)[:, : len(self.weights)]
+        return torch.from_numpy(history @ self.weights).double().to(queries.time.device)
 
 
 class Ease(ItemWeights):
@@ -166,7 +166,7 @@ class Ease(ItemWeights):
 
 
 def _counts(row: Tensor, item: Tensor, shape: tuple[int, int]) -> scipy.sparse.csr_array:
-    """How often each (row, item) occurs."""
+    """Number of occurrences of each (row, item)."""
     pairs = (row.cpu().numpy(), item.cpu().numpy())
     return scipy.sparse.coo_array((np.ones(len(row)), pairs), shape=shape).tocsr()
 
@@ -179,7 +179,7 @@ def train_counts(graph: TemporalGraph) -> scipy.sparse.csr_array:
 
 
 def visit_counts(graph: TemporalGraph, queries: Queries) -> scipy.sparse.csr_array:
-    """Visits of each item that each question may see, [batch, items]."""
+    """Visits of each item that each query may see, [batch, items]."""
     visits = UserHistory.before(graph, queries)
     return _counts(visits.question, visits.item, visits.shape)
 
@@ -216,14 +216,6 @@ def _largest(dense: NDArray[np.float64], k: int) -> scipy.sparse.csr_array:
         rest = np.argpartition(-dense, k, axis=1)[:, k:]
         np.put_along_axis(dense, rest, 0, axis=1)
     return scipy.sparse.csr_array(dense)
-
-
-def _scores(
-    answer: scipy.sparse.csr_array | NDArray[np.float32], queries: Queries, items: int
-) -> Float64[Tensor, "batch items"]:
-    """The answer as a tensor; 0 for items that are newer than the fit."""
-    dense = torch.from_numpy(answer if isinstance(answer, np.ndarray) else answer.toarray()).double()
-    return torch.nn.functional.pad(dense, (0, items - dense.shape[1])).to(queries.time.device)
 
 
 ITEM_KNN = ModelEntry(ItemKNNConfig, create=lambda graph, config, weights: ItemKNN(graph, config))

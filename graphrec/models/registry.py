@@ -39,6 +39,8 @@ BUILT_IN = {
 """Module and attribute of each model's entry."""
 GROUP = "graphrec.models"
 """Entry points by which other packages add models."""
+LONG_TRAINING = {"weight_decay": 0.0, "epochs": 100, "patience": 10}
+"""Settings of the training of models that learn vectors of ids alone."""
 _registered: dict[str, ModelEntry[Any, Any]] = {}
 
 

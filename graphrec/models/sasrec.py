@@ -1,7 +1,7 @@
 """Self-attention over a user's last items: Kang and McAuley 2018, "Self-attentive sequential recommendation".
 
-Learned with a softmax over the items in place of one negative, as Klenitskiy and Vasilev 2023 (arXiv 2309.07602) found
-better. No time, place or text: what it reads is the order of the items alone.
+Trained with a softmax over the items in place of one sampled negative, after Klenitskiy and Vasilev 2023, arXiv
+2309.07602. The input is the order of the items: no time, no location, no text.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from typing import Literal
 
 import torch
-from jaxtyping import Bool, Float, Float64, Int64
+from jaxtyping import Bool, Float, Int64
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.hyperparameters import ModelHyperparameters
 from graphrec.models.losses import SoftmaxNLL
-from graphrec.models.registry import ModelEntry
+from graphrec.models.registry import LONG_TRAINING, ModelEntry
 from graphrec.models.stgat import check_heads
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
@@ -25,7 +25,7 @@ from graphrec.queries.sampling import sample
 
 
 class SasrecConfig(ModelHyperparameters):
-    """Settings of ``sasrec``."""
+    """Hyperparameters of ``sasrec``."""
 
     name: Literal["sasrec"] = "sasrec"
     dimension: int = Field(default=64, ge=4)
@@ -33,11 +33,11 @@ class SasrecConfig(ModelHyperparameters):
     heads: int = Field(default=1, ge=1)
     """Attention heads; divides the dimension."""
     layers: int = Field(default=2, ge=1)
-    """Blocks one above the other."""
+    """Transformer blocks."""
     window: int = Field(default=50, ge=1)
-    """The last so many events are read."""
+    """Length of the input: the user's last events."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
-    """Share of features dropped in training."""
+    """Dropout rate in training."""
 
     @model_validator(mode="after")
     def _heads_divide_the_dimension(self) -> SasrecConfig:
@@ -46,12 +46,12 @@ class SasrecConfig(ModelHyperparameters):
 
 
 class Sasrec(nn.Module):
-    """The network; one vector an item, for reading it and for ranking it."""
+    """The network; the vector of an item is the same as input and as output."""
 
     name = "sasrec"
 
     def __init__(self, graph: TemporalGraph, config: SasrecConfig, weights: Mapping[str, Tensor] | None = None) -> None:
-        """An untrained network, for as many items as the graph has, or as ``weights`` that are to be loaded have."""
+        """An untrained network for the items of the graph, or of the ``weights`` that are to be loaded."""
         super().__init__()
         self.graph, self.config = graph, config
         d = config.dimension
@@ -66,70 +66,62 @@ class Sasrec(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def states(self, item: Int64[Tensor, "batch window"]) -> Float[Tensor, "batch window d"]:
-        """What each place of each sequence says of the item after it; -1 is padding, which comes first."""
+        """State after each position of each sequence, from which the next item is predicted; -1 is left padding."""
         length = item.shape[1]
-        real = item >= 0
-        place = self.position.weight[self.config.window - length :]
-        vector = self.drop(self.item(item.clamp(min=0)) + place) * real[..., None]
-        later = torch.ones(length, length, dtype=torch.bool, device=item.device).triu(1)
-        hidden = later | ~real[:, None, :]
-        hidden &= ~torch.eye(length, dtype=torch.bool, device=item.device)  # padding reads itself, for want of others
+        mask = item >= 0
+        position = self.position.weight[self.config.window - length :]
+        vector = self.drop(self.item(item.clamp(min=0)) + position) * mask[..., None]
+        causal = torch.ones(length, length, dtype=torch.bool, device=item.device).triu(1)
+        hidden = causal | ~mask[:, None, :]
+        hidden &= ~torch.eye(length, dtype=torch.bool, device=item.device)  # a softmax over nothing would be NaN
         states: Tensor = self.blocks(vector, hidden.repeat_interleave(self.config.heads, 0))
         return states
 
     def logit_factors(
         self, item: Int64[Tensor, "batch window_plus_one"], time: Int64[Tensor, "batch window_plus_one"]
     ) -> tuple[Float[Tensor, "n d"], Int64[Tensor, " n"], Float[Tensor, "items d"]]:
-        """States before the items of windows that are asked for, these items, and the vectors of all items."""
-        asked = target_mask(item, time)
-        return self.states(item[:, :-1])[asked], item[:, 1:][asked], self.item.weight
+        """States before the targets of windows, the targets, and the vectors of all items."""
+        mask = target_mask(item, time)
+        return self.states(item[:, :-1])[mask], item[:, 1:][mask], self.item.weight
 
-    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
-        """Products of the state after the last event with the items' vectors; 0 for items newer than the training."""
-        around = sample(self.graph, queries, {"own_history": self.config.window}).neighbourhoods["own_history"]
-        scores = torch.zeros(
-            len(queries), len(self.graph.nodes["item"]), dtype=torch.float64, device=queries.time.device
-        )
-        if not around.event.shape[1]:
-            return scores
-        code = torch.where(around.mask, self.graph.log.item[around.event].long(), -1)
-        state = self.states(torch.where(code < len(self.item.weight), code, -1).flip(1))[:, -1]
-        scores[:, : len(self.item.weight)] = (state @ self.item.weight.T).double()
-        return scores
+    def scores(self, queries: Queries) -> Float[Tensor, "batch items"]:
+        """Products of the state after the last event with the vectors of the items of the training."""
+        own = sample(self.graph, queries, {"own_history": self.config.window}).neighbourhoods["own_history"]
+        if not own.event.shape[1]:
+            return self.item.weight.new_zeros(len(queries), len(self.item.weight))
+        item = torch.where(own.mask, self.graph.log.item[own.event].long(), -1)
+        item = torch.where(item < len(self.item.weight), item, -1).flip(1)  # the latest event last
+        return self.states(item)[:, -1] @ self.item.weight.T
 
 
 def target_mask(
     item: Int64[Tensor, "batch window_plus_one"], time: Int64[Tensor, "batch window_plus_one"]
 ) -> Bool[Tensor, "batch window"]:
-    """Which events of windows, from the second on, can be asked for: there is an event before them, at an earlier time.
-
-    Events of the same second are not before each other.
-    """
+    """Which events of windows, from the second on, are targets: those with an event of an earlier time before them."""
     return (item[:, :-1] >= 0) & (time[:, 1:] > time[:, :-1])
 
 
 class SequenceDataset:
-    """The train events of each user in order of time, cut into windows of inputs and the item after each.
+    """The train events of each user in time order, cut into windows of inputs and the item after each.
 
     Each window has a target: an item with an event of an earlier time before it.
     """
 
     def __init__(self, graph: TemporalGraph, protocol: EvaluationProtocol, window: int) -> None:
         rows = protocol.training_rows(graph)
-        user = graph.log.user[rows].long()
-        rows = rows[torch.sort(user, stable=True).indices]  # by (user, time)
-        user = graph.log.user[rows].long()
-        place = torch.arange(len(rows), device=rows.device)
+        user, order = torch.sort(graph.log.user[rows].long(), stable=True)
+        rows = rows[order]  # by (user, time)
+        position = torch.arange(len(rows), device=rows.device)
         begin = torch.searchsorted(user, user)
-        left = torch.searchsorted(user, user, right=True) - 1 - place  # events of the user after this one
-        last = place[(left % window == 0) & (place > begin)]
-        at = last[:, None] - torch.arange(window, -1, -1, device=rows.device)
-        real = at >= begin[last][:, None]
-        event = rows[at.clamp(min=0)]
-        item = torch.where(real, graph.log.item[event].long(), -1)
+        remaining = torch.searchsorted(user, user, right=True) - 1 - position  # events of the user after this one
+        last = position[(remaining % window == 0) & (position > begin)]
+        index = last[:, None] - torch.arange(window, -1, -1, device=rows.device)
+        mask = index >= begin[last][:, None]
+        event = rows[index.clamp(min=0)]
+        item = torch.where(mask, graph.log.item[event].long(), -1)
         time = graph.log.time[event]
-        some = target_mask(item, time).any(1)
-        self.item, self.time = item[some], time[some]
+        has_target = target_mask(item, time).any(1)
+        self.item, self.time = item[has_target], time[has_target]
 
     def __len__(self) -> int:
         return len(self.item)
@@ -144,12 +136,5 @@ SASREC = ModelEntry(
     create=Sasrec,
     loss=lambda model, graph, options: SoftmaxNLL(model, graph, options.negatives, options.full_softmax),
     training_set=lambda model, graph, protocol: SequenceDataset(graph, protocol, model.config.window),
-    training={
-        "weight_decay": 0.0,
-        "epochs": 100,
-        "patience": 10,
-        "batch_size": 64,
-        "learning_rate": 1e-3,
-        "min_steps": 4000,
-    },
+    training={**LONG_TRAINING, "batch_size": 64, "learning_rate": 1e-3, "min_steps": 4000},
 )

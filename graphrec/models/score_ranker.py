@@ -1,4 +1,4 @@
-"""From scores to ranked items, for models and baselines that score the catalogue for a question at once."""
+"""Ranking by dense scores: models and baselines that score the whole catalogue for a query."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -15,31 +15,31 @@ from graphrec.models.ranker import Ranking, mask_scores
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
 
-CELLS = 4_000_000
-"""Scores held at once: a batch of questions times the catalogue."""
+MAX_SCORES = 4_000_000
+"""Scores held at once: a batch of queries times the catalogue."""
 
 
 @runtime_checkable
 class ItemScorer(Protocol):
-    """Scores every item for every question, higher is better."""
+    """Scores every item for every query, higher is better."""
 
     @property
     def name(self) -> str:
-        """What it is called in tables."""
+        """Name in tables."""
 
-    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
-        """One score an item, known or not; which items may be ranked is the caller's to say."""
+    def scores(self, queries: Queries) -> Float[Tensor, "batch items"]:
+        """One score per item, candidate or not; items newer than the training may be left out and score 0."""
 
 
 class ScoreRanker:
-    """A scorer over a graph, asked for ranks and the best items as `graphrec.models.ranking.StgatRanker` is."""
+    """The `graphrec.models.ranker.Ranker` of a scorer."""
 
     def __init__(self, graph: TemporalGraph, scorer: ItemScorer) -> None:
         self.graph, self.scorer = graph, scorer
 
     @torch.inference_mode()
     def top(self, queries: Queries, k: int, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
-        """The ``k`` best items of each question with their scores; ``novel`` leaves out what the user has visited."""
+        """The ``k`` best items of each query with their scores; ``novel`` excludes those that its user has visited."""
         items, scores = [], []
         for _, table in self._tables(queries, candidates, novel):
             best = table.topk(min(k, table.shape[1]), dim=1)
@@ -47,7 +47,7 @@ class ScoreRanker:
             scores.append(torch.where(best.values > -torch.inf, best.values, 0))
         if not items:
             return Ranking(torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k))
-        short = (0, k - items[0].shape[1])  # a catalogue of fewer than k items
+        short = (0, k - items[0].shape[1])  # of a catalogue with fewer than k items
         return Ranking(
             torch.nn.functional.pad(torch.cat(items), short, value=-1),
             torch.nn.functional.pad(torch.cat(scores), short),
@@ -57,19 +57,26 @@ class ScoreRanker:
     def expected_ranks(
         self, queries: Queries, target: Int64[Tensor, " n"], candidates: Tensor | None = None, novel: bool = False
     ) -> Float64[Tensor, " n"]:
-        """Expected rank of the target among the candidates; inf for a target that is none."""
+        """Expected rank of each query's target among the candidates; inf for one that is excluded."""
         ranks = [expected_rank(table, target[rows]) for rows, table in self._tables(queries, candidates, novel)]
         return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.float64)
 
     def _tables(self, queries: Queries, candidates: Tensor | None, novel: bool) -> Iterator[tuple[slice, Tensor]]:
-        """Scores of the questions, a batch at a time; -inf for what may not be ranked."""
+        """Rows of the queries and their scores, a batch at a time; -inf for excluded items."""
         first_seen = self.graph.nodes["item"].first_seen
         items = len(first_seen)
-        size = max(1, CELLS // max(items, 1))
+        size = max(1, MAX_SCORES // max(items, 1))
         for start in range(0, len(queries), size):
             rows = slice(start, start + size)
             batch = queries.rows(rows)
             known = first_seen < batch.time.clamp(max=self.graph.horizon)[:, None]
-            scores = self.scorer.scores(batch).masked_fill(~known, -torch.inf)
+            scores = self.scorer.scores(batch).double()
+            scores = torch.nn.functional.pad(scores, (0, items - scores.shape[1])).masked_fill(~known, -torch.inf)
             seen = UserHistory.before(self.graph, batch) if novel else None
             yield rows, mask_scores(scores, slice(0, items), candidates, seen)
+
+
+def known_rows(table: Float[Tensor, "nodes d"], code: Int64[Tensor, " batch"]) -> Float[Tensor, "batch d"]:
+    """Rows of a table of learned vectors; 0 for the code -1 and for nodes newer than the training."""
+    known = (code >= 0) & (code < len(table))
+    return table[torch.where(known, code, 0)] * known[:, None]
