@@ -207,7 +207,7 @@ CASES: dict[str, Bad] = {
     "quote that is not closed": log(HEADER + rows(9) + 'u1,"i1,2024-01-01\n' + rows(2000), "is never closed"),
     "column named twice": log("user,item,item,time\nu,i,j,2024-01-01\n", "'item' is there twice"),
     "ragged rows": log(HEADER + rows(10, ",more") + rows(10), "wrong number of fields (10)"),
-    "long line": log(GOOD + "u1," + "i" * 3_000_000 + ",2024-01-01\n", "too long to be set aside"),
+    "long line": log(GOOD + "u1," + "i" * 3_000_000 + ",2024-01-01\n", "too long for the quarantine"),
     "all rows bad": log(HEADER + ",,\n" * 9, "9 of 9 rows cannot be used"),
     "all rows bad and allowed": log(HEADER + ",,\n" * 9, "9 of 9 rows cannot be used", None, "--max-bad", "100%"),
     "more than 1% bad": log(GOOD + "u1,i1,soon\n", "such as time='soon' in row 41 of log.csv"),

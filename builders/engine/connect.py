@@ -1,4 +1,4 @@
-"""Which engine a build runs on: DuckDB in this process, or a Spark that a master tells of."""
+"""The engine of a build: DuckDB in this process, or Spark by the address of its master."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from builders.engine.backend import DUCKDB, Engine, connect_duckdb
 from graphrec.errors import ConfigError
 
 MASTER = re.compile(r"local(\[[\d*]+(,\d+)?\])?|spark://\S+|yarn|k8s://\S+")
-"""What Spark calls a master: where its machines are asked for."""
+"""Master of Spark: the address of its resource manager."""
 
 
 def connect(workspace: Path, engine: str = DUCKDB, row_hash: str | None = None) -> Engine:
-    """An engine whose steps are kept in ``workspace``.
+    """An engine that stores its steps in ``workspace``.
 
     Parameters
     ----------
     engine
         ``duckdb``, or a Spark master: ``local[4]``, ``spark://host:7077``, ``yarn`` or ``k8s://host``.
     row_hash
-        How the rows of the graph that grows are hashed, see `Engine.row_hash_name`; None: as the engine likes.
+        Row hash of the graph that is appended to, see `Engine.row_hash_name`; None: the engine's default.
 
     Raises
     ------
     ConfigError
-        For any other engine, where Spark is not installed or does not start, or if it cannot hash as the graph does.
+        For any other engine, if Spark is not installed or does not start, or if it lacks the graph's row hash.
     """
     if engine == DUCKDB:
         return connect_duckdb(workspace, row_hash or DUCKDB)
@@ -36,7 +36,7 @@ def connect(workspace: Path, engine: str = DUCKDB, row_hash: str | None = None) 
         )
     if row_hash == DUCKDB:
         raise ConfigError(
-            f"engine: {engine!r} cannot tell which rows a graph has already that DuckDB hashed; append with 'duckdb', "
+            f"engine: {engine!r} cannot compare rows with those of a graph built by DuckDB; append with 'duckdb', "
             "or build the graph with Spark"
         )
     try:

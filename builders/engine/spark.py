@@ -1,4 +1,4 @@
-"""The builders' engine on Spark: the same expressions, run by the machines of a cluster or by the cores of this one."""
+"""The engine on Spark: the same expressions, run by a cluster or by the cores of this machine."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ SETTINGS = {
     "spark.driver.memory": "2g",
     "spark.log.level": "ERROR",
 }
-"""Of a session that is started here, unless ``spark-defaults.conf`` says otherwise."""
+"""Settings of a new session, overridden by ``spark-defaults.conf``."""
 SQL_SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.ansi.enabled": "true",
     "spark.sql.caseSensitive": "true",
     "spark.sql.variant.allowDuplicateKeys": "true",
 }
-"""Of the session of one build: what the expressions rely on."""
+"""Settings of the session of a build, on which the expressions rely."""
 SHUFFLE_PARTITIONS_PER_CORE = 2
-"""Pieces that Spark cuts joins and groups into, for each core; it joins small ones again."""
+"""Shuffle partitions of joins and groups per core; Spark coalesces small ones."""
 
 
 @dataclass(frozen=True)
 class SparkEngine(Engine):
-    """An engine whose steps run on Spark and are kept as folders of Parquet files in the workspace."""
+    """An engine on Spark, its steps stored as folders of Parquet files in the workspace."""
 
     local: Engine = field(kw_only=True)
-    """DuckDB on this machine, for what is small, and for files that cannot be cut at the ends of their lines."""
+    """DuckDB on this machine, for small tables, and for files that cannot be split at line endings."""
     rejected: dict[str, pa.Table | None] = field(default_factory=dict, kw_only=True)
-    """Lines of each file that are no rows, by its path."""
+    """Rejected lines of each file, by its path."""
 
     def materialise(self, name: str, expression: Any, path: Path | None = None) -> Any:
-        """Run an expression once and keep its rows; a ``path`` gets them as one file, in their order."""
+        """Store the rows of an expression; with a ``path``, as one file, in their order."""
         folder = self.workspace / f"{name}.spark"
         self._write(expression, folder)
         if path is None:
@@ -68,18 +68,12 @@ class SparkEngine(Engine):
         return self._read(name, [path])
 
     def view(self, name: str, expression: Any) -> Any:
-        """An expression under a name, run with each that reads it."""
+        """An expression as a view."""
         with wrap_errors():
             return self.backend.create_view(view_name(name), expression, overwrite=True)
 
-    def create_table(self, name: str, rows: pa.Table) -> Any:
-        """Rows from Python as a table."""
-        path = self.workspace / f"{name}.parquet"
-        pq.write_table(rows, path)
-        return self._read(name, [path])
-
     def read_parts(self, name: str, paths: Sequence[Path]) -> Any:
-        """Parquet files one after the other, with ``file_row_number``: the place of a row in its file, from 0."""
+        """Parquet files concatenated, with ``file_row_number``: index of the row in its file, from 0."""
         with wrap_errors():
             frames = [self._session.read.parquet(address(path)) for path in paths]
             frames = [frame.selectExpr("*", "_metadata.row_index AS file_row_number") for frame in frames]
@@ -89,26 +83,23 @@ class SparkEngine(Engine):
     def scan(self, source: Source, name: str) -> Scan:
         """The rows of a file as a table called ``name``, read when an expression over them runs."""
         with wrap_errors():
-            found = read_with_spark(self._session, source, self.workspace)
-            if found is not None:
-                self.rejected[str(source.path)] = found.rejects
-                found.rows.createOrReplaceTempView(view_name(name))
+            by_spark = read_with_spark(self._session, source, self.workspace)
+            if by_spark is not None:
+                self.rejected[str(source.path)] = by_spark.rejects
+                by_spark.rows.createOrReplaceTempView(view_name(name))
                 return self.backend.table(view_name(name)), frozenset()
         table, nested = self.local.scan(source, name)
-        kept = self.workspace / f"{name}.text.parquet"
-        self.local.materialise(f"{name}_text", table, kept)
+        text = self.workspace / f"{name}.text.parquet"
+        self.local.materialise(f"{name}_text", table, text)
         self.rejected[str(source.path)] = self.local.rejects(source)
-        return self._read(name, [kept]), nested
+        return self._read(name, [text]), nested
 
     def rejects(self, source: Source) -> pa.Table | None:
-        """Lines of a file that could not be cut into fields; None where every line is a row."""
+        """Lines of a file that could not be split into fields; None for a format without such lines."""
         return self.rejected[str(source.path)]
 
-    def clear_rejects(self, source: Source) -> None:
-        """Nothing: they were found before the first row was read."""
-
     def row_hash(self, columns: Sequence[Any]) -> Any:
-        """A hash of whole rows, int64, the same as DuckDB's that is portable."""
+        """A hash of whole rows, int64, equal to DuckDB's with ``md5``."""
         digest = portable_text(columns).hexdigest("md5")
         return conv(digest.left(15), 16, 10).cast("int64")
 
@@ -117,9 +108,9 @@ class SparkEngine(Engine):
         return self.to_pyarrow(expression)
 
     def to_pyarrow(self, expression: Any) -> Any:
-        """The rows of an expression in memory, brought by way of the workspace: none of it goes through Spark's driver.
+        """The rows of an expression in memory, by way of the workspace instead of Spark's driver.
 
-        What reads nothing but rows from Python needs no cluster.
+        An expression over rows from Python alone runs in DuckDB.
         """
         if expression.op().find(ops.InMemoryTable):
             return self.local.to_pyarrow(expression)
@@ -137,7 +128,7 @@ class SparkEngine(Engine):
             return [tuple(row) for row in self._session.sql(statement).collect()]
 
     def set_memory_limit(self, input_bytes: int) -> None:
-        """Nothing: Spark's memory is set where it is started. DuckDB on this machine gets its own."""
+        """Limit the memory of DuckDB on this machine; that of Spark is set at its start."""
         self.local.set_memory_limit(input_bytes)
 
     @property
@@ -147,7 +138,7 @@ class SparkEngine(Engine):
     def _write(self, expression: Any, folder: Path) -> None:
         with wrap_errors():
             rows = self._session.sql(self.backend.compile(expression))
-            types = PySparkSchema.from_ibis(expression.schema())  # a constant has no other type in Spark's SQL
+            types = PySparkSchema.from_ibis(expression.schema())  # untyped constants would get types of Spark's own
             rows = rows.select(*(rows[field.name].cast(field.dataType) for field in types.fields))
             rows.write.mode("overwrite").parquet(address(folder))
 
@@ -158,21 +149,21 @@ class SparkEngine(Engine):
 
 
 def connect_spark(workspace: Path, master: str) -> SparkEngine:
-    """An engine on the Spark ``master``, or on the session that is running here already.
+    """An engine on the Spark ``master``, or on the active session of this process.
 
-    Raises ConfigError where Spark cannot be started or reached.
+    Raises ConfigError if Spark cannot be started or reached.
     """
     session = (SparkSession.getActiveSession() or _start(master)).newSession()
     for key, value in SQL_SETTINGS.items():
         session.conf.set(key, value)
     cores = session.sparkContext.defaultParallelism
     session.conf.set("spark.sql.shuffle.partitions", str(SHUFFLE_PARTITIONS_PER_CORE * cores))
-    ibis.pyspark  # noqa: B018 - looked at once, it has its options
+    ibis.pyspark  # noqa: B018 - access registers its options
     return SparkEngine(SparkBackend().connect(session), workspace, "md5", local=connect_duckdb(workspace))
 
 
 def _start(master: str) -> Any:
-    builder = reduce(lambda made, pair: made.config(*pair), SETTINGS.items(), SparkSession.builder.master(master))
+    builder = reduce(lambda builder, pair: builder.config(*pair), SETTINGS.items(), SparkSession.builder.master(master))
     try:
         return builder.getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
@@ -184,7 +175,7 @@ def _start(master: str) -> Any:
 
 @contextmanager
 def wrap_errors() -> Iterator[None]:
-    """Spark's errors as the one that every engine raises."""
+    """Raise errors of Spark as an EngineError."""
     try:
         yield
     except (PySparkException, Py4JError) as error:
@@ -192,22 +183,22 @@ def wrap_errors() -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """What an error of Spark says, without the trace of Java."""
+    """The first line of an error of Spark, without Java's stack trace."""
     return re.sub(r"\s+", " ", str(error).strip().splitlines()[0])[:300] if str(error).strip() else type(error).__name__
 
 
 def view_name(name: str) -> str:
-    """The name of a table as Spark takes it: letters, digits and underscores, no two names alike that differ."""
-    return re.sub(r"\W", lambda found: f"_x{ord(found.group()):x}_", name)
+    """The name of a table for Spark: letters, digits and underscores, distinct for distinct names."""
+    return re.sub(r"\W", lambda match: f"_x{ord(match.group()):x}_", name)
 
 
 def part_files(folder: Path) -> list[Path]:
-    """The files that Spark wrote into a folder, in the order of their rows."""
+    """The files of a folder that Spark wrote, in row order."""
     return sorted(folder.glob("part-*.parquet"))
 
 
 def concatenate_files(folder: Path, path: Path) -> None:
-    """Write the rows of Spark's files into one, a row group at a time."""
+    """Write the rows of Spark's files to one file, by row groups."""
     files = part_files(folder)
     with pq.ParquetWriter(path, pq.read_schema(files[0]).remove_metadata()) as writer:
         for file in map(pq.ParquetFile, files):

@@ -62,6 +62,6 @@ def check_relation_name(name: str) -> None:
     """Raise MappingError for a name that a relation of the mapping cannot have."""
     if name in RESERVED_NAMES or not NAME.fullmatch(name):
         raise MappingError(
-            f"relations: a name of letters, digits, - and _ other than {' and '.join(RESERVED_NAMES)} expected, got {name!r}; "
-            "write it as 'relations: {friends: {file: friends.csv}}'"
+            f"relations: a name of letters, digits, - and _ other than {' and '.join(RESERVED_NAMES)} expected, "
+            f"got {name!r}; write it as 'relations: {{friends: {{file: friends.csv}}}}'"
         )
