@@ -16,7 +16,6 @@ RENAMED = (
     (r"^cf\.propagation\.visited$", "cf.propagation.interactions"),
     (r"^cf\.propagation\.often$", "cf.propagation.log_counts"),
     (r"^cf\.later\.", "cf.transition."),
-    (r"^cf\.beside\.", "cf.cold_item_smoothing."),
     (r"^read\.", "query_encoder."),
     (r"^since\.", "idle_gap."),
     (r"^reach\.", "distance_weights."),

@@ -16,10 +16,10 @@ from graphrec.evidence import shares
 from graphrec.evidence.shares import explain
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models import item_transition as later
+from graphrec.models.collaborative_filter import TRANSITION_WEIGHT
 from graphrec.models.item_transition import ItemTransitionRegression, default_ridge
 from graphrec.models.losses import MixtureNLL
 from graphrec.models.ranking import StgatRanker
-from graphrec.models.stgat import TRANSITION_WEIGHT
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import sample
 from tests.networks import again, untrained
