@@ -12,12 +12,21 @@ from torch import Tensor
 
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.propagation import HALF, ITEM_POWER, LOW_PASS, SHARPENING, SHARPENING_TIME, USER_POWER, GraphFilter
+from graphrec.models.propagation import (
+    ITEM_POWER,
+    LOW_PASS,
+    LOW_PASS_POWER,
+    SAVED_INTERACTIONS,
+    SHARPENING,
+    SHARPENING_TIME,
+    USER_POWER,
+    GraphFilter,
+)
 from graphrec.models.ranking import StgatRanker
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from tests.networks import again, scores, trained, untrained
-from tests.worlds import alone, events, graph, random_world, town
+from tests.worlds import alone, continued, events, graph, random_world, town
 
 SEEDS = st.integers(0, 10_000)
 
@@ -30,7 +39,7 @@ def slow(world: TemporalGraph, signal: Tensor, user: int, low_pass: int = 0) -> 
         visits[who, what] += 1
     often = (1 + visits).log2()
     counted = often if low_pass else (visits > 0).double()
-    user_power, item_power = (HALF, HALF) if low_pass else (USER_POWER, ITEM_POWER)
+    user_power, item_power = (LOW_PASS_POWER, LOW_PASS_POWER) if low_pass else (USER_POWER, ITEM_POWER)
     busy, popular = (counted.sum(axis).clamp(min=1) for axis in (1, 0))
     others = often * busy[:, None] ** -user_power * popular**-item_power
     _, size, axes = torch.linalg.svd(others)
@@ -95,6 +104,17 @@ def test_what_a_user_visited_does_not_find_itself(seed: int, user: int) -> None:
     if own.any():
         stranger = torch.tensor([-1])
         assert not torch.allclose(one.filtered(signal, stranger), two.filtered(signal, stranger))
+
+
+def test_factors_are_the_same_after_the_graph_grew_and_leave_the_random_state_alone() -> None:
+    world = town(5, count=60)
+    state = torch.get_rng_state()
+    one = GraphFilter(world, low_pass=4)
+    assert torch.equal(torch.get_rng_state(), state)
+    saved = {name: getattr(one, name) for name in SAVED_INTERACTIONS}
+    grown = GraphFilter(continued(world, int(world.log.time[-1]) + 1, 5, new=4), saved, low_pass=4)
+    assert torch.equal(grown.item_factors[:15], one.item_factors)
+    assert not grown.item_factors[15:].any()
 
 
 def test_nothing_spreads_from_nothing() -> None:
