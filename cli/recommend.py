@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -16,6 +15,12 @@ from cli.completion import device_names
 from cli.console import RichProgress, console, next_step, print_indented, print_json, table
 from graphrec.errors import InputError
 from graphrec.formatting import format_count
+
+if TYPE_CHECKING:
+    from graphrec.recommendation import RecommendationList
+
+MIN_SHARE = 0.0005
+"""Smallest share that is printed: it is rounded to three decimals."""
 
 
 def recommend_command(
@@ -49,6 +54,9 @@ def recommend_command(
 
     Example: graphrec recommend city/run --user u0001 --at 2026-03-01T18:00 --near 40.75,-73.99 -k 5 --explain
     """
+    import pyarrow.parquet as pq
+
+    from graphrec.files import atomic_write
     from graphrec.recommendation import recommend
     from graphrec.runs.run import Run
 
@@ -63,15 +71,25 @@ def recommend_command(
             asked_for, name = "--explain" if explain else "--what-if", opened.config.model.name
             raise InputError(f"{asked_for}: only stgat can take its scores apart, and {run} is a run of {name}")
         place = _place(near) if near else None
-        moment, reasons = read_time(at) if at else None, explain or as_json
-        answers = recommend(opened, asked, moment, place, k, novel, reasons, progress, what_if)
+        lists = recommend(
+            opened,
+            asked,
+            at=read_time(at) if at else None,
+            near=place,
+            k=k,
+            novel=novel,
+            reasons=explain or as_json,
+            what_if=what_if,
+            progress=progress,
+        )
     if out is not None:
-        _write(out, answers)
-        console.print(f"wrote {format_count(sum(len(one['items']) for one in answers))} rows to {out}", soft_wrap=True)
+        with atomic_write(out) as temporary:
+            pq.write_table(rows := lists.to_arrow(), temporary)
+        console.print(f"wrote {format_count(len(rows))} rows to {out}", soft_wrap=True)
     if as_json:
-        print_json(answers)
+        print_json([one.to_dict() for one in lists])
     elif out is None:
-        for one in answers:
+        for one in lists:
             _show(one, explain)
         if opened.is_explainable and not explain:
             next_step("add --explain for the reasons behind each item")
@@ -117,46 +135,22 @@ def _place(text: str) -> tuple[float, float]:
     return latitude, longitude
 
 
-def _show(answer: Mapping[str, Any], explain: bool) -> None:
-    asked = answer["asked_at"]
-    title = f"{answer['user']} as of {asked.replace('T', ' ')[:16]} UTC" if asked else str(answer["user"])
-    if not answer["known"]:
+def _show(recommended: RecommendationList, explain: bool) -> None:
+    title = recommended.user
+    if recommended.asked_at:
+        title += f" as of {recommended.asked_at.replace('T', ' ')[:16]} UTC"
+    if not recommended.known:
         title += " (never seen: answered from time and place)"
-    rows = [(place, item["label"], item["item"], item["score"]) for place, item in enumerate(answer["items"], 1)]
+    rows = [(rank, item.label, item.item, item.score) for rank, item in enumerate(recommended.items, 1)]
     console.print("", table(title, ("", "item", "id", "score"), rows))
-    for place, item in enumerate(answer["items"], 1):
-        if item.get("what_if"):
-            print_indented(f"   {place}", item["what_if"]["words"])
-    console.print(f"[dim]{escape(answer['history'])}{', ' + escape(answer['place']) if answer['place'] else ''}[/]")
-    for place, item in enumerate(answer["items"] if explain else (), 1):
-        shares = ", ".join(f"{name} {share:.3f}" for name, share in item["shares"].items() if share >= 0.0005)
-        console.print(f"\n[bold]{place}. {escape(item['label'])}[/] {item['score']:.3f} = {escape(shares)}")
-        for part in item["evidence"]:
-            if part["share"] >= 0.0005:
-                print_indented(f"   {part['share']:.3f}", part["words"])
-
-
-def _write(path: Path, answers: list[dict[str, Any]]) -> None:
-    """One row a recommended item: user, asked_at, rank, item, label, score and, if there are any, shares and words."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from graphrec.files import atomic_write
-
-    rows = [
-        {"user": one["user"], "asked_at": one["asked_at"], "rank": rank, **_row(item)}
-        for one in answers
-        for rank, item in enumerate(one["items"], 1)
-    ]
-    with atomic_write(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows), temporary)
-
-
-def _row(item: Mapping[str, Any]) -> dict[str, Any]:
-    row = {name: item[name] for name in ("item", "label", "score")}
-    if "shares" in item:
-        row |= item["shares"]
-        row["evidence"] = [part["words"] for part in item["evidence"]]
-    if "what_if" in item:
-        row["what_if"] = item["what_if"] and item["what_if"]["words"]
-    return row
+    for rank, item in enumerate(recommended.items, 1):
+        if item.what_if:
+            print_indented(f"   {rank}", item.what_if.description)
+    place = f", {escape(recommended.place)}" if recommended.place else ""
+    console.print(f"[dim]{escape(recommended.history)}{place}[/]")
+    for rank, item in enumerate(recommended.items if explain else (), 1):
+        shares = ", ".join(f"{name} {share:.3f}" for name, share in item.shares.items() if share >= MIN_SHARE)
+        console.print(f"\n[bold]{rank}. {escape(item.label)}[/] {item.score:.3f} = {escape(shares)}")
+        for part in item.evidence:
+            if part.share >= MIN_SHARE:
+                print_indented(f"   {part.share:.3f}", part.description)

@@ -1,15 +1,16 @@
-"""Answers for people: what next, for these users, as of a time, from a place, with the reasons."""
+"""Recommendations for users, as of a time and from a place, with shares, evidence and counterfactuals."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import torch
-from jaxtyping import Bool, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from graphrec.errors import InputError
@@ -17,27 +18,107 @@ from graphrec.evidence.counterfactual import counterfactuals
 from graphrec.evidence.shares import Recommendation, explain
 from graphrec.formatting import pluralize
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.html_table import html_table
 from graphrec.models.propagation import EPSILON
-from graphrec.models.ranker import Ranking
+from graphrec.models.ranker import Ranker, Ranking
 from graphrec.models.ranking import BATCH, StgatRanker
 from graphrec.progress import NoProgress, Progress
 from graphrec.queries.query import Queries
-from graphrec.queries.sampling import JSON_RELATIONS
 from graphrec.queries.user_history import UserHistory, user_events
 from graphrec.runs.run import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, repr=False)
+class RecommendationList:
+    """The items recommended to one user."""
+
+    user: str
+    """The user's own id."""
+    known: bool
+    """Whether the graph has the user; one that it has not is answered from time and place alone."""
+    asked_at: str | None
+    """ISO time of the query, UTC; None for a log without times."""
+    place: str | None
+    """Coordinates of the query, or the place of the user's last event; None where neither is known."""
+    history: str
+    """Summary of the user's earlier events."""
+    items: tuple[Recommendation, ...]
+    """The items, best first."""
+    has_what_if: bool = False
+    """Whether counterfactuals were computed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The list as ``graphrec recommend --json`` prints it."""
+        values = {name: getattr(self, name) for name in ("user", "known", "asked_at", "place", "history")}
+        items = [item.to_dict() for item in self.items]
+        for item in items if self.has_what_if else ():
+            item.setdefault("what_if", None)
+        return {**values, "items": items}
+
+    def to_arrow(self) -> pa.Table:
+        """One row an item: user, asked_at, rank, item, label, score and, where computed, shares, evidence, what_if."""
+        return Recommendations([self]).to_arrow()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows of ``to_arrow`` as a data frame; needs pandas."""
+        return self.to_arrow().to_pandas()
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        for rank, item in enumerate(self.items, 1):
+            row: dict[str, Any] = {"user": self.user, "asked_at": self.asked_at, "rank": rank}
+            row |= {"item": item.item, "label": item.label, "score": item.score, **item.shares}
+            if item.shares:
+                row["evidence"] = [part.description for part in item.evidence]
+            if self.has_what_if:
+                row["what_if"] = item.what_if and item.what_if.description
+            yield row
+
+    def __repr__(self) -> str:
+        items = ", ".join(f"{item.label} {item.score:.3f}" for item in self.items[:5])
+        rest = ", …" if len(self.items) > 5 else ""
+        return f"RecommendationList({self.user!r}, {pluralize(len(self.items), 'item')}: {items}{rest})"
+
+    def _repr_html_(self) -> str:
+        caption = ", ".join(filter(None, (self.user, self.asked_at, self.place, self.history)))
+        rows = [
+            (rank, item.label, item.score, item.evidence[0].description if item.evidence else "")
+            for rank, item in enumerate(self.items, 1)
+        ]
+        return html_table(caption, ("", "item", "score", "largest evidence"), rows)
+
+
+class Recommendations(tuple[RecommendationList, ...]):
+    """The lists of several users, in the order in which they were given."""
+
+    __slots__ = ()
+
+    def to_arrow(self) -> pa.Table:
+        """The rows of every list, see `RecommendationList.to_arrow`."""
+        return pa.Table.from_pylist([row for one in self for row in one._rows()])
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows of ``to_arrow`` as a data frame; needs pandas."""
+        return self.to_arrow().to_pandas()
+
+    def _repr_html_(self) -> str:
+        return "".join(one._repr_html_() for one in self)
 
 
 def recommend(
     run: Run,
     users: Sequence[str],
+    *,
     at: int | None = None,
     near: tuple[float, float] | None = None,
     k: int = 10,
     novel: bool | None = None,
     reasons: bool = True,
-    progress: Progress | None = None,
     what_if: bool = False,
-) -> list[dict[str, Any]]:
+    progress: Progress | None = None,
+) -> Recommendations:
     """Rank items for users as of a time.
 
     Parameters
@@ -47,134 +128,101 @@ def recommend(
     users
         Ids as the log writes them; one that the graph has never seen is answered from time and place alone.
     at
-        UTC seconds as of which to ask; one second after the last event of the log where None.
+        Query time, UTC seconds; one second after the last event of the log where None.
     near
-        Latitude and longitude, degrees; the place of the user's last event where None.
+        Latitude and longitude of the query, degrees; the place of the user's last event where None.
     k
-        Items a user at most.
+        Maximum number of items for a user.
     novel
-        Leave out what the user has visited before; scores of ``stgat`` are then probabilities among what is left.
-        None: as the run is judged.
+        Exclude items that the user has visited; scores of ``stgat`` are then probabilities among the others.
+        None: as the run's protocol says.
     reasons
         Take scores apart into shares and evidence, which ``stgat`` alone can.
     what_if
-        Say as well without which of the user's visits each item would fall farthest
-        (``graphrec.evidence.counterfactual``).
+        Compute as well without which of the user's visits each item would fall farthest
+        (``graphrec.evidence.counterfactual``), for ``stgat``.
 
     Returns
     -------
-    One record a user: ``user``, ``known``, ``asked_at`` (None for a log without times), ``place``, ``history`` (in
-    words) and ``items``, each with
-    ``item``, ``label``, ``score`` and, with reasons, ``shares`` (by name, adding up to the score) and ``evidence``.
-    With ``what_if`` there is ``what_if`` besides: None, or ``without``, ``visits``, ``rank_without`` and ``words``.
+    One `RecommendationList` for each user, in the order of ``users``.
     """
     if k < 1:
         raise InputError(f"-k {k}: at least 1 expected")
     graph, ranker = run.graph, run.ranker
-    every = Queries.from_user_ids(graph, users, at, near)
-    candidates = run.protocol.candidate_mask(graph)
+    queries = Queries.from_user_ids(graph, users, at, near)
     novel = run.protocol.novel if novel is None else novel
+    candidates = run.protocol.candidate_mask(graph)
     listener = progress or NoProgress()
     listener.start("recommending", len(users))
-    answers: list[dict[str, Any]] = []
+    lists: list[RecommendationList] = []
     for start in range(0, len(users), BATCH):
-        batch = users[start : start + BATCH]
-        queries = every.rows(slice(start, start + BATCH))
-        found = ranker.top(queries, min(k, len(graph.nodes["item"])), candidates, novel)
-        whole = torch.ones(len(batch), device=queries.user.device)
-        if novel and found.total_probability is not None:
-            whole = found.total_probability.clamp(min=EPSILON)
-        found = replace(found, scores=found.scores / whole[:, None])
-        items = (
-            explained(ranker, queries, found.items, whole.tolist())
-            if reasons and isinstance(ranker, StgatRanker)
-            else plain(graph, found)
-        )
+        batch = queries.rows(slice(start, start + BATCH))
+        ranking = ranker.top(batch, min(k, len(graph.nodes["item"])), candidates, novel)
+        items = ranked_items(ranker, batch, ranking, ranking.total_probability if novel else None, reasons)
         if what_if and isinstance(ranker, StgatRanker):
-            _add_what_if(ranker, queries, found.items, items, candidates, novel)
-        for row, user in enumerate(batch):
-            answers.append(_answer(graph, user, int(queries.user[row]), int(queries.time[row]), near, items[row]))
+            items = _with_what_if(ranker, batch, ranking.items, items, candidates, novel)
+        for row, user in enumerate(users[start : start + BATCH]):
+            summary = _summary(graph, int(batch.user[row]), int(batch.time[row]), near)
+            lists.append(RecommendationList(user, *summary, tuple(items[row]), what_if and run.is_explainable))
         listener.advance(len(batch))
     listener.finish()
-    return answers
+    return Recommendations(lists)
 
 
-def _add_what_if(
-    ranker: StgatRanker,
-    queries: Queries,
-    codes: Int64[Tensor, "batch k"],
-    items: list[list[dict[str, Any]]],
-    candidates: Bool[Tensor, " items"],
-    novel: bool,
-) -> None:
-    """Put into each item without which visits it would fall farthest."""
-    for row, listed in enumerate(items):
-        asked, ranked = queries.rows(slice(row, row + 1)), candidates
-        if novel:
-            ranked = candidates.clone()
-            ranked[UserHistory.before(ranker.graph, asked).item] = False
-        for item, found in zip(listed, counterfactuals(ranker, asked, codes[row, : len(listed)], ranked), strict=True):
-            item["what_if"] = found and {
-                "without": found.without,
-                "visits": found.visits,
-                "rank_without": found.rank_without,
-                "words": found.description,
-            }
+def ranked_items(
+    ranker: Ranker, queries: Queries, ranking: Ranking, total: Float[Tensor, " batch"] | None, reasons: bool
+) -> list[list[Recommendation]]:
+    """The items of a ranking for each query, their scores taken apart where that is possible.
 
-
-def explained(
-    ranker: StgatRanker, queries: Queries, items: Int64[Tensor, "batch k"], whole: Sequence[float]
-) -> list[list[dict[str, Any]]]:
-    """Recommendations as plain data: items with score, shares and evidence, events by their row in the log.
-
-    ``whole`` is the probability of all that may be ranked, for each question: what is told are parts of it.
+    ``total`` is the probability of all candidates of each query: scores and shares are parts of it; None: 1.
     """
-    found = zip(explain(ranker, queries, items), whole, strict=True)
-    return [[_plain(recommendation, mass) for recommendation in one] for one, mass in found]
-
-
-def _plain(found: Recommendation, whole: float) -> dict[str, Any]:
-    values = asdict(found)
-    values["score"] /= whole
-    values["shares"] = {name: share / whole for name, share in found.shares.items()}
-    for part in values["evidence"]:
-        part["relation"] = JSON_RELATIONS.get(part["relation"], part["relation"])
-        part["share"] /= whole
-        part["words"] = part.pop("description")
-        part["events"] = [{"event": event, "mass": mass / whole} for event, mass in part.pop("events")]
-    values["evidence"] = list(values["evidence"])
-    return values
-
-
-def plain(graph: TemporalGraph, found: Ranking) -> list[list[dict[str, Any]]]:
-    """Ranked items as plain data, without reasons."""
-    table = graph.nodes["item"]
-    rows = zip(found.items.tolist(), found.scores.tolist(), strict=True)
+    total = None if total is None else total.clamp(min=EPSILON)
+    if reasons and isinstance(ranker, StgatRanker):
+        totals = [1.0] * len(queries) if total is None else total.tolist()
+        explained = zip(explain(ranker, queries, ranking.items), totals, strict=True)
+        return [[item.divided_by(mass) for item in items] for items, mass in explained]
+    table = ranker.graph.nodes["item"]
+    scores = ranking.scores if total is None else ranking.scores / total[:, None]
     return [
         [
-            {"item": str(table.ids[code].as_py()), "label": table.label(code), "score": score}
-            for code, score in zip(codes, scores, strict=True)
+            Recommendation(str(table.ids[code].as_py()), table.label(code), score)
+            for code, score in zip(codes, values, strict=True)
             if code >= 0
         ]
-        for codes, scores in rows
+        for codes, values in zip(ranking.items.tolist(), scores.tolist(), strict=True)
     ]
 
 
-def _answer(
-    graph: TemporalGraph, user: str, code: int, time: int, near: tuple[float, float] | None, items: list[dict[str, Any]]
-) -> dict[str, Any]:
-    rows = user_events(graph, code, time)
+def _with_what_if(
+    ranker: StgatRanker,
+    queries: Queries,
+    codes: Int64[Tensor, "batch k"],
+    items: list[list[Recommendation]],
+    candidates: Bool[Tensor, " items"],
+    novel: bool,
+) -> list[list[Recommendation]]:
+    """The items with the counterfactual of each."""
+    lists = []
+    for row, listed in enumerate(items):
+        query, ranked = queries.rows(slice(row, row + 1)), candidates
+        if novel:
+            ranked = candidates.clone()
+            ranked[UserHistory.before(ranker.graph, query).item] = False
+        what_ifs = counterfactuals(ranker, query, codes[row, : len(listed)], ranked)
+        lists.append([replace(item, what_if=what_if) for item, what_if in zip(listed, what_ifs, strict=True)])
+    return lists
+
+
+def _summary(
+    graph: TemporalGraph, user: int, time: int, near: tuple[float, float] | None
+) -> tuple[bool, str | None, str | None, str]:
+    """Whether a user (code) is known, the query time, the place and the history, as `RecommendationList` has them."""
+    rows = user_events(graph, user, time)
     place = f"{near[0]:.4f},{near[1]:.4f}" if near else None
     if place is None and len(rows):
         place = f"at {graph.nodes['item'].label(int(graph.log.item[rows[-1]]))}"
-    return {
-        "user": user,
-        "known": code >= 0,
-        "asked_at": None if graph.timeless else datetime.fromtimestamp(time, UTC).isoformat(),
-        "place": place,
-        "history": history_in_words(graph, rows),
-        "items": items,
-    }
+    asked_at = None if graph.timeless else datetime.fromtimestamp(time, UTC).isoformat()
+    return user >= 0, asked_at, place, history_in_words(graph, rows)
 
 
 def history_in_words(graph: TemporalGraph, rows: Int64[Tensor, " events"]) -> str:

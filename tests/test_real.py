@@ -48,10 +48,10 @@ def test_a_real_log_goes_through_the_line(
     assert ("nearest" in result["baselines"]) == has_places
     users = run.graph.nodes["user"].ids.to_pylist()[:3]
     for answer in recommend(run, [*users, "a stranger"], k=5):
-        assert len(answer["items"]) == 5
-        for item in answer["items"]:
-            assert sum(item["shares"].values()) == pytest.approx(item["score"], abs=1e-6)
-            assert has_places or item["shares"]["what happens here"] == 0
+        assert len(answer.items) == 5
+        for item in answer.items:
+            assert sum(item.shares.values()) == pytest.approx(item.score, abs=1e-6)
+            assert has_places or item.shares["what happens here"] == 0
 
 
 def test_the_published_rows_of_new_york(data_folder: Path, tmp_path: Path) -> None:

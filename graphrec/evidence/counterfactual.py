@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float64, Int64
@@ -46,6 +47,11 @@ class Counterfactual:
     def description(self) -> str:
         """``without your 7 Friday visits it would rank 14th``."""
         return f"without {self.without} it would rank {ordinal(round(self.rank_without))}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The counterfactual as ``graphrec recommend --what-if --json`` prints it."""
+        values = {name: getattr(self, name) for name in ("without", "visits", "rank_without")}
+        return {**values, "words": self.description}
 
 
 def counterfactuals(

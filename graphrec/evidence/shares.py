@@ -6,12 +6,15 @@ estimated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from graphrec.evidence.counterfactual import Counterfactual
 from graphrec.formatting import format_ago, pluralize
 from graphrec.graph.event_kinds import counted_kinds, habit
 from graphrec.graph.geography import distance_km
@@ -20,6 +23,7 @@ from graphrec.models.collaborative_filter import TRANSITION_WEIGHT
 from graphrec.models.item_transition import recency_weighted_history
 from graphrec.models.ranking import ModelOutput, StgatRanker
 from graphrec.queries.query import Queries
+from graphrec.queries.sampling import JSON_RELATIONS
 
 SHARE_LABELS = {
     "own_history": "my history",
@@ -41,13 +45,24 @@ class Evidence:
     """The events of one relation that speak for an item."""
 
     relation: str
-    """``mine``, ``then``, ``here``, a declared relation or ``semantic``."""
+    """``own_history``, ``transitions``, ``nearby``, a declared relation or ``semantic``."""
     share: float
     """Part of the item's score that they carry, as probability mass."""
     description: str
     """The evidence as a phrase."""
-    events: tuple[tuple[int, float], ...]
+    events: tuple[tuple[int, float], ...] = ()
     """(row of the event in the log, its mass), the strongest first; empty for the semantic space."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The evidence as ``graphrec recommend --json`` prints it."""
+        events = [{"event": event, "mass": mass} for event, mass in self.events]
+        relation = JSON_RELATIONS.get(self.relation, self.relation)
+        return {"relation": relation, "share": self.share, "words": self.description, "events": events}
+
+    def divided_by(self, total: float) -> Evidence:
+        """Shares and masses as parts of a total probability."""
+        events = tuple((event, mass / total) for event, mass in self.events)
+        return replace(self, share=self.share / total, events=events)
 
 
 @dataclass(frozen=True)
@@ -59,11 +74,26 @@ class Recommendation:
     label: str
     """Its name for people."""
     score: float
-    """Probability that it comes next."""
-    shares: dict[str, float]
-    """Parts of the score by the names of SHARE_LABELS; they add up to it."""
-    evidence: tuple[Evidence, ...]
-    """What stands behind each part that matters, the largest first."""
+    """Probability that it comes next, or the score of a model that has no probabilities."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Parts of the score by SHARE_LABELS, which add up to it; empty where the score was not taken apart."""
+    evidence: tuple[Evidence, ...] = ()
+    """The events behind each part that matters, the largest first."""
+    what_if: Counterfactual | None = None
+    """The user's events without which the item would fall farthest; None if it would not, or was not computed."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The item as ``graphrec recommend --json`` prints it; no key for what was not computed."""
+        values: dict[str, Any] = {"item": self.item, "label": self.label, "score": self.score}
+        if self.shares:
+            values |= {"shares": dict(self.shares), "evidence": [part.to_dict() for part in self.evidence]}
+        return values | ({"what_if": self.what_if.to_dict()} if self.what_if else {})
+
+    def divided_by(self, total: float) -> Recommendation:
+        """Score, shares and evidence as parts of a total probability."""
+        shares = {name: share / total for name, share in self.shares.items()}
+        evidence = tuple(part.divided_by(total) for part in self.evidence)
+        return replace(self, score=self.score / total, shares=shares, evidence=evidence)
 
 
 def explain(ranker: StgatRanker, queries: Queries, items: Int64[Tensor, "batch k"]) -> list[list[Recommendation]]:

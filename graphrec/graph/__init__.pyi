@@ -11,7 +11,6 @@ __all__ = [
 from .conversion import adjacency as adjacency
 from .events import Events as Events
 from .manifest import read_manifest as read_manifest
-from .nodes import Edges as Edges
-from .nodes import Nodes as Nodes
+from .nodes import Edges as Edges, Nodes as Nodes
 from .relation import Relation as Relation
 from .temporal_graph import TemporalGraph as TemporalGraph

@@ -19,21 +19,11 @@ __all__ = [
     "StgatRanker",
 ]
 
-from .item_to_item import Ease as Ease
-from .item_to_item import EaseConfig as EaseConfig
-from .item_to_item import ItemKNN as ItemKNN
-from .item_to_item import ItemKNNConfig as ItemKNNConfig
-from .lightgcn import LightGCN as LightGCN
-from .lightgcn import LightGCNConfig as LightGCNConfig
-from .matrix_factorization import AlsConfig as AlsConfig
-from .matrix_factorization import BprConfig as BprConfig
-from .matrix_factorization import Factors as Factors
-from .ranker import Ranker as Ranker
-from .ranker import Ranking as Ranking
+from .item_to_item import Ease as Ease, EaseConfig as EaseConfig, ItemKNN as ItemKNN, ItemKNNConfig as ItemKNNConfig
+from .lightgcn import LightGCN as LightGCN, LightGCNConfig as LightGCNConfig
+from .matrix_factorization import AlsConfig as AlsConfig, BprConfig as BprConfig, Factors as Factors
+from .ranker import Ranker as Ranker, Ranking as Ranking
 from .ranking import StgatRanker as StgatRanker
-from .sasrec import Sasrec as Sasrec
-from .sasrec import SasrecConfig as SasrecConfig
-from .score_ranker import ItemScorer as ItemScorer
-from .score_ranker import ScoreRanker as ScoreRanker
-from .stgat import ModelConfig as ModelConfig
-from .stgat import Stgat as Stgat
+from .sasrec import Sasrec as Sasrec, SasrecConfig as SasrecConfig
+from .score_ranker import ItemScorer as ItemScorer, ScoreRanker as ScoreRanker
+from .stgat import ModelConfig as ModelConfig, Stgat as Stgat

@@ -20,11 +20,8 @@ from .ego import draw_ego as draw_ego
 from .embedding import draw_embedding as draw_embedding
 from .faithfulness import draw_faithfulness as draw_faithfulness
 from .flow import draw_flow as draw_flow
-from .interactive import draw_ego_interactive as draw_ego_interactive
-from .interactive import draw_map_interactive as draw_map_interactive
-from .interest import draw_forecast as draw_forecast
-from .interest import draw_groups as draw_groups
-from .interest import draw_retention as draw_retention
+from .interactive import draw_ego_interactive as draw_ego_interactive, draw_map_interactive as draw_map_interactive
+from .interest import draw_forecast as draw_forecast, draw_groups as draw_groups, draw_retention as draw_retention
 from .places import draw_places as draw_places
 from .shares import draw_shares as draw_shares
 from .stream import draw_interest as draw_interest

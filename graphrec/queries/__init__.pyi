@@ -8,6 +8,4 @@ __all__ = [
 
 from .protocol import EvaluationProtocol as EvaluationProtocol
 from .query import Queries as Queries
-from .sampling import Context as Context
-from .sampling import Neighbourhood as Neighbourhood
-from .sampling import sample as sample
+from .sampling import Context as Context, Neighbourhood as Neighbourhood, sample as sample

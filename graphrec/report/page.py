@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict
 
 from graphrec import formatting as words
 from graphrec.evaluation.comparison import Evaluation, compare, compare_slices, metric_names, verdict
@@ -17,7 +17,7 @@ from graphrec.evidence.shares import SHARE_LABELS
 from graphrec.files import atomic_write, read_json
 from graphrec.graph.storage import read_manifest
 from graphrec.pictures.palette import SHARES, SHARES_ON_DARK
-from graphrec.queries.sampling import JSON_RELATIONS
+from graphrec.recommendation import RecommendationList
 from graphrec.report.chart import Bar, interval_chart, line_chart, period_chart
 from graphrec.report.health import DataHealth
 from graphrec.report.map_chart import centre, question_maps
@@ -40,10 +40,6 @@ FILTERS = (
     words.describe_protocol,
 )
 """What the templates may ask of a value."""
-
-
-NAMES_OF_RELATIONS = SHARE_LABELS | {former: SHARE_LABELS[name] for name, former in JSON_RELATIONS.items()}
-"""What people read, by the names of relations in Python and in JSON."""
 
 
 class Record(BaseModel):
@@ -113,64 +109,6 @@ class RunFacts(Record):
     """Size of the weights on disk."""
 
 
-class Evidence(Record):
-    """One reason for an item."""
-
-    description: str = Field(validation_alias=AliasChoices("words", "description"))
-    """The reason as a sentence."""
-    relation: str = ""
-    """The part of the score that it belongs to: a name of ``SHARES``, or mine, then, here, semantic."""
-    share: float | None = None
-    """How much of the score it carries."""
-
-    @field_validator("relation")
-    @classmethod
-    def _full_name(cls, relation: str) -> str:
-        return NAMES_OF_RELATIONS.get(relation, relation)
-
-
-class WhatIf(Record):
-    """Without which visits the item would fall farthest."""
-
-    description: str = Field(validation_alias=AliasChoices("words", "description"))
-
-
-class Item(Record):
-    """One recommended item."""
-
-    item: str
-    label: str | None = None
-    score: float
-    shares: dict[str, float] = {}
-    """Parts of the score by the names of ``graphrec.pictures.palette.SHARES`` (or mine, then, here, semantic)."""
-    evidence: tuple[Evidence, ...] = ()
-    what_if: WhatIf | None = None
-
-    @field_validator("shares")
-    @classmethod
-    def _full_names(cls, shares: dict[str, float]) -> dict[str, float]:
-        named = {NAMES_OF_RELATIONS.get(name, name): value for name, value in shares.items()}
-        return {name: named[name] for name in SHARES if name in named}
-
-    @field_validator("evidence", mode="before")
-    @classmethod
-    def _sentences(cls, evidence: Sequence[Any]) -> list[Any]:
-        return [{"words": reason} if isinstance(reason, str) else reason for reason in evidence]
-
-
-class Answer(Record):
-    """What one user was recommended, as ``graphrec recommend --json`` gives it."""
-
-    user: str
-    asked_at: str | None = None
-    """ISO time of the question."""
-    place: str | None = None
-    history: str = Field(default="", validation_alias=AliasChoices("history", "history_summary"))
-    """The user's past in words."""
-    items: tuple[Item, ...] = ()
-    """The list, best first."""
-
-
 class ReportContent(Record):
     """Everything that a report shows; any part may be missing."""
 
@@ -183,7 +121,7 @@ class ReportContent(Record):
     """One record an epoch: ``epoch``, ``train_loss`` and validation metrics by name."""
     evaluations: tuple[Evaluation, ...] = ()
     """The first one is summed up at the head of the page."""
-    users: tuple[Answer, ...] = ()
+    users: tuple[RecommendationList, ...] = ()
     notes: tuple[str, ...] = ()
     health: DataHealth = DataHealth()
     """What the graph holds, and since when."""
@@ -197,7 +135,7 @@ class ReportContent(Record):
 def run_content(
     run: Path,
     evaluations: Mapping[str, Mapping[str, Any]] | None = None,
-    users: Sequence[Mapping[str, Any]] = (),
+    users: Sequence[RecommendationList] = (),
     *,
     graph: Mapping[str, Any] | None = None,
     health: DataHealth | None = None,
@@ -212,7 +150,7 @@ def run_content(
     ----------
     run : a finished run.
     evaluations : what ``graphrec evaluate --json`` gives, by split; None takes all that the run remembers.
-    users : what ``graphrec recommend --json`` gives, with ``history`` in words if there are any.
+    users : recommendations to be shown.
     graph : manifest of the graph; None looks it up where the run was trained.
     health : what ``graphrec.report.health.data_health`` counts; None leaves it out.
 
@@ -230,7 +168,7 @@ def run_content(
         health=health or DataHealth(),
         curves=tuple(manifest["history"]),
         evaluations=tuple(Evaluation(**{"split": split, **evaluations[split]}) for split in sorted(evaluations)),
-        users=tuple(Answer(**user) for user in users),
+        users=tuple(users),
         notes=tuple(notes),
     )
 
@@ -284,6 +222,7 @@ def render_report(content: ReportContent) -> str:
     page = environment.get_template("report.html.j2").render(
         content=content,
         shares=list(SHARES),
+        labels=SHARE_LABELS,
         shown={name for user in content.users for item in user.items for name in item.shares},
         shares_light=SHARES.values(),
         shares_dark=SHARES_ON_DARK.values(),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from graphrec.files import read_json
 from graphrec.queries.query import end_of_log
-from graphrec.recommendation import recommend, sample_users
+from graphrec.recommendation import RecommendationList, recommend, sample_users
 from graphrec.report.health import data_health
 from graphrec.report.page import run_content, write_report
 from graphrec.runs.run import Run
@@ -41,7 +41,7 @@ def publish(path: str | Path, run: Run | None = None, users: Sequence[str] = ())
     content = run_content(
         root,
         read_json(metrics) if metrics.is_file() else {},
-        [_without_crumbs(answer) for answer in recommend(opened, shown, k=ITEMS, what_if=True)],
+        [_without_crumbs(one) for one in recommend(opened, shown, k=ITEMS, what_if=True)],
         graph=graph.manifest,
         health=data_health(graph, end_of_log(graph)),
         title="/".join(root.resolve().parts[-2:]),
@@ -58,10 +58,10 @@ def _options(run: Run) -> list[str]:
     return [*(["--model", name] if name != "stgat" else []), "--seed", seed]
 
 
-def _without_crumbs(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer without the reasons that carry next to nothing."""
-    items = [
-        {**item, "evidence": [part for part in item.get("evidence", ()) if part["share"] >= CRUMB * item["score"]]}
-        for item in answer["items"]
-    ]
-    return {**answer, "items": items}
+def _without_crumbs(one: RecommendationList) -> RecommendationList:
+    """A list without the evidence that carries next to nothing."""
+    items = (
+        replace(item, evidence=tuple(part for part in item.evidence if part.share >= CRUMB * item.score))
+        for item in one.items
+    )
+    return replace(one, items=tuple(items))

@@ -4,6 +4,5 @@ __all__ = [
     "TrainingConfig",
 ]
 
-from .config import RunConfig as RunConfig
-from .config import TrainingConfig as TrainingConfig
+from .config import RunConfig as RunConfig, TrainingConfig as TrainingConfig
 from .run import Run as Run

@@ -202,7 +202,7 @@ def test_the_flow_of_a_run(city_run: Path) -> None:
     assert attention_flow(run, "u0003", item=other).item == other
     judged = replace(run, protocol=run.protocol.model_copy(update={"novel": True}))
     [new] = recommend(run, ["u0003"], k=1, novel=True)
-    assert attention_flow(judged, "u0003").item == new["items"][0]["item"] != best.item
+    assert attention_flow(judged, "u0003").item == new.items[0].item != best.item
     assert attention_flow(run, "nobody", near=(40.4, -3.7)).user == UNKNOWN_USER
     with pytest.raises(InputError, match="item 'nowhere' is not among the"):
         attention_flow(run, "u0003", item="nowhere")

@@ -16,7 +16,7 @@ from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.ranking import StgatRanker
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import user_events
-from graphrec.recommendation import explained, history_in_words, plain
+from graphrec.recommendation import history_in_words, ranked_items
 from tests.networks import scores, untrained
 from tests.worlds import alone, events, graph, town
 
@@ -188,21 +188,21 @@ def test_habits_are_of_local_time() -> None:
 # --- as data ----------------------------------------------------------------------------------------------------------
 
 
-def test_evidence_as_plain_data() -> None:
+def test_items_with_and_without_evidence() -> None:
     world = week()
     ranker = StgatRanker(world, untrained(world, 63))
     asked = Queries.from_users(torch.tensor([0, -1]), torch.tensor([MONDAY_NOON] * 2))
     best = ranker.top(asked, 3)
-    with_reasons, without = explained(ranker, asked, best.items, [1.0] * len(asked)), plain(world, best)
+    with_reasons, without = (ranked_items(ranker, asked, best, None, reasons) for reasons in (True, False))
     for row in range(2):
-        assert [one["item"] for one in with_reasons[row]] == [one["item"] for one in without[row]]
-        assert [one["label"] for one in with_reasons[row]] == [one["label"] for one in without[row]]
+        assert [one.item for one in with_reasons[row]] == [one.item for one in without[row]]
+        assert [one.label for one in with_reasons[row]] == [one.label for one in without[row]]
         for one, same in zip(with_reasons[row], without[row], strict=True):
-            assert one["score"] == pytest.approx(same["score"], abs=1e-6)
-            assert sum(one["shares"].values()) == pytest.approx(one["score"], abs=1e-6)
-            masses = [event["mass"] for part in one["evidence"] for event in part["events"]]
-            semantic = [part["share"] for part in one["evidence"] if part["relation"] == "semantic"]
-            assert sum(masses) + sum(semantic) == pytest.approx(one["score"], abs=1e-6)
+            assert one.score == pytest.approx(same.score, abs=1e-6)
+            assert sum(one.shares.values()) == pytest.approx(one.score, abs=1e-6)
+            masses = [mass for part in one.evidence for _, mass in part.events]
+            semantic = [part.share for part in one.evidence if part.relation == "semantic"]
+            assert sum(masses) + sum(semantic) == pytest.approx(one.score, abs=1e-6)
 
 
 def test_history_is_strictly_before_and_in_words() -> None:

@@ -299,8 +299,8 @@ def test_a_run_forgets_what_it_learned_of_them(graph: Path, run: Path) -> None:
     assert not (run / "report.html").exists()
     assert Run.open(run, device="cpu").manifest["graph_hash"] == Run.open(run, device="cpu").graph.manifest["hash"]
     (hers, his) = recommend(Run.open(run, device="cpu"), [ANNA, "bo_bergman"], k=5)
-    assert (hers["known"], his["known"]) == (False, True)
-    assert not {FORGOTTEN, "", "clinic_x"} & {item["item"] for item in [*hers["items"], *his["items"]]}
+    assert (hers.known, his.known) == (False, True)
+    assert not {FORGOTTEN, "", "clinic_x"} & {item.item for item in [*hers.items, *his.items]}
 
 
 @pytest.mark.parametrize("name", [name for name in BUILT_IN if name != "stgat"])
@@ -315,8 +315,8 @@ def test_every_model_forgets(name: str, graph: Path) -> None:
     assert all(not (left[pairs][1] == clinic).any() for pairs in ("visited", "alike") if pairs in left)
     assert all(not left[rows][clinic].any() for rows in ("item.weight", "item.item") if rows in left)
     (hers, his) = recommend(opened, [ANNA, "bo_bergman"], k=5)
-    assert (hers["known"], his["known"]) == (False, True)
-    assert not {FORGOTTEN, "", "clinic_x"} & {item["item"] for item in [*hers["items"], *his["items"]]}
+    assert (hers.known, his.known) == (False, True)
+    assert not {FORGOTTEN, "", "clinic_x"} & {item.item for item in [*hers.items, *his.items]}
 
 
 def test_a_run_can_be_brought_later(graph: Path, run: Path) -> None:

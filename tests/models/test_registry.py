@@ -93,8 +93,8 @@ def test_each_makes_a_run_that_is_judged_and_asked_like_any_other(name: str, cit
     assert name not in found["baselines"]
     assert found["metrics"]["mrr"] == pytest.approx(history(tmp_path / "run")[-1]["mrr"])
     [answer] = recommend(run, ["u0003"], k=4)
-    assert len({item["item"] for item in answer["items"]}) == 4
-    assert "shares" not in answer["items"][0]
+    assert len({item.item for item in answer.items}) == 4
+    assert "shares" not in answer.items[0].to_dict()
     assert json.loads((tmp_path / "run" / "manifest.json").read_text()) == manifest
 
 
@@ -258,7 +258,7 @@ def test_a_log_with_one_event_is_enough(name: str, tmp_path: Path) -> None:
     build_graph([tmp_path / "log.csv"], tmp_path / "graph", text_model="none", mapping={"split_fractions": [1, 0, 0]})
     train(tmp_path / "graph", tmp_path / "run", config(name), device="cpu")
     [answer] = recommend(Run.open(tmp_path / "run"), ["u"], k=3)
-    assert len(answer["items"]) == 2
+    assert len(answer.items) == 2
 
 
 @pytest.mark.parametrize("name", OTHERS)

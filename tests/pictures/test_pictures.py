@@ -14,6 +14,7 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from graphrec.evidence.shares import Recommendation
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.interest.over_time import interest_over_time
 from graphrec.pictures.ego import draw_ego
@@ -22,6 +23,7 @@ from graphrec.pictures.radial import radial
 from graphrec.pictures.shares import draw_shares
 from graphrec.pictures.stream import draw_interest
 from graphrec.pictures.week import draw_hour_of_week
+from graphrec.recommendation import RecommendationList
 from graphrec.subgraph.ego_network import ego
 from tests import worlds
 
@@ -113,14 +115,14 @@ def test_the_week_is_the_users_own() -> None:
 def test_shares_are_stacked_to_the_score() -> None:
     shares = dict(zip(SHARES, (0.2, 0.05, 0.03, 0.01, 0.01), strict=True))
     items = [
-        {"item": "a", "label": "A place", "score": 0.3, "shares": shares},
-        {"item": "b", "score": 0.1, "shares": {"my history": 0.1}},
+        Recommendation("a", "A place", 0.3, shares),
+        Recommendation("b", "b", 0.1, {"my history": 0.1}),
     ]
-    figure = draw_shares({"user": "ana", "items": items})
+    figure = draw_shares(RecommendationList("ana", True, None, None, "", tuple(items)))
     widths = [[bar.get_width() for bar in container] for container in figure.axes[0].containers]
     np.testing.assert_allclose(np.sum(widths, axis=0), [0.3, 0.1])
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["A place", "b"]
 
 
 def test_shares_of_an_empty_list_are_an_empty_picture() -> None:
-    draw_shares({"user": "ana", "items": []}).canvas.draw()
+    draw_shares(RecommendationList("ana", True, None, None, "", ())).canvas.draw()

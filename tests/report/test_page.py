@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from html import escape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,8 +21,10 @@ import pytest
 
 from graphrec.errors import RunError
 from graphrec.evaluation.comparison import Evaluation, Slice, compare, lead_in_words, verdict
-from graphrec.evidence.shares import LINKED
+from graphrec.evidence.counterfactual import Counterfactual
+from graphrec.evidence.shares import LINKED, SHARE_LABELS, Evidence, Recommendation
 from graphrec.pictures.palette import SHARES
+from graphrec.recommendation import RecommendationList
 from graphrec.report.chart import Bar, interval_chart, line_chart, period_chart
 from graphrec.report.page import ReportContent, _graph_facts, render_report, run_content, write_report
 from tests.conftest import Ended
@@ -109,18 +112,18 @@ def full(**changes: Any) -> ReportContent:
     return content(**{"evaluations": [judged_in_full()], "health": health(), **changes})
 
 
-def item(place: int, label: str, score: float, parts: tuple[float, ...], *evidence: str) -> dict[str, Any]:
+def item(place: int, label: str, score: float, parts: tuple[float, ...], *evidence: str) -> Recommendation:
     named = [name for name in SHARES if name != LINKED]
     shares = dict(zip(named, (score * part for part in parts), strict=True))
-    reasons = [
-        {"words": words, "relation": relation, "share": score * part}
-        for words, relation, part in zip(evidence, ("mine", "then", "here", "semantic"), parts, strict=True)
+    reasons = tuple(
+        Evidence(relation, score * part, words)
+        for words, relation, part in zip(evidence, SHARE_LABELS, parts, strict=True)
         if words
-    ]
-    return {"item": f"venue-{place}", "label": label, "score": score, "shares": shares, "evidence": reasons}
+    )
+    return Recommendation(f"venue-{place}", label, score, shares, reasons)
 
 
-def users() -> list[dict[str, Any]]:
+def users() -> list[RecommendationList]:
     gym = item(
         1,
         "Harbour Strength Works",
@@ -152,27 +155,33 @@ def users() -> list[dict[str, Any]]:
         "close to Vertical (similarity 0.63), 2.8 km away",
     )
     return [
-        {
-            "user": "ana",
-            "asked_at": "2013-01-18T18:20:00+00:00",
-            "place": "at Corner Juices",
-            "history": "212 visits to 41 places since April; mostly gyms and coffee, weekday evenings.",
-            "items": [gym, cafe, cinema],
-        },
-        {
-            "user": "user-0417",
-            "asked_at": "2013-01-19T09:05:00+00:00",
-            "place": None,
-            "history": "3 visits, all this week.",
-            "items": [cafe, cinema, gym],
-        },
-        {
-            "user": "benedikta.von-und-zu-der-laengsten-kennung@example.org",
-            "asked_at": "soon",
-            "place": "40.7510, -73.9903",
-            "history": "",
-            "items": [cinema],
-        },
+        RecommendationList(
+            "ana",
+            True,
+            "2013-01-18T18:20:00+00:00",
+            "at Corner Juices",
+            "212 visits to 41 places since April; mostly gyms and coffee, weekday evenings.",
+            (
+                gym,
+                cafe,
+                cinema,
+            ),
+        ),
+        RecommendationList(
+            "user-0417",
+            True,
+            "2013-01-19T09:05:00+00:00",
+            None,
+            "3 visits, all this week.",
+            (
+                cafe,
+                cinema,
+                gym,
+            ),
+        ),
+        RecommendationList(
+            "benedikta.von-und-zu-der-laengsten-kennung@example.org", True, "soon", "40.7510, -73.9903", "", (cinema,)
+        ),
     ]
 
 
@@ -333,10 +342,9 @@ def test_what_the_build_found_is_told_without_its_examples() -> None:
 
 
 def test_what_if_is_told() -> None:
-    given = users()[:1]
-    given[0]["items"][0]["what_if"] = {"words": "without your 7 Friday visits it would rank 14th", "rank_without": 14.0}
-    given[0]["items"][1]["what_if"] = None
-    text = Page(render_report(content(users=given))).text
+    given = users()[0]
+    first = replace(given.items[0], what_if=Counterfactual(1, 1.0, "your 7 Friday visits", 7, 14.0))
+    text = Page(render_report(content(users=[replace(given, items=(first, *given.items[1:]))]))).text
     assert text.count("What if") == 1
     assert "What if: without your 7 Friday visits it would rank 14th." in text
 
@@ -501,14 +509,11 @@ def test_any_part_may_be_missing(part: str) -> None:
     assert Page(render_report(ReportContent(title="Nothing yet"))).text
 
 
-def test_short_names_of_shares_are_understood() -> None:
-    answer = {
-        "user": "ana",
-        "items": [{"item": "a", "score": 1, "shares": {"semantic": 0.4, "mine": 0.6}, "evidence": ["because"]}],
-    }
-    made = content(users=[answer]).users[0].items[0]
-    assert made.shares == {"my history": 0.6, "semantic space": 0.4}
-    assert made.evidence[0].description == "because"
+def test_a_reason_has_the_colour_of_its_share() -> None:
+    page = render_report(content(users=users()[:1]))
+    first = page[page.index('<ul class="why">') :].partition("</ul>")[0]
+    expected = [[*SHARES].index(name) for name in SHARES if name != LINKED]
+    assert [int(number) for number in re.findall(r'<i class="share-(\d)"></i>', first)] == expected
 
 
 def test_stacked_shares_are_as_long_as_their_part_of_the_top_score() -> None:
