@@ -172,8 +172,8 @@ def add_nodes(
         attributes: dict[str, Any] = {"label": table.label(code)}
         if int(table.first_seen[code]) != TIME_MIN:
             attributes["first_seen"] = int(table.first_seen[code])
-        if table.coordinates is not None and not bool(table.coordinates[code].isnan().any()):
-            attributes["lat"], attributes["lon"] = table.coordinates[code].tolist()
+        if position := table.position(code):
+            attributes["lat"], attributes["lon"] = position
         if hop is not None:
             attributes["hop"] = hop
         network.add_node((kind, identity), **attributes)

@@ -55,7 +55,7 @@ class Events:
         """Number of events strictly before ``time`` (UTC seconds)."""
         return int(torch.searchsorted(self.time, torch.tensor(time, dtype=torch.int64)))
 
-    def local_time(self, rows: Int64[Tensor, "*rows"]) -> Int64[Tensor, "*rows"]:
+    def local_time(self, rows: slice | Int64[Tensor, "*rows"]) -> Int64[Tensor, "*rows"]:
         """Local time of the events at ``rows``: UTC seconds plus the offset."""
         return self.time[rows] + 60 * self.utc_offset[rows].long()
 

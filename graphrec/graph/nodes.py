@@ -42,6 +42,13 @@ class Nodes:
         """A name for people: the label, or the id where there is none."""
         return str(self.labels[code].as_py() or self.ids[code].as_py())
 
+    def position(self, code: int) -> tuple[float, float] | None:
+        """Latitude and longitude in degrees; None where unknown."""
+        if self.coordinates is None or bool(self.coordinates[code].isnan().any()):
+            return None
+        latitude, longitude = self.coordinates[code].tolist()
+        return latitude, longitude
+
 
 @dataclass(frozen=True)
 class Edges:

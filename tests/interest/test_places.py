@@ -59,13 +59,18 @@ def test_home_work_and_habits_with_their_numbers() -> None:
     assert places.home is not None
     assert places.work is not None
     home, work = places.home, places.work
-    assert (home.id, home.visits, home.days, home.of) == ("location-0", 30, 30, 36)  # 30 evenings, 6 Saturdays
-    assert (work.id, work.visits, work.days, work.of) == ("location-1", 30, 30, 30)
+    assert (home.id, home.visits, home.days, home.days_observed) == (
+        "location-0",
+        30,
+        30,
+        36,
+    )  # 30 evenings, 6 Saturdays
+    assert (work.id, work.visits, work.days, work.days_observed) == ("location-1", 30, 30, 30)
     assert home.when == "always evenings"
     assert home.coordinates == pytest.approx((52.5, 13.4))
     assert len(home.rows) == 30
     gym = next(place for place in places.habits if place.id == "item-2")
-    assert (gym.days, gym.of, gym.when) == (6, 6, "always Saturday mornings")
+    assert (gym.days, gym.days_observed, gym.when) == (6, 6, "always Saturday mornings")
     assert gym.confidence == 7 / 8
 
 
