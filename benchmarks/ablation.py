@@ -14,10 +14,11 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from page import rewrite, spread
+from variants import register_variants
 
 from builders import build_graph
 from cli.console import RichProgress
@@ -33,8 +34,6 @@ class Log:
     preset: str
     metrics: Sequence[str]
     fan_out: Mapping[str, int]
-    parts: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """What is taken away or added on this log alone: names and settings."""
 
 
 LOGS = {
@@ -42,29 +41,11 @@ LOGS = {
         "nyc-getnext",
         ("mrr", "acc@1", "acc@10"),
         {"own_history": 64, "transitions": 48, "nearby": 48},
-        parts={
-            "a second hop: own events of whoever is behind a neighbour": [
-                'second_hop={"transitions": {"own_history": 8}, "nearby": {"own_history": 8}}'
-            ],
-            "a second hop: what is around each neighbour": [
-                'second_hop={"transitions": {"transitions": 4, "nearby": 4}, "nearby": {"transitions": 4, "nearby": 4}}'
-            ],
-            "a regression of what comes later": ["transition_ridge=30"],
-        },
     ),
     "ml-latest-small": Log(
         "movielens",
         ("ndcg@10", "recall@10"),
         {"own_history": 128, "transitions": 48},
-        parts={
-            "a second hop: own events of whoever is behind a neighbour": [
-                'second_hop={"transitions": {"own_history": 8}}'
-            ],
-            "a second hop: what came after each neighbour": [
-                'second_hop={"transitions": {"transitions": 4}, "own_history": {"transitions": 4}}'
-            ],
-            "a regression of what comes later": ["transition_ridge=30"],
-        },
     ),
 }
 LEFT_OUT = {
@@ -74,11 +55,11 @@ LEFT_OUT = {
 }
 PARTS = {
     "no propagation": ["propagation=false"],
-    "a path of three events behind each neighbour": ["path=3"],
-    "no text": ["text=false"],
-    "no place": ["geography=false"],
-    "no time": ["time=false"],
-    "no pointers": ["pointers=false"],
+    "no text": ["model.name=stgat-no-text"],
+    "no place": ["model.name=stgat-no-place"],
+    "no time": ["model.name=stgat-no-time"],
+    "no pointers": ["model.name=stgat-no-pointers"],
+    "a regression of what comes later": ["transition_ridge=30"],
 }
 BASE = ["transition_ridge=0"]
 """The regression is fitted at once and would hide what the other parts learn; it is a row of its own."""
@@ -96,6 +77,7 @@ def main() -> None:
     parser.add_argument("--whole", action="store_true", help="whole trainings, in place of half a pass")
     parser.add_argument("--out", type=Path, default=None, help="folder for the graphs and the runs; a temporary one")
     arguments = parser.parse_args()
+    register_variants()
     if "GRAPHREC_DATA" not in os.environ:
         print("skipped: set GRAPHREC_DATA to the folder of the logs")
         return
@@ -125,7 +107,7 @@ def _variants(log: Log) -> Iterator[tuple[str, list[str]]]:
         if not left_out or left_out in log.fan_out:
             kept = {name: k for name, k in log.fan_out.items() if name != left_out}
             yield part, [f"fan_out={json.dumps(kept)}"]
-    for part, settings in {**PARTS, **log.parts}.items():
+    for part, settings in PARTS.items():
         if placed or part != "no place":
             yield part, [f"fan_out={json.dumps(log.fan_out)}", *settings]
 

@@ -31,7 +31,7 @@ from graphrec.models import ScoreRanker
 from graphrec.models.baselines import Nearest
 from graphrec.queries.user_history import UserHistory
 
-SETTINGS = ['fan_out={"own_history": 64, "transitions": 48, "nearby": 48}', "epochs=2", "beside=true"]
+SETTINGS = ['fan_out={"own_history": 64, "transitions": 48, "nearby": 48}', "epochs=2"]
 PAGE = Path(__file__).with_suffix(".md")
 METRICS = ("ndcg@10", "acc@10", "mrr")
 

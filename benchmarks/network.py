@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from page import rewrite
+from variants import register_variants
 
 from builders import build_graph
 from cli.console import RichProgress
@@ -72,7 +73,7 @@ GOWALLA = {
 }
 MOVIES = {"EASE, a peer's": (0.138, 0.079), "ItemKNN, a peer's": (0.121, 0.066), "RecTools SASRec": (0.097, 0.066)}
 GOWALLA_SETTINGS = (
-    *("low_pass=448", "identity=false", "samples_per_epoch=12800"),
+    *("low_pass=448", "model.name=stgat-no-ids", "samples_per_epoch=12800"),
     *("epochs=1", "learning_rate=0.005", "warmup=20"),
 )
 """Ids of so many users and items are not learned in minutes; the few other weights are, in fifty steps."""
@@ -104,6 +105,7 @@ def main() -> None:
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="settings to try, with --split val")
     parser.add_argument("--out", type=Path, default=None, help="folder for the graphs and the runs; a temporary one")
     arguments = parser.parse_args()
+    register_variants()
     if "GRAPHREC_DATA" not in os.environ:
         print("skipped: set GRAPHREC_DATA to the folder of the logs")
         return
