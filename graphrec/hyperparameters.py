@@ -60,10 +60,3 @@ class Hyperparameters(BaseModel):
         opposite = ", which means the opposite" if former in cls.negated else ""
         text = f"setting {former} is now called {name}{opposite}; the next version drops the old name"
         warnings.warn(text, DeprecatedSetting, stacklevel=2)
-
-
-class ModelHyperparameters(Hyperparameters):
-    """Settings of a model; a subclass gives ``name`` a literal type and that name as default."""
-
-    name: str
-    """Name of the model."""

@@ -84,7 +84,7 @@ def run_page(page: Path, folder: Path) -> None:
         if block.mark == "file":
             (folder / str(block.detail)).write_text(block.code, encoding="utf-8")
         elif block.mark is None and block.language == "python":
-            exec(compile("\n" * block.line + block.code, str(page), "exec"), names)
+            exec(compile("\n" * block.line + block.code, str(page), "exec", dont_inherit=True), names)
         elif block.mark is None and block.language == "bash" and not block.changes_the_machine:
             run_bash(block.code, folder, where)
 

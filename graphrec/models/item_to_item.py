@@ -23,8 +23,7 @@ from torch import Tensor
 from graphrec.errors import GraphError
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.hyperparameters import ModelHyperparameters
-from graphrec.models.registry import ModelEntry
+from graphrec.models.registry import ModelEntry, ModelHyperparameters
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
 

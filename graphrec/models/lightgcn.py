@@ -18,9 +18,8 @@ from torch import Tensor, nn
 
 from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.hyperparameters import ModelHyperparameters
 from graphrec.models.losses import SoftmaxNLL
-from graphrec.models.registry import LONG_TRAINING, ModelEntry
+from graphrec.models.registry import LONG_TRAINING, ModelEntry, ModelHyperparameters
 from graphrec.models.score_ranker import known_rows
 from graphrec.queries.query import Queries
 

@@ -19,9 +19,8 @@ from torch import Tensor
 
 from graphrec.errors import ConfigError
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.hyperparameters import ModelHyperparameters
 from graphrec.models.item_to_item import train_counts, visit_counts
-from graphrec.models.registry import ModelEntry
+from graphrec.models.registry import ModelEntry, ModelHyperparameters
 from graphrec.models.score_ranker import known_rows
 from graphrec.queries.query import Queries
 

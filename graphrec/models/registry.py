@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from graphrec.errors import ConfigError
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.hyperparameters import ModelHyperparameters
+from graphrec.hyperparameters import Hyperparameters
 from graphrec.models.ranker import Ranker
 from graphrec.models.score_ranker import ItemScorer, ScoreRanker
 from graphrec.models.training_set import TrainingSet, interactions
@@ -42,6 +42,13 @@ GROUP = "graphrec.models"
 LONG_TRAINING = {"weight_decay": 0.0, "epochs": 100, "patience": 10}
 """Settings of the training of models that learn vectors of ids alone."""
 _registered: dict[str, ModelEntry[Any, Any]] = {}
+
+
+class ModelHyperparameters(Hyperparameters):
+    """Hyperparameters of a model; a subclass gives ``name`` a literal type and that name as its default."""
+
+    name: str
+    """Name of the model."""
 
 
 @runtime_checkable

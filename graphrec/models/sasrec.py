@@ -15,9 +15,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.hyperparameters import ModelHyperparameters
 from graphrec.models.losses import SoftmaxNLL
-from graphrec.models.registry import LONG_TRAINING, ModelEntry
+from graphrec.models.registry import LONG_TRAINING, ModelEntry, ModelHyperparameters
 from graphrec.models.stgat import check_heads
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries

@@ -30,11 +30,11 @@ from torch import Tensor
 
 from graphrec.graph.events import TRAIN, Events
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.hyperparameters import ModelHyperparameters
 from graphrec.models.item_to_item import ItemWeights
-from graphrec.models.registry import ModelEntry
+from graphrec.models.registry import ModelEntry, ModelHyperparameters
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
+from graphrec.time_units import DAY
 from graphrec.time_units import DAY
 
 MIN_PAIR_WEIGHT = 1e-6

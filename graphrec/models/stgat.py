@@ -33,7 +33,6 @@ from graphrec.graph.geography import PLACE_FEATURES, chord_to_km, distance_featu
 from graphrec.graph.nodes import Nodes
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
-from graphrec.hyperparameters import ModelHyperparameters
 from graphrec.models.collaborative_filter import CollaborativeFilter
 from graphrec.models.event_features import (
     GAP_BUCKETS,
@@ -46,7 +45,7 @@ from graphrec.models.event_features import (
     idle_seconds,
 )
 from graphrec.models.ranker import Ranker
-from graphrec.models.registry import LossOptions, ModelEntry
+from graphrec.models.registry import LossOptions, ModelEntry, ModelHyperparameters
 from graphrec.models.training_set import QueryDataset
 from graphrec.queries.sampling import FORMER_RELATIONS, Context, check_relations
 

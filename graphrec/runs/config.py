@@ -11,8 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
 from graphrec.errors import ConfigError
-from graphrec.hyperparameters import DeprecatedSetting, Hyperparameters, ModelHyperparameters
-from graphrec.models.registry import BUILT_IN, model_entry
+from graphrec.hyperparameters import DeprecatedSetting, Hyperparameters
+from graphrec.models.registry import BUILT_IN, ModelHyperparameters, model_entry
 from graphrec.suggestion import did_you_mean
 
 DEFAULT_MODEL = "stgat"
