@@ -35,7 +35,6 @@ from graphrec.models.registry import ModelEntry, ModelHyperparameters
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
 from graphrec.time_units import DAY
-from graphrec.time_units import DAY
 
 MIN_PAIR_WEIGHT = 1e-6
 """Two events of a session whose position weight is smaller than this are left out of the sums."""
