@@ -45,7 +45,7 @@ def network(world: TemporalGraph, signal: int | None = None, strength: float = 8
             weight.zero_()
         if signal is not None:
             for attend in model.relation_attention.values():
-                attend.pointer_attention.signal_weight.bias.view(N_EVENT_FEATURES, -1)[signal] = strength
+                attend.pointer_attention.feature_weight.bias.view(N_EVENT_FEATURES, -1)[signal] = strength
     return model
 
 
