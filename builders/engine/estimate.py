@@ -1,7 +1,7 @@
-"""How long a build will take and how much memory it will need, told before it begins, within a factor of two.
+"""Estimates of the time and memory of a build before it begins, within a factor of two.
 
 The constants are fitted to builds without text of simulated logs, on the machine of benchmarks/build.md, by
-``python benchmarks/build.py``; its last table but one holds what is expected here against what came.
+``python benchmarks/build.py``; its last table but one compares estimates with measurements.
 """
 
 from __future__ import annotations
@@ -17,93 +17,89 @@ import pyarrow.parquet as pq
 from builders.engine.backend import Engine
 from builders.sources.compression import open_bytes
 from builders.sources.source import Source
-from graphrec.formatting import format_bytes
+from graphrec.formatting import format_bytes, format_duration
 
 SAMPLE_BYTES = 1 << 20
-"""How much of a text file is looked at to see how long its lines are."""
+"""Bytes of a text file by which its line length is estimated."""
 PACKED_SAMPLE_BYTES = 1 << 23
-"""How much of a packed file is unpacked to see how well it is packed."""
+"""Bytes of a compressed file by which its compression ratio is estimated."""
 BENCHMARK_QUERY = (
     "SELECT max(n) FROM (SELECT 'u' || (hash(i) % 20000) AS k, count(*) AS n FROM range(500000) AS t (i) GROUP BY k)"
 )
 BENCHMARK_SECONDS, BENCHMARK_TIME_LIMIT = 0.035, 0.2
-"""What the query takes where the constants below were measured; for so many seconds it is asked again and again."""
+"""Seconds of the query on the machine of the constants below; seconds for which it is repeated on this one."""
 START_SECONDS, SECONDS_PER_VALUE = 5.0, 0.36e-6
-"""Seconds of one processor for starting and looking at the files, and for each value of a column that has a role."""
+"""Processor seconds of start and file detection, and of each value of a mapped column."""
 SECONDS_PER_BYTE = {"csv": 3e-9, "jsonl": 3e-8, "parquet": 3e-9}
-"""Seconds of one processor for each unpacked byte, by format."""
+"""Processor seconds per uncompressed byte, by format."""
 UNPACKING_SECONDS_PER_BYTE = 2e-8
-"""What each of them takes besides in a packed file."""
+"""Additional processor seconds per uncompressed byte of a compressed file."""
 SERIAL_SHARE = 0.5
-"""The share of the work that one processor does while the others wait."""
+"""Share of the work that does not run in parallel (Amdahl's law)."""
 START_BYTES, BYTES_PER_ROW, BYTES_PER_VALUE = 450e6, 60, 7
-"""Memory of the process and of the engine's buffers, what each row adds, and each value with a role."""
+"""Memory of the process and the engine's buffers, of each row, and of each value of a mapped column."""
 
 
 @dataclass(frozen=True)
 class FileSize:
-    """What a file holds."""
+    """Estimated size of a file."""
 
     rows: int
-    """Rows; of a text file, as many as its first lines let expect."""
+    """Rows; of a text file, extrapolated from its first lines."""
     bytes: int
-    """Bytes, unpacked."""
+    """Uncompressed bytes."""
     format: str
     """``csv``, ``jsonl`` or ``parquet``."""
     packed: bool = False
-    """Whether the engine has to unpack it."""
+    """Whether the engine decompresses it."""
 
     @property
     def reading_seconds(self) -> float:
-        """Seconds of one processor that its bytes take."""
+        """Processor seconds of its bytes."""
         return self.bytes * (SECONDS_PER_BYTE[self.format] + self.packed * UNPACKING_SECONDS_PER_BYTE)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a piece of work will take."""
+    """Estimated cost of a build."""
 
     seconds: float
-    """By the clock."""
+    """Wall-clock time."""
     peak_bytes: int
-    """Memory of the process, at most."""
+    """Peak memory of the process."""
 
     def __str__(self) -> str:
-        return f"about {_duration(self.seconds)} and {format_bytes(self.peak_bytes)} of memory"
-
-    def then(self, other: Estimate) -> Estimate:
-        """This work and another one after it, such as encoding text."""
-        return Estimate(self.seconds + other.seconds, max(self.peak_bytes, other.peak_bytes))
+        return f"about {format_duration(self.seconds)} and {format_bytes(self.peak_bytes)} of memory"
 
 
 def estimate_build(engine: Engine, sources: Sequence[Source], columns: int) -> Estimate:
-    """What a build without text will take; looks at the files' beginnings and, for a fifth of a second, at the machine.
+    """Estimate of a build without text, from the first bytes of the files and a fifth of a second of benchmark.
 
-    ``columns`` are those of the log that have a role.
+    ``columns`` is the number of mapped columns.
     """
     return estimate([file_size(source) for source in sources], columns, machine_slowdown(engine), threads(engine))
 
 
-def estimate(amounts: Sequence[FileSize], columns: int, machine_slowdown: float, threads: int) -> Estimate:
-    """What a build of files without text will take.
+def estimate(sizes: Sequence[FileSize], columns: int, machine_slowdown: float, threads: int) -> Estimate:
+    """Estimate of a build without text.
 
     Parameters
     ----------
     columns
-        Of each file, those that have a role.
+        Number of mapped columns of each file.
     machine_slowdown
-        How many times as long as the machine of benchmarks/build.md this one takes for the same work.
+        Time of this machine relative to that of benchmarks/build.md, for the same work.
     threads
-        On how many the engine runs.
+        Number of threads of the engine.
     """
-    rows = sum(file_size.rows for file_size in amounts)
-    alone = START_SECONDS + SECONDS_PER_VALUE * rows * columns + sum(file_size.reading_seconds for file_size in amounts)
-    seconds = machine_slowdown * alone * (SERIAL_SHARE + (1 - SERIAL_SHARE) / threads)
+    rows = sum(size.rows for size in sizes)
+    processor = START_SECONDS + SECONDS_PER_VALUE * rows * columns + sum(size.reading_seconds for size in sizes)
+    seconds = machine_slowdown * processor * (SERIAL_SHARE + (1 - SERIAL_SHARE) / threads)
     return Estimate(seconds, int(START_BYTES + (BYTES_PER_ROW + BYTES_PER_VALUE * columns) * rows))
 
 
 def file_size(source: Source) -> FileSize:
-    """What a file holds, by its footer or its first lines."""
+    """Size of a file, by its Parquet footer or its first lines."""
     if source.format == "parquet":
         footer = pq.read_metadata(source.readable)
         unpacked = sum(footer.row_group(group).total_byte_size for group in range(footer.num_row_groups))
@@ -117,28 +113,22 @@ def file_size(source: Source) -> FileSize:
 
 
 def _unpacked_share(path: Path, packed: str) -> float:
-    """Bytes that come out of each byte of a packed file, at its beginning."""
+    """Compression ratio of the first bytes of a file."""
     with pa.OSFile(str(path)) as file, pa.CompressedInputStream(file, packed) as stream:
         unpacked = len(stream.read(PACKED_SAMPLE_BYTES))
         return unpacked / max(int(file.tell()), 1)
 
 
 def machine_slowdown(engine: Engine) -> float:
-    """How many times as long this machine takes now as that of benchmarks/build.md did, busy as it may be."""
-    engine.run(BENCHMARK_QUERY)  # the first is slow
-    count, began, elapsed = 0, time.perf_counter(), 0.0
+    """Time of this machine, under its current load, relative to that of benchmarks/build.md."""
+    engine.run(BENCHMARK_QUERY)  # warm-up
+    count, start, elapsed = 0, time.perf_counter(), 0.0
     while elapsed < BENCHMARK_TIME_LIMIT:
         engine.run(BENCHMARK_QUERY)
-        count, elapsed = count + 1, time.perf_counter() - began
+        count, elapsed = count + 1, time.perf_counter() - start
     return elapsed / count / BENCHMARK_SECONDS
 
 
 def threads(engine: Engine) -> int:
-    """On how many threads the engine runs."""
+    """Number of threads of the engine."""
     return int(engine.run("SELECT current_setting('threads')")[0][0])
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5_400 else f"{seconds / 3_600:.1f} hours"

@@ -1,4 +1,4 @@
-"""Column names: what people call the same thing, and which name was probably meant."""
+"""Column names: synonyms of the roles, and checks of mapped columns."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "id": ("id", "identifier", "key", "code"),
 }  # fmt: skip
-"""What logs call a role, the likelier first; compared without case, blanks and underscores."""
+"""Column names of each role, the likeliest first; compared by `graphrec.suggestion.normalize`."""
 READABLE = (
     "title", "name", "label", "item_name", "product_name", "movie_title", "brand", "category", "categories",
     "category_name", "genre", "genres", "class", "type", "cuisine", "tags", "keywords", "description", "summary",
     "text", "bio", "about",
     "profile", "interests", "occupation", "address", "neighbourhood", "neighborhood", "locality", "city", "features",
 )  # fmt: skip
-"""Columns of a table that say in words what a node is, in the order in which they read well."""
+"""Columns of a table that describe a node in words, in the order of a readable text."""
 
 
 def check_column(column: str, columns: Sequence[str], key: str, where: str) -> None:

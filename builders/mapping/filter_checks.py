@@ -1,4 +1,4 @@
-"""Whether the filters of a mapping can be meant as they are written."""
+"""Validation of the filters of a mapping."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from graphrec.errors import MappingError
 
 
 def check_filters(mapping: ColumnMapping) -> None:
-    """Raise MappingError for filters that cannot be meant: dates that end before they begin, a box off the globe."""
+    """Raise MappingError for invalid filters, such as dates in the wrong order or a box off the globe."""
     if mapping.kinds is not None and not _are_weights(mapping.kinds.values()):
         raise MappingError(f"kinds: kinds with what their weights are multiplied by expected, got {mapping.kinds}")
     if mapping.dates is not None and not operator.lt(*date_bounds(mapping.dates)):
@@ -32,5 +32,5 @@ def _are_weights(factors: Collection[float]) -> bool:
 
 
 def date_bounds(dates: tuple[str, str]) -> tuple[int, int]:
-    """UTC seconds of the first moment that is kept and of the first that is not."""
+    """UTC seconds of the kept interval: its start, and its end, exclusive."""
     return parse_date(dates[0], "dates"), parse_date(dates[1], "dates")

@@ -1,4 +1,4 @@
-"""Which columns of log parts hold ids of nodes, and of which type."""
+"""Id columns of log parts, with their node types."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ ID_COLUMNS: dict[str, dict[str, str]] = {
     "item": {"id": "item", "location": "location"},
     "location": {"id": "location"},
 }
-"""Columns and their types, by the role of a part: the events, or the table of a type of nodes."""
+"""Id columns and their node types, by the role of a part: the events, or the table of a node type."""
 
 
 def relation_id_columns(mapping: RelationMapping) -> dict[str, str]:
-    """The columns of the parts of a declared relation, and of those that link its nodes to items."""
+    """The id columns of the parts of a declared relation and of its links to items."""
     return {"source_id": mapping.source, "target_id": mapping.target, "item": "item"}
 
 
 def part_id_columns(part: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
-    """The columns of a part in the ``log`` folder of a graph; none for any other file."""
+    """The id columns of a part in the ``log`` folder of a graph; none for any other file."""
     role = part.stem.rpartition("-")[0]
     if role in ID_COLUMNS:
         return ID_COLUMNS[role]
     declared = (manifest.get("mapping") or {}).get("relations") or {}
-    given = declared.get(role.partition("-")[2])  # after relation- or links-
-    return relation_id_columns(RelationMapping.model_validate(given)) if given else {}
+    relation = declared.get(role.partition("-")[2])  # after relation- or links-
+    return relation_id_columns(RelationMapping.model_validate(relation)) if relation else {}
 
 
 def user_columns(types: Mapping[str, str]) -> set[str]:
-    """Those that hold ids of users."""
+    """The columns that are ids of users."""
     return {column for column, kind in types.items() if kind == "user"}

@@ -1,4 +1,4 @@
-"""Pseudonyms for people: the same for the same id and key, and of no use to whoever lacks the key."""
+"""Pseudonyms of user ids: deterministic per id and key, irreversible without the key."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Any
 from graphrec.errors import ConfigError
 
 VARIABLE = "GRAPHREC_PSEUDONYM_KEY"
-"""The environment variable that holds the key."""
+"""Environment variable of the key."""
 MIN_KEY_BYTES = 16
-"""Length of the shortest key that is taken."""
+"""Minimum length of the key."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """A secret that makes pseudonyms; it is kept in memory only, and shows nowhere.
+    """The secret key of pseudonyms, in memory only and never printed.
 
-    Each name is the first half of an HMAC-SHA256 (RFC 2104), 128 bits in hexadecimal.
+    A pseudonym is the first half of an HMAC-SHA256 (RFC 2104), 128 bits in hexadecimal.
     """
 
     secret: bytes = field(repr=False)
-    """The key itself."""
+    """The key."""
 
     def __post_init__(self) -> None:
         if len(self.secret) < MIN_KEY_BYTES:
@@ -46,30 +46,30 @@ class Key:
 
     @property
     def fingerprint(self) -> str:
-        """Eight hexadecimal digits that tell keys apart and tell nothing of the key."""
+        """Eight hexadecimal digits that identify the key without revealing it."""
         return self._digest("key", "")[:4].hex()
 
     def pseudonym(self, user: str) -> str:
-        """The pseudonym of a user's id."""
+        """The pseudonym of a user id."""
         return self.name_and_salt(user)[0]
 
     def name_and_salt(self, user: str) -> tuple[str, str]:
-        """A user's pseudonym, and a secret of this user alone that hides what else is theirs."""
+        """A user's pseudonym, and a secret salt of this user for the hashes of other values."""
         digest = self._digest("user", user)
         return digest[:16].hex(), digest[16:].hex()
 
     def hide(self, text: str) -> str:
-        """A name for any other text that could be guessed and tried out, such as the hash of a file."""
+        """A keyed hash of any other text that could be guessed, such as the hash of a file."""
         return self._digest("text", text).hex()
 
     def _digest(self, purpose: str, text: str) -> bytes:
         return hmac.digest(self.secret, f"{purpose}\0{text}".encode("utf-8", "surrogatepass"), "sha256")
 
     def check(self, manifest: Mapping[str, Any], where: str) -> None:
-        """Raise ConfigError if the graph of this manifest was made with another key."""
-        made_with = (manifest.get("privacy") or {}).get("key")
-        if made_with != self.fingerprint:
+        """Raise ConfigError if the graph of this manifest has another key."""
+        fingerprint = (manifest.get("privacy") or {}).get("key")
+        if fingerprint != self.fingerprint:
             raise ConfigError(
-                f"{where}: its pseudonyms were made with the key {made_with}, but {VARIABLE} holds "
+                f"{where}: its pseudonyms were made with the key {fingerprint}, but {VARIABLE} holds "
                 f"{self.fingerprint}; set the key of the build"
             )

@@ -1,4 +1,4 @@
-"""Which columns of a table of nodes say what, and what a log's mapping says of them."""
+"""Roles of the columns of a table of nodes."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from builders.sources.source import Layout
 
 
 class TableMapping(Layout):
-    """Which columns of a table of nodes say what; what is None is guessed."""
+    """Roles of the columns of a table of nodes; keys that are None are guessed."""
 
     id: str | None = None
-    """The node's id as the log writes it."""
+    """Node id, as in the log."""
     label: str | None = None
-    """A short name for people."""
+    """Short display name."""
     text: str | None = None
-    """Template of what the text encoder reads; empty: nothing, even where there are words."""
+    """Template of the text for the text encoder; empty: none, even if there are text columns."""
     lat: str | None = None
     """Latitude in degrees."""
     lon: str | None = None
     """Longitude in degrees."""
     location: str | None = None
-    """Id of the location that an item is at; an item with several is listed once for each."""
+    """Id of an item's location; an item with several is listed once for each."""
     since: str | None = None
-    """From when it is there; always, where this is empty."""
+    """Start of the node's existence; empty for always."""
 
 
 def table_mapping(kind: str, mapping: ColumnMapping, preset: TableMapping | None) -> TableMapping:
-    """What is said of the table of a node type: by the log's mapping (``item_id``, ...), then by the preset."""
-    given = {key: getattr(mapping, f"{kind}_{key}") for key in ("id", "label", "text")}
-    return (preset or TableMapping()).model_copy(
-        update={key: value for key, value in given.items() if value is not None}
-    )
+    """The mapping of a node type's table: keys of the log's mapping (``item_id``, ...), then those of the preset."""
+    keys = {key: getattr(mapping, f"{kind}_{key}") for key in ("id", "label", "text")}
+    declared = {key: value for key, value in keys.items() if value is not None}
+    return (preset or TableMapping()).model_copy(update=declared)

@@ -1,4 +1,4 @@
-"""Times as people write them, as UTC seconds."""
+"""Parsing of written times into UTC seconds."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 from graphrec.errors import MappingError
 
 EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000}
-"""Formats that count from 1970-01-01 UTC, and how many of their units make a second."""
+"""Formats that count from 1970-01-01 UTC, with their units per second."""
 PATTERNS = (
     "%a %b %d %H:%M:%S %z %Y",
     "%Y%m%d",
@@ -27,24 +27,24 @@ PATTERNS = (
     "%d/%b/%Y:%H:%M:%S %z",
     "%a, %d %b %Y %H:%M:%S %z",
 )
-"""Written forms besides ISO that are tried, the likelier first."""
+"""Candidate patterns besides ISO, the likeliest first."""
 FORMATS = ("iso", *PATTERNS, *EPOCHS)
 EARLIEST, LATEST = -2_208_988_800, 7_258_118_400
-"""The times that a log may hold, UTC seconds: from the year 1900 up to the year 2200."""
+"""Valid times of a log in UTC seconds: from 1900 to the end of 2199."""
 
 
 @ibis.udf.scalar.builtin
 def try_strptime(text: str, pattern: str) -> dt.Timestamp(timezone="UTC"):  # type: ignore[valid-type]
-    """A time in a written form, null where the text has another (the engine's own function)."""
+    """A time by its pattern, null if the text does not match (DuckDB's function)."""
 
 
 @ibis.udf.scalar.builtin
 def epoch_us(moment: dt.Timestamp(timezone="UTC")) -> int:  # type: ignore[valid-type]
-    """Microseconds since 1970-01-01 UTC (the engine's own function)."""
+    """Microseconds since 1970-01-01 UTC (DuckDB's function)."""
 
 
 def to_seconds(text: Any, time_format: str) -> Any:
-    """The expression of a text column as int64 UTC seconds, rounded down; null where it is not a time.
+    """The expression of a text column as int64 UTC seconds, rounded down; null for anything but a time.
 
     ``time_format`` is ``iso``, one of `EPOCHS`, or a pattern such as ``%d/%m/%Y %H:%M``; a time without a zone is UTC.
     """
@@ -60,7 +60,7 @@ def _iso(text: Any) -> Any:
 
 
 def detect_format(connection: Any, sample: Sequence[str]) -> str | None:
-    """The format that most values of the sample are written in; None if none fits any."""
+    """The time format of most values of a sample; None if no value has one."""
     if not sample:
         return None
     values = ibis.memtable(pa.table({"value": pa.array(sample, pa.string())}))
@@ -72,7 +72,7 @@ def detect_format(connection: Any, sample: Sequence[str]) -> str | None:
 
 
 def _plausible(text: Any, time_format: str) -> Any:
-    """Keep a bare number from being read as a date, a year as seconds, and milliseconds as seconds."""
+    """Whether a value that can be parsed is likely of that format: plain numbers are epochs, of the right unit."""
     digits = text.strip().re_search(r"^[+-]?\d+(\.\d+)?$")
     if time_format == "%Y%m%d":
         return digits & text.strip().re_search(r"^(19|20)\d{6}$")
@@ -83,7 +83,7 @@ def _plausible(text: Any, time_format: str) -> Any:
 
 
 def parse_date(text: str, key: str = "split_dates") -> int:
-    """UTC seconds of an ISO date or time given in a setting; without a zone it is UTC."""
+    """UTC seconds of an ISO date or time in a mapping; without a zone it is UTC."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
