@@ -115,10 +115,10 @@ def test_the_mapping_that_was_found_can_be_edited(tmp_path: Path) -> None:
     found = inspect_log([write(tmp_path, LOG)])
     text = draft(found)
     assert ColumnMapping.load(write(tmp_path, text, "m.yaml")) == found.mapping
-    assert "user: user_id  # Who: any id." in text
+    assert "user: user_id  # User id." in text
     assert "# ROLE: who  # text, such as x" in text
     assert "time_format: auto  # Found: iso. Zone: taken as UTC, for none is written." in text
-    assert "# delimiter: ;  # What separates the fields" in text
+    assert "# delimiter: ;  # Separator of the fields" in text
     edited = text.replace("# ROLE: note", "session: note").replace("# delimiter", "delimiter")
     edited = ColumnMapping.load(write(tmp_path, edited, "m.yaml"))
     assert edited == found.mapping.model_copy(update={"session": "note", "delimiter": ";"})

@@ -1,4 +1,4 @@
-"""Which column plays which role: given as a flat YAML, or guessed from names and contents."""
+"""Roles of the columns of a log: declared in a flat YAML file, or guessed from names and values."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ from graphrec.suggestion import did_you_mean
 ROLES = (
     "user", "item", "location", "time", "lat", "lon", "utc_offset", "kind", "weight", "session", "split", "text",
 )  # fmt: skip
-"""What a column of a log can be."""
+"""Roles of a column of a log."""
 REQUIRED = ("user", "item", "time")
-"""The roles that no log can do without."""
+"""Required roles."""
 NUMBERS = {"lat": 90.0, "lon": 180.0, "utc_offset": 900.0, "weight": 1e30}
-"""Roles that are numbers, and the largest size that one may have: degrees, minutes (no clock is further from UTC)."""
+"""Numeric roles, with their largest absolute values: degrees, minutes from UTC."""
 
 
 class ColumnMapping(Layout):
-    """Roles and the columns that play them, with constants and formats beside them under their own keys."""
+    """Columns of the roles, constants, formats, filters and the split of a log."""
 
     user: str | None = None
-    """Who: any id."""
+    """User id."""
     item: str | None = None
-    """What: any id; this is what gets recommended."""
+    """Item id; items are recommended."""
     location: str | None = None
-    """Where: any id; without it, cells are made of the coordinates."""
+    """Location id; without it, locations are H3 cells of the coordinates."""
     time: str | None = None
-    """When."""
+    """Time of the event."""
     lat: str | None = None
     """Latitude in degrees."""
     lon: str | None = None
@@ -48,29 +48,29 @@ class ColumnMapping(Layout):
     utc_offset: str | None = None
     """Minutes from UTC to local time."""
     kind: str | None = None
-    """What was done: view, buy, check-in, ..."""
+    """Event type: view, buy, check-in, ..."""
     weight: str | None = None
-    """How strong the event is: a rating, a quantity."""
+    """Weight of the event: a rating, a quantity."""
     session: str | None = None
-    """Which trajectory, visit or basket of the user it belongs to."""
+    """Session id: trajectory, visit or basket of the user."""
     split: str | None = None
     """``train``, ``val`` or ``test``."""
     text: str | None = None
-    """What the item says in words, where no table of items does."""
+    """Text of the item, where no table of items has it."""
 
     time_format: str = "auto"
     """``auto``, ``iso``, ``epoch_s``, ``epoch_ms``, ``epoch_us`` or a strptime pattern such as ``%d/%m/%Y %H:%M``."""
     utc_offset_constant: int | None = Field(default=None, ge=-900, le=900)
     """Minutes from UTC to local time of every event."""
     kind_constant: str | None = None
-    """What was done in every event."""
+    """Event type of every event."""
 
     item_id: str | None = None
     """Id column of the table of items; likewise ``user_id`` and ``location_id``."""
     item_text: str | None = None
-    """Template of an item's text over its table's columns, or over the log's where there is no such table."""
+    """Template of an item's text over the columns of its table, or of the log without one."""
     item_label: str | None = None
-    """Column with an item's short name, in its table or else in the log."""
+    """Column of an item's display name, in its table or else in the log."""
     user_id: str | None = None
     user_text: str | None = None
     user_label: str | None = None
@@ -79,46 +79,46 @@ class ColumnMapping(Layout):
     location_label: str | None = None
 
     query: str | None = None
-    """Table or SELECT statement, where the log is a database."""
+    """Table or SELECT statement of a database."""
     timeless: bool = False
-    """The log has no times: all events of its first file happen at second 0, of its second file at second 1, ..."""
+    """Whether the log has no times: events of its first file are at second 0, of its second file at second 1, ..."""
 
     kinds: dict[str, float] | None = None
-    """The kinds of event that are kept, each with what its weights are multiplied by."""
+    """Event types that are kept, each with the factor of its weights."""
     dates: tuple[str, str] | None = None
-    """First moment that is kept and first moment that is not."""
+    """Start of the kept interval, and its end, exclusive."""
     box: tuple[float, float, float, float] | None = None
-    """South, west, north, east in degrees: what lies outside is left out."""
+    """South, west, north, east in degrees; events outside are dropped."""
     collapse_repeats: bool = False
-    """Of a user's consecutive events on one item, keep the first."""
+    """Whether only the first of a user's consecutive events on one item is kept."""
     session_gap: float | None = Field(default=None, gt=0)
-    """Hours without an event after which a new session begins."""
+    """Hours without an event between two sessions."""
     least_session: int = Field(default=1, ge=1)
-    """Fewest events of a session."""
+    """Minimum number of events of a session."""
     user_core: int = Field(default=1, ge=1)
-    """Fewest events of a user, with `item_core` until both hold."""
+    """Minimum number of events of a user, repeated with `item_core` until both hold (k-core)."""
     item_core: int = Field(default=1, ge=1)
-    """Fewest events of an item."""
+    """Minimum number of events of an item."""
 
     privacy: Privacy = Privacy()
-    """What is hidden of people before anything is written; see docs/privacy.md."""
+    """Anonymization options; see docs/privacy.md."""
     relations: dict[str, RelationMapping] = Field(default_factory=dict)
     """Social ties, knowledge graph triples and the like, by name; see docs/relations.md."""
 
     h3_resolution: int | None = Field(default=None, ge=0, le=15)
-    """Size of the H3 cells that become locations where the log names none; None: by `h3_events_per_cell`."""
+    """H3 resolution of the cells that are locations without a location id; None: by `h3_events_per_cell`."""
     h3_events_per_cell: int = Field(default=50, ge=1)
-    """The finest cells that hold so many events on average are taken."""
+    """Mean number of events per cell; the finest resolution with at least so many is taken."""
     split_by: Literal["time", "files", "column", "user"] | None = None
-    """How the split is decided; None: by column if there is a split column, else by time."""
+    """Method of the split; None: by column if there is a split column, else by time."""
     split_fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
-    """Shares of train, val and test among all events in time."""
+    """Shares of train, val and test among all events in time order."""
     split_dates: tuple[str, str] | None = None
-    """First moment of val and first moment of test, in place of shares."""
+    """Start of val and start of test, in place of shares."""
     split_values: dict[str, Literal["train", "val", "test"]] | None = None
-    """What the values of the split column mean, if they are not train, val and test."""
+    """Splits of the values of the split column, if these are not train, val and test."""
     val_from_train: float = Field(default=0.0, ge=0, lt=1)
-    """Share of the train events, the last in time, that become val where the log itself has none."""
+    """Share of the train events, the last in time, that become val if the log has none."""
 
     @field_validator("split_dates", "dates", mode="before")
     @classmethod
@@ -156,7 +156,7 @@ class ColumnMapping(Layout):
 
     @staticmethod
     def of(values: Mapping[str, Any], where: str = "mapping") -> ColumnMapping:
-        """A mapping from keys and values; MappingError says which key is wrong and what was probably meant."""
+        """A mapping from keys and values; MappingError names an invalid key and a similar valid one."""
         for key in values:
             if key not in ColumnMapping.model_fields:
                 hint = did_you_mean(str(key), list(ColumnMapping.model_fields))
@@ -174,49 +174,43 @@ class ColumnMapping(Layout):
             values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path}: a mapping in YAML expected ({error})") from error
-        except (
-            yaml.YAMLError,
-            ValueError,
-            LookupError,
-            AttributeError,
-            RecursionError,
-        ) as error:  # it lets all these out
+        except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError) as error:  # of safe_load
             raise MappingError(f"{path}: not YAML: {' '.join(str(error).split())[:200]}") from None
         if not isinstance(values, dict):
             raise MappingError(f"{path}: a flat YAML such as 'user: user_id' expected, got {type(values).__name__}")
         mapping = ColumnMapping.of(values, str(path))
-        relations = {name: _beside(Path(path).parent, given) for name, given in mapping.relations.items()}
+        relations = {name: _resolved(Path(path).parent, relation) for name, relation in mapping.relations.items()}
         return mapping.model_copy(update={"relations": relations})
 
     def save(self, path: str | Path) -> None:
-        """Write what was set as a flat YAML file."""
+        """Write the settings as a flat YAML file."""
         Path(path).write_text(yaml.safe_dump(self.settings(), sort_keys=False, allow_unicode=True), encoding="utf-8")
 
     def settings(self) -> dict[str, Any]:
         """The keys that differ from their defaults, roles first."""
-        found: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
-        return {key: found[key] for key in sorted(found, key=lambda key: key not in ROLES)}
+        values: dict[str, Any] = self.model_dump(mode="json", exclude_defaults=True)
+        return {key: values[key] for key in sorted(values, key=lambda key: key not in ROLES)}
 
     def roles(self) -> dict[str, str]:
-        """The roles that have a column, with it."""
+        """The mapped roles with their columns."""
         return {role: getattr(self, role) for role in ROLES if getattr(self, role) is not None}
 
     def required(self) -> tuple[str, ...]:
-        """The roles that this log cannot do without."""
+        """The required roles of this log."""
         return tuple(role for role in REQUIRED if role != "time" or not self.timeless)
 
     def filled(self, guess: ColumnMapping) -> ColumnMapping:
-        """This mapping, with the guess where it says nothing.
+        """This mapping with guessed roles in place of missing ones.
 
-        Once a role is given, only the required roles are guessed besides: who maps columns means those columns.
+        If any role is mapped, only required roles are guessed: the other columns are unmapped on purpose.
         """
-        wanted = self.required() if self.roles() else ROLES
-        missing = {role: getattr(guess, role) for role in wanted if getattr(self, role) is None}
+        roles = self.required() if self.roles() else ROLES
+        missing = {role: getattr(guess, role) for role in roles if getattr(self, role) is None}
         free = {role: column for role, column in missing.items() if column not in self.roles().values()}
         return self.model_copy(update=free)
 
     def check_columns(self, columns: Sequence[str], where: str) -> None:
-        """Raise MappingError if a role's column is not there or a required role has none."""
+        """Raise MappingError if a mapped column is missing or a required role has none."""
         for role, column in self.roles().items():
             check_column(column, columns, role, where)
         open_columns = [column for column in columns if column not in self.roles().values()]
@@ -224,15 +218,15 @@ class ColumnMapping(Layout):
             if getattr(self, role) is None:
                 raise MappingError(
                     f"{where}: no column looks like the {role}; it has {', '.join(columns)}; "
-                    f"say which in a mapping, such as '{role}: {[*open_columns, columns[0]][0]}'"
+                    f"name it in a mapping, such as '{role}: {[*open_columns, columns[0]][0]}'"
                 )
 
 
-def _beside(folder: Path, relation: RelationMapping) -> RelationMapping:
-    """A relation whose files are looked for in the mapping's folder first."""
+def _resolved(folder: Path, relation: RelationMapping) -> RelationMapping:
+    """A relation with its files resolved in the mapping's folder, if they exist there."""
     files = {key: getattr(relation, key) for key in ("file", "links")}
-    found = {key: str(folder / file) for key, file in files.items() if file and (folder / file).exists()}
-    return relation.model_copy(update=found)
+    paths = {key: str(folder / file) for key, file in files.items() if file and (folder / file).exists()}
+    return relation.model_copy(update=paths)
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -244,14 +238,14 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def guess_mapping(sample: Mapping[str, Sequence[str]], named: bool = True) -> ColumnMapping:
-    """Guess roles from the names of columns and from some of their values.
+    """Guess roles from the names and sample values of columns.
 
     Parameters
     ----------
     sample
-        Values of the first rows by column.
+        Values of the first rows, by column.
     named
-        Whether the names are the log's own; without, contents alone decide.
+        Whether the log has column names; without, roles are guessed from values alone.
     """
     columns = list(sample)
     roles: dict[str, str] = {}

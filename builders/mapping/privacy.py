@@ -1,4 +1,4 @@
-"""What is hidden of people before a log goes into a graph directory; docs/privacy.md says against whom it helps."""
+"""Anonymization options of a build; docs/privacy.md describes the threats that they address."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from graphrec.suggestion import did_you_mean
 from graphrec.time_units import DAY, HOUR, MINUTE, WEEK
 
 UNITS = {"min": MINUTE, "h": HOUR, "d": DAY, "w": WEEK}
-"""What times can be coarsened to, in seconds."""
+"""Units of the time resolution, in seconds."""
 EXAMPLE = "pseudonyms,coordinates=8,time=1h,places=5"
 
 
 class Privacy(BaseModel):
-    """What is hidden; nothing unless asked for. A mapping may also give it as one text, see `parse`."""
+    """Anonymization options, all off by default. In a mapping they may also be one text, see `parse`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pseudonyms: bool = False
-    """Whether names made with a key stand in place of user ids."""
+    """Whether user ids are replaced by keyed pseudonyms."""
     coordinates: int | None = Field(default=None, ge=0, le=15)
-    """H3 resolution of the cells whose centres stand in place of coordinates; None keeps them."""
+    """H3 resolution of the cells whose centres replace coordinates; None keeps them."""
     time: str | None = None
-    """What times are rounded down to, such as ``15min``, ``1h``, ``1d``, ``1w``; None keeps them."""
+    """Resolution to which times are rounded down: ``15min``, ``1h``, ``1d``, ``1w``; None keeps them."""
     places: int | None = Field(default=None, ge=2)
-    """Events at places with fewer different users than this are dropped; None keeps them."""
+    """Minimum number of distinct users of a location; events at others are dropped. None keeps them."""
 
     @model_validator(mode="before")
     @classmethod
@@ -50,9 +50,9 @@ class Privacy(BaseModel):
 
     @staticmethod
     def parse(text: str) -> Privacy:
-        """The options as a command line writes them: ``pseudonyms,coordinates=8,time=1h,places=5``.
+        """The options of the command line: ``pseudonyms,coordinates=8,time=1h,places=5``.
 
-        Raises ConfigError, which says which option is wrong and what was expected.
+        Raises ConfigError with the invalid option and the expected values.
         """
         try:
             return Privacy.model_validate(text)
@@ -63,29 +63,29 @@ class Privacy(BaseModel):
             raise ConfigError(f"--privacy:{option} {message} (such as {EXAMPLE})") from None
 
     def __bool__(self) -> bool:
-        """Whether anything is hidden."""
+        """Whether anything is anonymized."""
         return self != Privacy()
 
     def key(self) -> Key | None:
-        """The key of the pseudonyms, from the environment; None without any."""
+        """The key of the pseudonyms, from the environment; None without pseudonyms."""
         return Key.from_environment() if self.pseudonyms else None
 
     @property
     def seconds(self) -> int | None:
-        """What times are rounded down to, in seconds; None keeps them."""
+        """Resolution of times in seconds; None keeps them."""
         return _seconds(self.time) if self.time else None
 
     @property
     def redacts_rows(self) -> bool:
-        """Whether rows are changed before they are kept, so that a bad row's value must not be kept either."""
+        """Whether rows are changed, so that the values of quarantined rows must be redacted too."""
         return self.pseudonyms or self.coordinates is not None or self.time is not None
 
     def describe(self, dropped: int = 0, before: Risk | None = None, after: Risk | None = None) -> dict[str, Any]:
-        """What the manifest says under ``privacy``: the options, the key's fingerprint, what it did to the risk.
+        """The entry ``privacy`` of the manifest: options, fingerprint of the key, re-identification risk.
 
-        ``dropped`` counts the events at places with too few users; ``before`` is the risk of the log as it came.
+        ``dropped`` is the number of events at locations with too few users, ``before`` the risk of the original log.
         """
-        risk = {name: found.to_json() for name, found in (("before", before), ("after", after)) if found}
+        risk = {name: value.to_json() for name, value in (("before", before), ("after", after)) if value}
         return {
             **self.model_dump(exclude_defaults=True),
             **({"key": Key.from_environment().fingerprint} if self.pseudonyms else {}),

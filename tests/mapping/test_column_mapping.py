@@ -99,7 +99,7 @@ def test_a_column_that_is_not_there_names_the_nearest() -> None:
 
 
 def test_a_required_role_without_a_column_is_refused() -> None:
-    with pytest.raises(MappingError, match=r"no column looks like the time; it has a, b; say which"):
+    with pytest.raises(MappingError, match=r"no column looks like the time; it has a, b; name it"):
         ColumnMapping.of({"user": "a", "item": "b"}).check_columns(["a", "b"], "log.csv")
 
 

@@ -111,9 +111,9 @@ def test_every_form_of_every_preset_has_a_log_here(tmp_path: Path) -> None:
         name, folder = form.split("/")[0], tmp_path / str(place)
         folder.mkdir()
         found = find_files(name, [write(folder, form)])
-        built.add((name, load_preset(name).forms.index(found.form)))
+        built.add((name, load_preset(name).layouts.index(found.layout)))
     assert KNOWN.keys() == COUNTS.keys() | ALIKE.keys()
-    assert built == {(name, place) for name, preset in presets().items() for place in range(len(preset.forms))}
+    assert built == {(name, index) for name, preset in presets().items() for index in range(len(preset.layouts))}
 
 
 def test_foursquare(tmp_path: Path, known: Callable[[str], Built]) -> None:
@@ -274,7 +274,7 @@ def test_the_files_of_a_split_are_known_by_name_whatever_their_order(tmp_path: P
     files = [tmp_path / f"NYC_{name}.csv" for name in ("test", "val", "train")]
     found = find_files("nyc-getnext", files)
     assert [path.name for path in found.logs] == ["NYC_train.csv", "NYC_val.csv", "NYC_test.csv"]
-    assert found.items == tmp_path / "venues.csv"
+    assert found.tables["item"][0] == tmp_path / "venues.csv"
     with pytest.raises(GraphrecError, match=r"NYC_train.csv, .* expected, got NYC_test.csv"):
         find_files("nyc-getnext", files[:1])
 
@@ -283,9 +283,9 @@ def test_a_table_goes_with_the_log_of_its_name(tmp_path: Path) -> None:
     write(tmp_path, "amazon-2014/5-core")
     (tmp_path / "meta_Beauty_and_more.json.gz").touch()
     (tmp_path / "meta_Books.json.gz").touch()
-    assert find_files("amazon-2014", [tmp_path]).items == tmp_path / "meta_Beauty.json.gz"
+    assert find_files("amazon-2014", [tmp_path]).tables["item"][0] == tmp_path / "meta_Beauty.json.gz"
     (tmp_path / "meta_Beauty.json.gz").unlink()
-    assert find_files("amazon-2014", [tmp_path]).items is None
+    assert find_files("amazon-2014", [tmp_path]).tables == {}
 
 
 def test_a_log_packed_and_unpacked_is_one(tmp_path: Path) -> None:
@@ -333,15 +333,15 @@ def test_presets_are_listed_when_one_is_unknown(tmp_path: Path) -> None:
 def test_every_preset_is_documented_with_its_files_columns_and_counts(name: str) -> None:
     section = re.search(rf"^## {name}$(.*?)(?=^## |\Z)", DOCS.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
     assert section is not None
-    words = [pattern for form in presets()[name].forms for logs in form.logs for pattern in logs.split("|")]
-    for form in presets()[name].forms:
-        tables = [table.file for table in (form.items, form.users, form.locations) if table]
+    words = [pattern for layout in presets()[name].layouts for logs in layout.logs for pattern in logs.split("|")]
+    for layout in presets()[name].layouts:
+        tables = [table.file for table in (layout.items, layout.users, layout.locations) if table]
         words += [
             file
-            for files in (*tables, *(edge["file"] for edge in form.relations.values()))
+            for files in (*tables, *(edge["file"] for edge in layout.relations.values()))
             for file in files.split("|")
         ]
-        words += ColumnMapping.of(form.mapping).roles().values()
+        words += ColumnMapping.of(layout.mapping).roles().values()
     assert [word for word in words if f"`{word}`" not in section[1]] == []
     if not name.startswith("amazon"):  # too many to list
         numbers = [f"{edition.rows[0]:,}" for edition in editions().get(name, ())]
