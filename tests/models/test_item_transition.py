@@ -129,7 +129,8 @@ def test_a_network_learns_as_if_there_were_none_and_answers_with_it() -> None:
         lost.append(MixtureNLL(model.train(), world, 0, 100)(asked, torch.arange(8)))
     assert torch.equal(*lost)
     states = [
-        model.eval()(world, sample(world, asked, model.config.fan_out), model.table()) for model in (with_it, without)
+        model.eval()(world, sample(world, asked, model.config.fan_out), model.item_vectors())
+        for model in (with_it, without)
     ]
     more = states[0].cf_logits - states[1].cf_logits
     assert (more.square().mean(1).sqrt() <= TRANSITION_WEIGHT * 1.1).all()
