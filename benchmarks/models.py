@@ -69,7 +69,7 @@ def _run(graph: Path, out: Path, name: str, seed: int, progress: RichProgress) -
     manifest = train(graph, where, RunConfig.load(None, [f"model.name={name}"], seed), "cpu", progress=progress)
     return {
         "manifest": manifest,
-        "metrics": evaluate(Run.open(where, device="cpu"), "test", progress=progress)["metrics"],
+        "metrics": evaluate(Run.open(where, device="cpu"), "test", progress=progress).metrics,
     }
 
 

@@ -25,7 +25,7 @@ from variants import register_variants
 
 from builders import build_graph
 from cli.console import RichProgress
-from graphrec import Run, RunConfig, evaluate, train
+from graphrec import EvaluationResult, Run, RunConfig, evaluate, train
 from graphrec.environment import versions
 from graphrec.evaluation.per_query import per_query_metrics
 from graphrec.metrics import means
@@ -121,8 +121,10 @@ def main() -> None:
             ]
             graph = _graph(task, out, progress)
             runs = [_trained(task, graph, out, settings, seed, progress) for seed in arguments.seeds]
-            first = evaluate(runs[0], arguments.split, task.asked, progress)  # the baselines have no seed
-            found = [first["metrics"], *(_judged(run, arguments.split, task.asked) for run in runs[1:])]
+            first = evaluate(
+                runs[0], arguments.split, overrides=task.asked, progress=progress
+            )  # the baselines have no seed
+            found = [first.metrics, *(_judged(run, arguments.split, task.asked) for run in runs[1:])]
             table = _table(task, settings, runs, found, first)
             print(f"\n{name}\n{table}", flush=True)
             if arguments.split == "test":
@@ -156,7 +158,7 @@ def _table(
     settings: Sequence[str],
     runs: Sequence[Run],
     found: Sequence[Mapping[str, float]],
-    first: Mapping[str, Any],
+    first: EvaluationResult,
 ) -> str:
     measured = [[metrics[name] for name in task.metrics] for metrics in found]
     rows = [f"| graphrec, seed {run.config.seed} | {_cells(row)} |" for run, row in zip(runs, measured, strict=True)]
@@ -165,11 +167,11 @@ def _table(
     if len(runs) > 1:
         spread = [statistics.stdev(column) for column in zip(*measured, strict=True)]
         rows.append(f"| standard deviation | {_cells(spread)} |")
-    for name, values in first["baselines"].items():
+    for name, values in first.baselines.items():
         rows.append(f"| {name}, measured here | {_cells([values[metric] for metric in task.metrics])} |")
     rows += [f"| {name} | {_cells(values)} |" for name, values in task.known.items()]
     head = f"| model | {' | '.join(task.metrics)} |\n|---|{'---|' * len(task.metrics)}"
-    facts = _facts([run.manifest for run in runs], first["n"])
+    facts = _facts([run.manifest for run in runs], first.n)
     return "\n".join([facts, "", f"Settings: {' '.join(settings) or 'the defaults'}.", "", head, *rows])
 
 

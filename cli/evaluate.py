@@ -82,25 +82,25 @@ def evaluate_command(
     with RichProgress() as progress:
         opened = Run.open(run, graph, device)
         chosen = {name: value for name, value in overrides.items() if value is not None}
-        result = evaluate(opened, split.value, chosen, progress, evidence)
+        result = evaluate(opened, split.value, overrides=chosen, evidence=evidence, progress=progress)
     publish(run, opened, user or ())
     if json_file is not None and str(json_file) == "-":
-        print_json(result)
+        print_json(result.to_dict())
         return
     if json_file is not None:
-        write_json(json_file, result)
-    model, title = result["model"], f"{split.value}, {format_count(result['n'])} {result['protocol']['judge']}"
-    console.print(metrics_table(result["metrics"], result["baselines"], name=model, title=title))
-    parts = {name: part for name, part in result["slices"].items() if part["n"] < result["n"]}
+        write_json(json_file, result.to_dict())
+    model, title = result.model, f"{split.value}, {format_count(result.n)} {result.protocol['judge']}"
+    console.print(metrics_table(result.metrics, result.baselines, name=model, title=title))
+    parts = {name: part for name, part in result.slices.items() if part.n < result.n}
     for name, part in parts.items():
-        title = f"{name} items, {format_count(part['n'])} events"
-        console.print("", metrics_table(part["metrics"], part["baselines"], name=model, title=title))
-    if evidence:
-        console.print("", evidence_table(result["faithfulness"]))
-        console.print("", attention_table(result["attention"]), "", segments_table(result["attention"]))
-    protocol = result["protocol"]
+        title = f"{name} items, {format_count(part.n)} events"
+        console.print("", metrics_table(part.metrics, part.baselines, name=model, title=title))
+    if result.faithfulness is not None and result.attention is not None:
+        console.print("", evidence_table(result.faithfulness))
+        console.print("", attention_table(result.attention), "", segments_table(result.attention))
+    protocol = result.protocol
     console.print(f"\n[dim]{', '.join(f'{name} {value}' for name, value in protocol.items())}[/]")
-    if split is Split.test and result["reads"] > 1:
-        console.print(f"[yellow]this test split has now been read {result['reads']} times by this run[/]")
+    if split is Split.test and result.reads > 1:
+        console.print(f"[yellow]this test split has now been read {result.reads} times by this run[/]")
     all_users = command("recommend", run, "--all", "-k", 10, "--out", "recommendations.parquet")
     next_step(f"open {run / 'report.html'}, or: {all_users}")

@@ -1,5 +1,6 @@
 __all__ = [
     "EvaluationProtocol",
+    "EvaluationResult",
     "GraphrecError",
     "ModelConfig",
     "Queries",
@@ -44,6 +45,7 @@ from . import (
 )
 from .errors import GraphrecError as GraphrecError
 from .evaluation.evaluation import evaluate as evaluate
+from .evaluation.result import EvaluationResult as EvaluationResult
 from .evidence.shares import explain as explain
 from .graph.temporal_graph import TemporalGraph as TemporalGraph
 from .models.stgat import ModelConfig as ModelConfig

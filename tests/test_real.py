@@ -44,8 +44,8 @@ def test_a_real_log_goes_through_the_line(
     train(graph, tmp_path / "run", RunConfig.load(None, SMALL), device="cpu")
     run = Run.open(tmp_path / "run", device="cpu")
     result = evaluate(run, "val")
-    assert result["metrics"]["mrr"] > 0.8 * result["baselines"]["popularity"]["mrr"] > 0
-    assert ("nearest" in result["baselines"]) == has_places
+    assert result.metrics["mrr"] > 0.8 * result.baselines["popularity"]["mrr"] > 0
+    assert ("nearest" in result.baselines) == has_places
     users = run.graph.nodes["user"].ids.to_pylist()[:3]
     for answer in recommend(run, [*users, "a stranger"], k=5):
         assert len(answer.items) == 5

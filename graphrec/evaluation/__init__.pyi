@@ -1,5 +1,8 @@
 __all__ = [
+    "EvaluationResult",
+    "Slice",
     "evaluate",
 ]
 
 from .evaluation import evaluate as evaluate
+from .result import EvaluationResult as EvaluationResult, Slice as Slice

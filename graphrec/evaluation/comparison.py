@@ -7,74 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-from graphrec.evaluation.query_map import QueryMap
+from graphrec.evaluation.result import EvaluationResult, Lead, Slice
 from graphrec.formatting import format_percent, humanize_key, metric_label, pluralize, split_label
 
 NEXT_ITEM_METRICS = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
 """Metrics of the next-item task that a table shows, in this order."""
 TOP_N_METRICS = ("recall@10", "ndcg@10", "recall@20", "ndcg@20", "mrr")
 """Metrics of the top-n task that a table shows, in this order."""
-
-
-class Lead(BaseModel):
-    """What the model has over the best baseline, question by question."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    baseline: str
-    """The best baseline by this measure."""
-    difference: float
-    """The model's mean less the baseline's."""
-    low: float
-    """Lower end of its interval (95%)."""
-    high: float
-
-    @property
-    def significant(self) -> bool:
-        """Whether the interval leaves out zero."""
-        return self.low > 0 or self.high < 0
-
-
-class Slice(BaseModel):
-    """The part of the questions that share something."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    n: int
-    """Number of questions."""
-    users: int | None = None
-    """Number of users who ask them."""
-    metrics: dict[str, float] = {}
-    """Mean measures of the model."""
-    baselines: dict[str, dict[str, float]] = {}
-    """Mean measures of each baseline."""
-    intervals: dict[str, tuple[float, float]] = {}
-    """Ends of the interval (95%) of the model's measures."""
-    baseline_intervals: dict[str, dict[str, tuple[float, float]]] = {}
-    """The same of each baseline."""
-    leads: dict[str, Lead] = {}
-    """By measure, what the model has over the best baseline."""
-
-
-class Evaluation(Slice):
-    """One evaluation as ``graphrec evaluate --json`` gives it."""
-
-    split: str = "test"
-    protocol: dict[str, Any] = {}
-    """How the questions were asked."""
-    model: str = "stgat"
-    """The model's name."""
-    errors: dict[str, float] = {}
-    """Standard errors of the model's measures."""
-    slices: dict[str, Slice] = {}
-    map: QueryMap | None = None
-    """The questions by place; None where none can be shown."""
-    seconds: dict[str, float] = {}
-    """Time that each ranker took, fitting included; the model is called so."""
-    peak_memory: int | None = None
-    """Largest memory of the evaluation, bytes."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +54,7 @@ def metric_names(measured: Iterable[Mapping[str, Any]]) -> list[str]:
     return [name for name in names if name != "recall@10" or not same]
 
 
-def compare(evaluation: Evaluation) -> tuple[list[str], list[Row]]:
+def compare(evaluation: EvaluationResult) -> tuple[list[str], list[Row]]:
     """Names of the columns, and a row for the model and each baseline, the better on the last column first."""
     measured = [evaluation.metrics, *evaluation.baselines.values()]
     names = metric_names(measured)
@@ -146,7 +85,7 @@ def _cells(
     )
 
 
-def compare_slices(evaluation: Evaluation) -> tuple[list[str], list[tuple[str, Slice, list[Cell]]]]:
+def compare_slices(evaluation: EvaluationResult) -> tuple[list[str], list[tuple[str, Slice, list[Cell]]]]:
     """Names of the columns, and for each slice its name, itself and the model's cells beside the best baseline's."""
     slices = evaluation.slices
     names = metric_names(part.metrics for part in slices.values())
@@ -167,7 +106,7 @@ def _known(values: Mapping[str, float], name: str) -> float:
     return -math.inf if math.isnan(value) else value
 
 
-def verdict(evaluation: Evaluation) -> str:
+def verdict(evaluation: EvaluationResult) -> str:
     """What the numbers say: how often the model is right, and wherever a baseline does better."""
     if not evaluation.n or not evaluation.metrics:
         return f"No {split_label(evaluation.split)} question could be asked."
@@ -175,7 +114,7 @@ def verdict(evaluation: Evaluation) -> str:
     return " ".join(filter(None, (_rightness(evaluation), _standing(evaluation), lead_in_words(evaluation), *slices)))
 
 
-def _rightness(evaluation: Evaluation) -> str:
+def _rightness(evaluation: EvaluationResult) -> str:
     first, ten = (evaluation.metrics.get(name, math.nan) for name in ("acc@1", "acc@10"))
     asked = pluralize(evaluation.n, f"{split_label(evaluation.split)} question")
     if math.isnan(first) or math.isnan(ten):
@@ -184,7 +123,7 @@ def _rightness(evaluation: Evaluation) -> str:
     return f"Of {asked}, the right item {first_ten}."
 
 
-def _standing(evaluation: Evaluation) -> str:
+def _standing(evaluation: EvaluationResult) -> str:
     rivals = _rivals(evaluation)
     lost = [name for name, (_, value) in rivals.items() if value > evaluation.metrics[name]]
     if lost:
@@ -195,7 +134,7 @@ def _standing(evaluation: Evaluation) -> str:
     return f"No baseline does better on any measure shown{nearest}."
 
 
-def lead_in_words(part: Evaluation | Slice) -> str:
+def lead_in_words(part: Slice) -> str:
     """How far the model is from the best baseline by its last measure, and how sure that is; empty if unknown."""
     known = [name for name in metric_names([part.metrics]) if name in part.leads]
     if not known:
@@ -219,7 +158,7 @@ def _slice_lost(title: str, part: Slice) -> str:
     return f"{where} a baseline does better{', within chance' if unsure else ''}: {_against(part, lost[-1])}."
 
 
-def _rivals(part: Evaluation | Slice) -> dict[str, tuple[str, float]]:
+def _rivals(part: Slice) -> dict[str, tuple[str, float]]:
     """For each measure that the model has, the best baseline and its value."""
     rivals = {}
     for name in metric_names([part.metrics]):
@@ -230,6 +169,6 @@ def _rivals(part: Evaluation | Slice) -> dict[str, tuple[str, float]]:
     return rivals
 
 
-def _against(part: Evaluation | Slice, name: str) -> str:
+def _against(part: Slice, name: str) -> str:
     rival, value = _rivals(part)[name]
     return f"{humanize_key(rival)} on {metric_label(name)} ({value:.3f} against {part.metrics[name]:.3f})"

@@ -1,4 +1,4 @@
-"""Judging a run on the events of a split: the model, the baselines and the slices, under one named protocol."""
+"""Evaluation of a run on the events of a split: the model, the baselines and the slices, under one protocol."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from graphrec.errors import GraphError, RunError
 from graphrec.evaluation.comparison import metric_names
 from graphrec.evaluation.h3_cells import map_queries
 from graphrec.evaluation.per_query import per_query_metrics
+from graphrec.evaluation.result import EvaluationResult
 from graphrec.evidence.attention_profile import profile_attention
 from graphrec.evidence.faithfulness import Faithfulness, measure_faithfulness
 from graphrec.files import read_json, write_json
@@ -38,30 +39,28 @@ EVIDENCE_QUESTIONS = 1_000
 def evaluate(
     run: Run,
     split: str = "val",
+    *,
     overrides: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
     evidence: bool = False,
-) -> dict[str, Any]:
-    """Rank every judged event of a split, with the model and with every baseline.
+    progress: Progress | None = None,
+) -> EvaluationResult:
+    """Rank the evaluated events of a split, with the model and with every baseline.
 
     Parameters
     ----------
     run
-        The run to judge.
+        The run to evaluate.
     split
         ``val`` or ``test``.
     overrides
-        Fields of the protocol to ask otherwise, such as ``{"history": "frozen"}``.
+        Fields of the protocol with other values than the run's, such as ``{"history": "frozen"}``.
     evidence
-        Measure as well whether the evidence shown is what moves the scores (``graphrec.evidence.faithfulness``),
-        and what the attention rests on (``graphrec.evidence.attention_profile``).
+        Measure as well the faithfulness of the evidence (``graphrec.evidence.faithfulness``) and the attention
+        profile (``graphrec.evidence.attention_profile``).
 
     Returns
     -------
-    ``{"n", "protocol", "metrics", "errors", "baselines", "slices", ...}``, the same that ``metrics.json`` of the run
-    keeps under the split. ``errors`` are standard errors over questions; ``intervals`` (95%, bootstrap over users) and
-    ``leads`` over the best baseline are of the measures that the report shows. ``map`` has the questions by place,
-    ``seconds`` what each ranker took, fitting included. Every reading of a test split is counted.
+    The result, which ``metrics.json`` of the run keeps under the split with the number of evaluations on it.
     """
     if evidence and not run.is_explainable:
         raise RunError(f"{run.path}: {run.config.model.name} shows no evidence to measure; stgat does")
@@ -100,8 +99,7 @@ def evaluate(
     if evidence:
         result["faithfulness"] = asdict(_faithfulness(run, protocol, rows, listener))
         result["attention"] = profile_attention(run, split, EVIDENCE_QUESTIONS, None, listener, protocol).rows()
-    _record(run, split, result)
-    return result
+    return _store(run, split, result)
 
 
 def _faithfulness(
@@ -178,10 +176,11 @@ def _certainty(
     return {"intervals": intervals.pop("model"), "baseline_intervals": intervals, "leads": leads}
 
 
-def _record(run: Run, split: str, result: dict[str, Any]) -> None:
-    """Keep the result in the run's metrics.json; count how often the split has been read."""
+def _store(run: Run, split: str, values: Mapping[str, Any]) -> EvaluationResult:
+    """Write the result into the run's metrics.json, with the number of evaluations on the split."""
     path = run.path / "metrics.json"
-    metrics = read_json(path) if path.is_file() else {}
-    result["reads"] = int(metrics.get(split, {}).get("reads", 0)) + 1
-    metrics[split] = result
-    write_json(path, metrics)
+    stored = read_json(path) if path.is_file() else {}
+    reads = int(stored.get(split, {}).get("reads", 0)) + 1
+    result = EvaluationResult.model_validate({**values, "reads": reads})
+    write_json(path, stored | {split: result.to_dict()})
+    return result

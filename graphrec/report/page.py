@@ -11,8 +11,9 @@ import jinja2
 from pydantic import BaseModel, ConfigDict
 
 from graphrec import formatting as words
-from graphrec.evaluation.comparison import Evaluation, compare, compare_slices, metric_names, verdict
+from graphrec.evaluation.comparison import compare, compare_slices, metric_names, verdict
 from graphrec.evaluation.query_map import MIN_USERS
+from graphrec.evaluation.result import EvaluationResult, read_results
 from graphrec.evidence.shares import SHARE_LABELS
 from graphrec.files import atomic_write, read_json
 from graphrec.graph.storage import read_manifest
@@ -119,7 +120,7 @@ class ReportContent(Record):
     run: RunFacts = RunFacts()
     curves: tuple[dict[str, float], ...] = ()
     """One record an epoch: ``epoch``, ``train_loss`` and validation metrics by name."""
-    evaluations: tuple[Evaluation, ...] = ()
+    evaluations: tuple[EvaluationResult, ...] = ()
     """The first one is summed up at the head of the page."""
     users: tuple[RecommendationList, ...] = ()
     notes: tuple[str, ...] = ()
@@ -134,7 +135,7 @@ class ReportContent(Record):
 
 def run_content(
     run: Path,
-    evaluations: Mapping[str, Mapping[str, Any]] | None = None,
+    evaluations: Mapping[str, EvaluationResult] | None = None,
     users: Sequence[RecommendationList] = (),
     *,
     graph: Mapping[str, Any] | None = None,
@@ -149,7 +150,7 @@ def run_content(
     Parameters
     ----------
     run : a finished run.
-    evaluations : what ``graphrec evaluate --json`` gives, by split; None takes all that the run remembers.
+    evaluations : results by split; None takes those of the run's ``metrics.json``.
     users : recommendations to be shown.
     graph : manifest of the graph; None looks it up where the run was trained.
     health : what ``graphrec.report.health.data_health`` counts; None leaves it out.
@@ -159,7 +160,7 @@ def run_content(
     manifest = read_json(run / "manifest.json")
     graph = graph or read_manifest(run / manifest["graph"])
     if evaluations is None:
-        evaluations = read_json(run / "metrics.json") if (run / "metrics.json").is_file() else {}
+        evaluations = read_results(run)
     return ReportContent(
         title=title or f"Run {run.resolve().name}",
         created=created or manifest.get("created", ""),
@@ -167,7 +168,7 @@ def run_content(
         run=_run_facts(run, manifest, command),
         health=health or DataHealth(),
         curves=tuple(manifest["history"]),
-        evaluations=tuple(Evaluation(**{"split": split, **evaluations[split]}) for split in sorted(evaluations)),
+        evaluations=tuple(evaluations[split] for split in sorted(evaluations)),
         users=tuple(users),
         notes=tuple(notes),
     )
@@ -256,7 +257,7 @@ def _charts(content: ReportContent) -> list[tuple[str, str]]:
     return drawn
 
 
-def _interval_charts(evaluation: Evaluation) -> list[tuple[str, str]]:
+def _interval_charts(evaluation: EvaluationResult) -> list[tuple[str, str]]:
     """Titles and bars of the first and the last measure of the table, the model and the baselines beside each other."""
     names, rows = compare(evaluation)
     drawn: list[tuple[str, str]] = []
@@ -306,11 +307,11 @@ def _costs(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
     return [(title, pairs) for title, pairs in told.items() if pairs]
 
 
-def _evaluated(evaluation: Evaluation) -> str:
+def _evaluated(evaluation: EvaluationResult) -> str:
     return f"Evaluation on {words.split_label(evaluation.split)}"
 
 
-def _cost_of(evaluation: Evaluation) -> list[tuple[str, str]]:
+def _cost_of(evaluation: EvaluationResult) -> list[tuple[str, str]]:
     seconds = evaluation.seconds
     others = sum(seconds.values()) - seconds.get("model", 0.0)
     return [

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from graphrec.files import read_json
+from graphrec.evaluation.result import read_results
 from graphrec.queries.query import end_of_log
 from graphrec.recommendation import RecommendationList, recommend, sample_users
 from graphrec.report.health import data_health
@@ -35,12 +35,11 @@ def publish(path: str | Path, run: Run | None = None, users: Sequence[str] = ())
     """
     root = Path(path)
     opened = run or Run.open(root)
-    metrics = root / "metrics.json"
     graph = opened.graph
     shown = list(dict.fromkeys(users)) or sample_users(graph, USERS)
     content = run_content(
         root,
-        read_json(metrics) if metrics.is_file() else {},
+        read_results(root),
         [_without_crumbs(one) for one in recommend(opened, shown, k=ITEMS, what_if=True)],
         graph=graph.manifest,
         health=data_health(graph, end_of_log(graph)),

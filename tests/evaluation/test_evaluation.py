@@ -13,6 +13,7 @@ import torch
 
 from graphrec.errors import GraphError, RunError
 from graphrec.evaluation.evaluation import evaluate
+from graphrec.evaluation.result import EvaluationResult, read_results
 from graphrec.graph.events import SPLITS, TEST, TRAIN, VAL
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
@@ -44,42 +45,57 @@ def run(city_run: Path, city_graph: Path, tmp_path: Path) -> Run:
 
 def test_the_model_and_every_baseline_have_the_same_measures(run: Run) -> None:
     result = evaluate(run, "val")
-    assert {"n", "protocol", "metrics", "baselines", "slices"} <= result.keys()
-    assert result["n"] == int((run.graph.log.split == VAL).sum())
-    assert result["baselines"].keys() == BASELINES
-    for metrics in (result["metrics"], *result["baselines"].values()):
-        assert metrics.keys() == result["metrics"].keys() >= CONTRACT
+    assert {"n", "protocol", "metrics", "baselines", "slices"} <= result.to_dict().keys()
+    assert result.n == int((run.graph.log.split == VAL).sum())
+    assert result.baselines.keys() == BASELINES
+    for metrics in (result.metrics, *result.baselines.values()):
+        assert metrics.keys() == result.metrics.keys() >= CONTRACT
         assert all(0 <= value <= 1 for value in metrics.values())
-    assert result["errors"].keys() == result["metrics"].keys()
-    assert result["protocol"] == run.protocol.model_dump()
-    assert result["graph_hash"] == run.graph.manifest["hash"]
+    assert result.errors.keys() == result.metrics.keys()
+    assert result.protocol == run.protocol.model_dump()
+    assert result.graph_hash == run.graph.manifest["hash"]
 
 
 def test_the_slices_are_parts_of_the_whole(run: Run) -> None:
     result = evaluate(run, "val")
-    slices = result["slices"]
+    slices = result.slices
     assert slices.keys() == {"returning", "new"}
-    assert sum(part["n"] for part in slices.values()) == result["n"]
+    assert sum(part.n for part in slices.values()) == result.n
     for name in ("mrr", "acc@10"):
-        whole = sum(part["n"] * part["metrics"][name] for part in slices.values()) / result["n"]
-        assert result["metrics"][name] == pytest.approx(whole)
-        popularity = sum(part["n"] * part["baselines"]["popularity"][name] for part in slices.values()) / result["n"]
-        assert result["baselines"]["popularity"][name] == pytest.approx(popularity)
-    assert slices["new"]["baselines"]["counter"]["acc@1"] < 0.1  # a counter knows nothing new
+        whole = sum(part.n * part.metrics[name] for part in slices.values()) / result.n
+        assert result.metrics[name] == pytest.approx(whole)
+        popularity = sum(part.n * part.baselines["popularity"][name] for part in slices.values()) / result.n
+        assert result.baselines["popularity"][name] == pytest.approx(popularity)
+    assert slices["new"].baselines["counter"]["acc@1"] < 0.1  # a counter knows nothing new
 
 
 def test_the_result_is_kept_with_the_run_and_readings_are_counted(run: Run) -> None:
-    assert [evaluate(run, "test")["reads"] for _ in range(2)] == [1, 2]
+    assert [evaluate(run, "test").reads for _ in range(2)] == [1, 2]
     last = evaluate(run, "val")
     kept = json.loads((run.path / "metrics.json").read_text())
     assert (kept["test"]["reads"], kept["val"]["reads"]) == (2, 1)
-    assert kept["val"] == json.loads(json.dumps(last))
+    assert kept["val"] == last.to_dict()
+    assert [*kept["val"]][:5] == ["n", "split", "model", "protocol", "users"]
+    assert read_results(run.path)["val"] == last
+    newer = {**kept["val"], "of a newer version": {"a": [1]}}
+    assert EvaluationResult.model_validate(newer).to_dict() == newer
+
+
+def test_a_result_is_a_table_of_rankers(run: Run) -> None:
+    result = evaluate(run, "val")
+    rows = result.to_arrow().to_pylist()
+    assert [row["ranker"] for row in rows if row["slice"] == "new"] == ["stgat", *result.baselines]
+    assert {row["slice"]: row["n"] for row in rows} == {"all": result.n, **{k: v.n for k, v in result.slices.items()}}
+    assert rows[0]["mrr"] == result.metrics["mrr"]
+    assert list(result.to_pandas().columns[:3]) == ["slice", "ranker", "n"]
+    assert repr(result).startswith(f"EvaluationResult(stgat on val, n={result.n}, ")
+    assert f"<td>{result.metrics['mrr']:.3f}</td>" in result._repr_html_()
 
 
 def test_two_evaluations_are_the_same(run: Run) -> None:
     first, second = (evaluate(run, "val") for _ in range(2))
     for name in ("metrics", "errors", "baselines", "slices"):
-        assert first[name] == second[name]
+        assert getattr(first, name) == getattr(second, name)
 
 
 def test_a_broken_record_is_one_line_and_is_kept(run: Run) -> None:
@@ -99,34 +115,35 @@ def test_a_split_without_judged_events_is_one_line(tmp_path: Path) -> None:
 
 def test_how_sure_the_numbers_are(run: Run) -> None:
     result = evaluate(run, "val")
-    for part in (result, *result["slices"].values()):
-        assert part["users"] <= part["n"]
-        for name, (low, high) in part["intervals"].items():
-            assert low <= part["metrics"][name] <= high
-        for name, lead in part["leads"].items():
-            best = max(values[name] for values in part["baselines"].values())
-            assert part["baselines"][lead["baseline"]][name] == best
-            assert lead["difference"] == pytest.approx(part["metrics"][name] - best)
-            assert lead["low"] <= lead["difference"] <= lead["high"]
-    low, high = result["intervals"]["mrr"]
-    assert 0.5 < (high - low) / (2 * 1.96 * result["errors"]["mrr"]) < 3
-    assert result["baseline_intervals"].keys() == result["baselines"].keys()
-    assert result["seconds"].keys() == {"model", *result["baselines"]}
+    for part in (result, *result.slices.values()):
+        assert part.users <= part.n
+        for name, (low, high) in part.intervals.items():
+            assert low <= part.metrics[name] <= high
+        for name, lead in part.leads.items():
+            best = max(values[name] for values in part.baselines.values())
+            assert part.baselines[lead.baseline][name] == best
+            assert lead.difference == pytest.approx(part.metrics[name] - best)
+            assert lead.low <= lead.difference <= lead.high
+    low, high = result.intervals["mrr"]
+    assert 0.5 < (high - low) / (2 * 1.96 * result.errors["mrr"]) < 3
+    assert result.baseline_intervals.keys() == result.baselines.keys()
+    assert result.seconds.keys() == {"model", *result.baselines}
 
 
 def test_the_map_accounts_for_every_question(run: Run) -> None:
     result = evaluate(run, "val")
-    found = result["map"]
-    assert sum(cell["n"] for cell in found["cells"]) + found["hidden"] + found["unplaced"] == result["n"]
-    assert min(cell["users"] for cell in found["cells"]) >= 5
+    found = result.map
+    assert found is not None
+    assert sum(cell.n for cell in found.cells) + found.hidden + found.unplaced == result.n
+    assert min(cell.users for cell in found.cells) >= 5
 
 
 def test_a_single_question_has_no_standard_error(tmp_path: Path) -> None:
     world = town(0)
     world.log.split[:-1] = TRAIN
     result = evaluate(run_of(world, tmp_path), "test")
-    assert (result["n"], result["errors"]) == (1, {})
-    assert "intervals" not in result
+    assert (result.n, result.errors) == (1, {})
+    assert "intervals" not in result.to_dict()
     assert "NaN" not in (tmp_path / "metrics.json").read_text()
 
 
@@ -134,14 +151,14 @@ def test_a_single_question_has_no_standard_error(tmp_path: Path) -> None:
     "override", [{"query_time": "last-event"}, {"history": "frozen"}, {"novel": True}, {"candidates": "train"}]
 )
 def test_a_question_can_be_asked_otherwise(override: dict[str, Any], run: Run) -> None:
-    usual, other = evaluate(run, "val"), evaluate(run, "val", override)
-    assert other["protocol"] == {**usual["protocol"], **override}
-    assert run.protocol.model_dump() == usual["protocol"]
-    assert other["metrics"] != usual["metrics"]
+    usual, other = evaluate(run, "val"), evaluate(run, "val", overrides=override)
+    assert other.protocol == {**usual.protocol, **override}
+    assert run.protocol.model_dump() == usual.protocol
+    assert other.metrics != usual.metrics
     if "novel" in override:
-        assert other["n"] == usual["slices"]["new"]["n"]
-        assert other["slices"].keys() == {"new"}
-        assert other["metrics"]["mrr"] > usual["slices"]["new"]["metrics"]["mrr"]  # visited items are out of the way
+        assert other.n == usual.slices["new"].n
+        assert other.slices.keys() == {"new"}
+        assert other.metrics["mrr"] > usual.slices["new"].metrics["mrr"]  # visited items are out of the way
 
 
 def test_what_comes_after_the_split_moves_nothing(tmp_path: Path) -> None:
@@ -153,7 +170,7 @@ def test_what_comes_after_the_split_moves_nothing(tmp_path: Path) -> None:
     other = Run(tmp_path, run.config, {}, run.protocol, rewritten(world, t_test, seed=1), run.model)
     usual, poisoned = evaluate(run, "val"), evaluate(other, "val")
     for name in ("n", "metrics", "baselines", "slices", "intervals", "leads", "map"):
-        assert usual[name] == poisoned[name]
+        assert getattr(usual, name) == getattr(poisoned, name)
 
 
 # a slow reference: one question at a time, in plain Python
@@ -272,13 +289,13 @@ def test_evaluation_equals_a_slow_reference(protocol: dict[str, Any], tmp_path: 
     run = run_of(world, tmp_path, **protocol)
     slow, result = Slow(run), evaluate(run, "test")
     rows = [row for row in range(len(world.log)) if slow.is_judged(row, "test")]
-    assert result["n"] == len(rows) > 3
-    found = {"model": result["metrics"], **result["baselines"]}
+    assert result.n == len(rows) > 3
+    found = {"model": result.metrics, **result.baselines}
     for judge in ("model", "popularity", "counter"):
         expected = slow.metrics(judge, rows)
         assert {name: found[judge][name] for name in expected} == pytest.approx(expected, abs=1e-9), judge
     old = [row for row in rows if slow.is_returning(row)]
-    assert {name: part["n"] for name, part in result["slices"].items()} == {
+    assert {name: part.n for name, part in result.slices.items()} == {
         name: n for name, n in {"returning": len(old), "new": len(rows) - len(old)}.items() if n
     }
 
@@ -286,7 +303,7 @@ def test_evaluation_equals_a_slow_reference(protocol: dict[str, Any], tmp_path: 
 def test_the_reference_tells_protocols_apart(tmp_path: Path) -> None:
     world = town(5, users=6, items=40, count=300)
     found = [evaluate(run_of(world, tmp_path, **protocol), "test") for protocol in PROTOCOLS]
-    assert len({(result["n"], result["metrics"]["mrr"]) for result in found}) == len(PROTOCOLS)
+    assert len({(result.n, result.metrics["mrr"]) for result in found}) == len(PROTOCOLS)
 
 
 def test_a_run_is_asked_through_its_ranker(run: Run) -> None:

@@ -89,9 +89,9 @@ def test_each_makes_a_run_that_is_judged_and_asked_like_any_other(name: str, cit
     run = Run.open(tmp_path / "run")
     assert run.config == chosen
     found = evaluate(run, "val")
-    assert found["model"] == name
-    assert name not in found["baselines"]
-    assert found["metrics"]["mrr"] == pytest.approx(history(tmp_path / "run")[-1]["mrr"])
+    assert found.model == name
+    assert name not in found.baselines
+    assert found.metrics["mrr"] == pytest.approx(history(tmp_path / "run")[-1]["mrr"])
     [answer] = recommend(run, ["u0003"], k=4)
     assert len({item.item for item in answer.items}) == 4
     assert "shares" not in answer.items[0].to_dict()

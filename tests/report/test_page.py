@@ -20,7 +20,8 @@ import h3.api.basic_str as h3
 import pytest
 
 from graphrec.errors import RunError
-from graphrec.evaluation.comparison import Evaluation, Slice, compare, lead_in_words, verdict
+from graphrec.evaluation.comparison import compare, lead_in_words, verdict
+from graphrec.evaluation.result import EvaluationResult, Slice
 from graphrec.evidence.counterfactual import Counterfactual
 from graphrec.evidence.shares import LINKED, SHARE_LABELS, Evidence, Recommendation
 from graphrec.pictures.palette import SHARES
@@ -450,7 +451,7 @@ def test_everything_given_is_escaped() -> None:
 def test_the_best_of_each_column_is_marked_and_ties_share_it() -> None:
     judged = evaluation()
     judged["baselines"]["visit_counter"]["acc@10"] = judged["metrics"]["acc@10"]
-    names, rows = compare(Evaluation(**judged))
+    names, rows = compare(EvaluationResult(**judged))
     assert names == ["acc@1", "acc@5", "acc@10", "ndcg@10", "mrr"] or "recall@10" in names
     best = {row.name: [cell.best for cell in row.cells] for row in rows}
     assert all(best["stgat"])
@@ -460,7 +461,7 @@ def test_the_best_of_each_column_is_marked_and_ties_share_it() -> None:
 
 
 def test_recall_is_shown_only_where_it_differs() -> None:
-    names, _ = compare(Evaluation(**evaluation()))
+    names, _ = compare(EvaluationResult(**evaluation()))
     assert names == ["acc@1", "acc@5", "acc@10", "ndcg@10", "mrr"]
 
 
@@ -473,7 +474,7 @@ def test_a_baseline_of_version_0_1_is_shown_by_its_name_of_then() -> None:
 def test_a_better_baseline_is_admitted() -> None:
     judged = evaluation()
     judged["baselines"]["markov"]["acc@10"] = 0.75
-    said = verdict(Evaluation(**judged))
+    said = verdict(EvaluationResult(**judged))
     assert "A baseline does better: markov on Acc@10 (0.750 against 0.735)." in said
     assert said in Page(render_report(content(evaluations=[judged]))).text
 
@@ -490,7 +491,7 @@ def test_a_better_baseline_is_admitted() -> None:
     ],
 )
 def test_the_verdict_of_odd_evaluations(changes: dict[str, Any], words: str) -> None:
-    assert verdict(Evaluation(**{**evaluation(), **changes})) == words
+    assert verdict(EvaluationResult(**{**evaluation(), **changes})) == words
 
 
 def test_numbers_that_are_not_known_are_dashes() -> None:
@@ -606,7 +607,7 @@ def test_the_content_of_a_run_is_gathered_from_its_manifests(tmp_path: Path) -> 
         "peak_memory": 3 * 2**29,
     }
     (graph / "manifest.json").write_text(json.dumps(found))
-    gathered = run_content(run, {"test": {**evaluation(), "split": "test"}}, users(), command="graphrec train graph")
+    gathered = run_content(run, {"test": EvaluationResult(**evaluation())}, users(), command="graphrec train graph")
     assert gathered.title == "Run run"
     assert gathered.run.peak_memory == 2**30
     assert gathered.run.settings == {"training.epochs": 9, "seed": 3}

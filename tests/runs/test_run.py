@@ -33,7 +33,7 @@ def run(city_run: Path, tmp_path: Path) -> Path:
 def test_what_training_validated_is_what_is_evaluated(run: Path, city_graph: Path) -> None:
     opened = Run.open(run, city_graph, "cpu")
     (record,) = opened.manifest["history"]
-    metrics = evaluate(opened, "val")["metrics"]
+    metrics = evaluate(opened, "val").metrics
     assert {name: metrics[name] for name in ("acc@1", "acc@10", "mrr")} == pytest.approx(
         {name: record[name] for name in ("acc@1", "acc@10", "mrr")}, abs=1e-12
     )

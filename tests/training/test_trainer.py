@@ -119,7 +119,7 @@ def test_val_events_are_learned_from_where_they_are_not_held_out(
     assert torch.equal(run.model.encoder("item").trained, seen)
     with pytest.raises(RunError, match="learned from the val events"):
         evaluate(run, "val")
-    assert evaluate(run, "test")["n"] == counts["test"]
+    assert evaluate(run, "test").n == counts["test"]
 
 
 def test_an_epoch_is_as_long_as_it_is_set(city_graph: Path, tiny: RunConfig, tmp_path: Path) -> None:
