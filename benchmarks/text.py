@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from page import rewrite
 
-from builders.text.encode import TextEncoder, encode_texts, load_encoder, seconds_for
+from builders.text.encode import TextEncoder, encode_texts, estimate_seconds, load_encoder
 from builders.text.model_files import find_model
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -68,7 +68,7 @@ def _measure(kind: str, texts: list[str], encoder: TextEncoder, turn: int) -> st
         "peer": lambda part: np.asarray(peer.encode(part, show_progress_bar=False)),
         "ours": lambda part: encode_texts(part, encoder, cache=None),
     }
-    estimate = seconds_for(texts, encoder, cache=None)
+    estimate = estimate_seconds(texts, encoder, cache=None)
     peer.encode(texts[:1], show_progress_bar=False)  # the first call of all is slow
     wall: dict[str, list[float]] = {name: [] for name in ways}
     processor: dict[str, list[float]] = {name: [] for name in ways}

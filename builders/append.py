@@ -1,4 +1,4 @@
-"""More rows onto a graph that is there: the numbers it has given stay, the result is that of a build from all files."""
+"""Appending files to a graph: its codes stay, the result is that of a build from all files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from builders.sources.database import is_database
 from builders.sources.remote import is_remote
 from builders.sources.source import expand_paths, sha256_of
 from builders.text.vector_files import VectorsOption
-from builders.text.vectors import Asked, Vectors
+from builders.text.vectors import StoredVectors, VectorOptions
 from graphrec.errors import GraphError
 from graphrec.graph.manifest import read_manifest
 from graphrec.progress import NoProgress, Progress
@@ -40,72 +40,72 @@ def append_to_graph(
     engine: str = DUCKDB,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Add files to a graph directory: it is as if it had been built from all files at once, but for codes.
+    """Add files to a graph directory; except for codes, the result equals a build from all files.
 
-    Codes that were given stay, new ones follow. Events that happened earlier than others land at their time. The
-    mapping, the cells and the text model are those of the build. A file that the graph has already adds nothing.
+    Existing codes stay, new ones follow. Events are inserted at their time. The mapping, the cells and the text model
+    are those of the build. A file that is in the graph already adds nothing.
 
     Parameters
     ----------
     graph
-        The directory; it is replaced at one stroke, once the new one is whole.
+        The directory; it is replaced atomically at the end.
     files, items, users, locations, vectors, max_bad, engine, progress
-        As in `builders.build.build_graph`; tables add to those of the build.
+        As in `builders.build.build_graph`; tables extend those of the build.
 
     Returns
     -------
-    The manifest of the graph as it is then.
+    The new manifest of the graph.
 
     Raises
     ------
     GraphError
         If there is no graph, or one without log parts; InputError if a file cannot be used.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     root, progress = Path(graph), progress or NoProgress()
     manifest = read_manifest(root)
-    new = _unknown(files, root, manifest)
-    tables = {"item": items, "user": users, "location": locations}
-    given = {kind: (Path(path), None) for kind, path in tables.items() if path and _unknown([path], root, manifest)}
-    if not new and not given and not vectors:
+    new = _new_files(files, root, manifest)
+    paths = {"item": items, "user": users, "location": locations}
+    tables = {kind: (Path(path), None) for kind, path in paths.items() if path and _new_files([path], root, manifest)}
+    if not new and not tables and not vectors:
         return manifest
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch, staged(root) as folder:
         copy_parts(root / "log", folder / "log")
-        origin = load_inputs(root, folder / "log")
-        running = connect(Path(scratch), engine, origin.row_hash)
-        taken = [source["name"] for source in manifest["sources"]]
-        log = open_log(running, new, None, origin.mapping, progress, taken) if new else None
-        origin = ingest(running, folder, origin, InputFiles(log, given, max_bad), progress)
-        asked = Asked(vectors, old=_vectors(root, manifest), key=origin.mapping.privacy.key())
-        return assemble(running, folder, origin, progress, began, asked)
+        inputs = load_inputs(root, folder / "log")
+        backend = connect(Path(scratch), engine, inputs.row_hash)
+        names = [source["name"] for source in manifest["sources"]]
+        log = open_log(backend, new, None, inputs.mapping, progress, names) if new else None
+        inputs = ingest(backend, folder, inputs, InputFiles(log, tables, max_bad), progress)
+        options = VectorOptions(vectors, stored=_stored_vectors(root, manifest), key=inputs.mapping.privacy.key())
+        return assemble(backend, folder, inputs, progress, start, options)
 
 
-def _unknown(files: Sequence[str | Path], root: Path, manifest: Mapping[str, Any]) -> list[str | Path]:
-    """The files that the graph does not have; what is in a database or elsewhere is only known once it is read."""
-    elsewhere = [given for given in map(str, files) if is_database(given) or is_remote(given)]
-    here = [given for given in files if str(given) not in elsewhere]
+def _new_files(files: Sequence[str | Path], root: Path, manifest: Mapping[str, Any]) -> list[str | Path]:
+    """Files that are not in the graph, by their hash; databases and remote files are always new."""
+    remote = [file for file in map(str, files) if is_database(file) or is_remote(file)]
+    local = [file for file in files if str(file) not in remote]
     known = {source["sha256"] for source in manifest["sources"]}
     hide: Callable[[str], str] = str
     if (manifest.get("privacy") or {}).get("pseudonyms"):
         key = Key.from_environment()
         key.check(manifest, str(root))
         hide = key.hide
-    paths = expand_paths(here) if here else []
-    return [*elsewhere, *(path for path in paths if not path.is_file() or hide(sha256_of(path)) not in known)]
+    paths = expand_paths(local) if local else []
+    return [*remote, *(path for path in paths if not path.is_file() or hide(sha256_of(path)) not in known)]
 
 
 def rebuild(log: Path, old: Path, out: Path) -> dict[str, Any]:
-    """Make the graph ``out`` of the parts in its folder ``log``, with the codes and vectors of the graph ``old``."""
-    began = time.perf_counter()
+    """Build the graph ``out`` from the parts in its folder ``log``, with the codes and vectors of the graph ``old``."""
+    start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch:
-        engine, manifest = connect(Path(scratch)), read_manifest(old)
-        return assemble(engine, out, load_inputs(old, log), NoProgress(), began, Asked(old=_vectors(old, manifest)))
+        options = VectorOptions(stored=_stored_vectors(old, read_manifest(old)))
+        return assemble(connect(Path(scratch)), out, load_inputs(old, log), NoProgress(), start, options)
 
 
 def copy_parts(log: Path, target: Path) -> None:
-    """Copy log parts without doubling them on disk, where the file system can: a part is never changed."""
+    """Copy log parts, by hard links where possible: a part is never changed."""
     if not log.is_dir():
-        raise GraphError(f"{log.parent}: a graph with log parts expected, got an earlier release's; build it again")
+        raise GraphError(f"{log.parent}: a graph with log parts expected, but it has none; build it again")
     target.mkdir()
     for part in sorted(log.iterdir()):
         try:
@@ -114,7 +114,7 @@ def copy_parts(log: Path, target: Path) -> None:
             shutil.copy2(part, target / part.name)
 
 
-def _vectors(root: Path, manifest: Mapping[str, Any]) -> Vectors:
+def _stored_vectors(root: Path, manifest: Mapping[str, Any]) -> StoredVectors:
     text = manifest["text"]
-    about = {key: value for key, value in text.items() if key != "templates"} if text else None
-    return Vectors(root, about, manifest["vectors"])
+    model = {key: value for key, value in text.items() if key != "templates"} if text else None
+    return StoredVectors(root, model, manifest["vectors"])

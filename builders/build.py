@@ -20,13 +20,13 @@ from builders.ingest.log import Log, open_log
 from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.table_mapping import TableMapping
 from builders.text.vector_files import VectorsOption
-from builders.text.vectors import Asked
-from graphrec.progress import NoProgress, Progress
+from builders.text.vectors import VectorOptions
+from graphrec.progress import Progress, NoProgress
 
 LARGE_BYTES = 50_000_000
-"""A log of so many bytes is announced: how long it will take, and how much memory."""
+"""Size of a log from which time and memory of the build are announced."""
 MAX_BAD = 0.01
-"""The share of a log's rows that may be unusable."""
+"""Default share of unusable rows above which nothing is built."""
 
 
 def build_graph(
@@ -53,77 +53,77 @@ def build_graph(
         CSV, TSV, JSON lines or Parquet files, packed or not, as paths, globs or addresses, or a database; with a
         preset also a folder. See docs/sources.md.
     out
-        The directory to write. A graph that is there already is replaced once the new one is whole.
+        The directory to write. An existing graph is replaced atomically at the end.
     items, users, locations
-        Tables that say more of the nodes: text, a label, coordinates.
+        Tables of nodes with text, labels and coordinates.
     preset
         Name of a known log; see builders/mapping/presets.yaml.
     mapping
-        Which column plays which role; what it leaves open is guessed.
+        Roles of the columns; missing ones are guessed.
     text_model
-        What turns text into vectors: ``minilm``, a Hugging Face name, a folder, or ``none``.
+        The text encoder: ``minilm``, a Hugging Face name, a folder, or ``none``.
     vectors
-        Files of vectors, beside or instead of those of text; see docs/relations.md.
+        Files of precomputed vectors, beside text vectors or instead of them; see docs/relations.md.
     max_bad
-        The share of rows that may be unusable; with more, nothing is built.
+        Share of unusable rows above which nothing is built.
     processes
-        How many encode texts beside each other.
+        Number of processes that encode texts.
     engine
         ``duckdb``, or a Spark master such as ``local[4]`` or ``spark://host:7077``; see docs/spark.md.
     progress
-        Hears how far the work is.
+        Shows the progress.
 
     Returns
     -------
-    The manifest that was written.
+    The manifest of the graph.
 
     Raises
     ------
     InputError
         If the log, a table or ``out`` cannot be used; MappingError if columns do not fit their roles.
     """
-    began = time.perf_counter()
+    start = time.perf_counter()
     progress, target = progress or NoProgress(), Path(out)
     refuse_to_overwrite(target)
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch, staged(target) as folder:
-        running = connect(Path(scratch), engine)
+        backend = connect(Path(scratch), engine)
         (folder / "log").mkdir()
-        log = open_log(running, files, preset, mapping, progress)
+        log = open_log(backend, files, preset, mapping, progress)
         if engine == DUCKDB:
-            _announce(running, log, progress)
-        tables = chosen_tables(log, {"item": items, "user": users, "location": locations})
-        origin = BuildInputs(
+            _announce(backend, log, progress)
+        tables = table_files(log, {"item": items, "user": users, "location": locations})
+        inputs = BuildInputs(
             name=log.name,
-            row_hash=running.row_hash_name,
+            row_hash=backend.row_hash_name,
             mapping=log.mapping,
             preset=preset,
             protocol=log.preset.protocol if log.preset else {},
             text_model=text_model,
         )
-        origin = ingest(running, folder, origin, InputFiles(log, tables, max_bad), progress)
-        order = {kind: _order(origin, kind) for kind in {option.kind for option in vectors} & tables.keys()}
-        asked = Asked(vectors, order, processes=processes, key=log.mapping.privacy.key())
-        return assemble(running, folder, origin, progress, began, asked)
+        inputs = ingest(backend, folder, inputs, InputFiles(log, tables, max_bad), progress)
+        row_ids = {kind: _row_ids(inputs, kind) for kind in {option.kind for option in vectors} & tables.keys()}
+        options = VectorOptions(vectors, row_ids, processes=processes, key=log.mapping.privacy.key())
+        return assemble(backend, folder, inputs, progress, start, options)
 
 
 def _announce(engine: Engine, log: Log, progress: Progress) -> None:
-    """Say how long a large log will take."""
+    """Announce time and memory of a large build."""
     sources = [rows.source for rows in log.files]
     if sum(source.bytes for source in sources) >= LARGE_BYTES:
         progress.message(f"this will take {estimate_build(engine, sources, len(log.mapping.roles()))}")
 
 
-def chosen_tables(log: Log, given: Mapping[str, str | Path | None]) -> dict[str, tuple[Path, TableMapping | None]]:
-    """The tables of nodes: those that were given, then those that the preset found beside the log."""
-    chosen: dict[str, tuple[Path, TableMapping | None]] = dict(log.tables)
-    for kind, path in given.items():
+def table_files(log: Log, paths: Mapping[str, str | Path | None]) -> dict[str, tuple[Path, TableMapping | None]]:
+    """Files of the tables of nodes with their preset mapping: ``paths`` by type, then the tables of the preset."""
+    files: dict[str, tuple[Path, TableMapping | None]] = dict(log.tables)
+    for kind, path in paths.items():
         if path is not None:
-            known = log.tables.get(kind)
-            chosen[kind] = Path(path), known[1] if known and known[0].name == Path(path).name else None
-    return chosen
+            preset = log.tables.get(kind)
+            files[kind] = Path(path), preset[1] if preset and preset[0].name == Path(path).name else None
+    return files
 
 
-def _order(origin: BuildInputs, kind: str) -> list[str | None]:
-    """Ids of a table of nodes in its order."""
-    ids: list[str | None] = pq.read_table(origin.parts[kind][0].path, columns=["id"])["id"].to_pylist()
+def _row_ids(inputs: BuildInputs, kind: str) -> list[str | None]:
+    """Ids of the rows of a table of nodes."""
+    ids: list[str | None] = pq.read_table(inputs.parts[kind][0].path, columns=["id"])["id"].to_pylist()
     return ids

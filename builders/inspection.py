@@ -1,10 +1,10 @@
-"""What a log looks like before it is built: files, columns, guessed roles, counts, trouble, what a build would say."""
+"""Inspection of a log before a build: files, columns, guessed roles, counts, unusable rows, data issues."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from builders.assemble.advice import remedy
-from builders.assemble.assembly import tables
-from builders.assemble.data_issue import Finding
-from builders.assemble.data_quality import either_way_round, findings
+from builders.assemble.advice import advice
+from builders.assemble.assembly import build_tables
+from builders.assemble.data_issue import DataIssue
+from builders.assemble.data_quality import ambiguous_dates, data_issues
 from builders.assemble.tables import Tables
-from builders.assemble.time_zone import told_zone
-from builders.build import MAX_BAD, chosen_tables
+from builders.assemble.time_zone import declared_zone
+from builders.build import MAX_BAD, table_files
 from builders.engine.backend import Engine, engine_errors
 from builders.engine.connect import connect
 from builders.engine.rows import rejected_lines
@@ -34,8 +34,10 @@ from graphrec.errors import InputError
 from graphrec.graph.splits import SPLITS
 from graphrec.progress import NoProgress, Progress
 
-EXAMPLES = 3
-"""How many different values of a column are shown."""
+MAX_EXAMPLES = 3
+"""Distinct example values of a column."""
+JSON_KEYS = {"row_issues": "trouble", "data_issues": "findings"}
+"""Keys of fields in JSON, where they differ from their names."""
 
 
 @dataclass(frozen=True)
@@ -49,20 +51,20 @@ class File:
     compression: str
     """``gzip``, ``zstd`` or ``none``."""
     encoding: str | None
-    """How characters are written; None for Parquet."""
+    """Character encoding; None for Parquet."""
     delimiter: str | None
-    """What separates fields; None where the format has none."""
+    """Field delimiter; None for a format without one."""
     header: bool
     """Whether the first line names the columns."""
     rows: int
-    """Lines of data, those that are no rows included."""
+    """Lines of data, unusable ones included."""
     bytes: int
     """Size on disk."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the log, as its first file has it."""
+    """One column of the log, in its first file."""
 
     name: str
     """As written, or ``column1``, ``column2``, ... without a header."""
@@ -71,75 +73,76 @@ class Column:
     examples: tuple[str, ...]
     """Some of its values."""
     role: str | None
-    """The role that it plays, None for none."""
+    """Its role; None without one."""
     used: bool
-    """Whether it plays a role or is part of a text."""
+    """Whether it has a role or is part of a text."""
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """One reason for which rows cannot be used."""
+class RowIssue:
+    """One reason why rows cannot be used."""
 
     reason: str
-    """In the words of quarantine.parquet."""
+    """As in quarantine.parquet."""
     count: int
-    """Rows."""
+    """Number of rows."""
     file: str
-    """Where the first of them is."""
+    """File of the first of them."""
     row: int
     """Its row in that file, from 1."""
     column: str | None
-    """The column to blame; None for the row as a whole."""
+    """The column with the unusable value; None for the row as a whole."""
     value: str | None
-    """What stands there."""
+    """The value."""
     remedy: str
-    """What to do about it, in one sentence."""
+    """Advice in one sentence."""
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a log looks like."""
+    """Result of an inspection."""
 
     files: tuple[File, ...]
     """Its files in their order."""
     columns: tuple[Column, ...]
     """Columns of the first file."""
     mapping: ColumnMapping
-    """Roles that were given or guessed."""
+    """Roles of the columns, mapped or guessed."""
     rows: int
     """Lines of data in all files."""
     missing_roles: tuple[str, ...] = ()
-    """Required roles without a column; while there are any, nothing below is known."""
+    """Required roles without a column; if there are any, the fields below are empty."""
     time_format: str | None = None
-    """How the first file's times are written."""
+    """Time format of the first file."""
     time_zone: str | None = None
-    """Whether they tell their zone, in words."""
+    """How its times declare their zone, in words."""
     events: int | None = None
-    """Rows that can be used."""
+    """Number of usable rows."""
     users: int | None = None
-    """Different users among them, after the filters; as what follows, None where a build would be refused."""
+    """Number of users after the filters; like the next fields None if a build would be refused."""
     items: int | None = None
-    """Different items among them, and those that a table lists."""
+    """Number of items, listed ones without events included."""
     locations: int | None = None
-    """Different locations."""
+    """Number of locations."""
     kinds: tuple[str, ...] = ()
     """Kinds of event."""
     split: Mapping[str, int] = field(default_factory=dict)
     """Events in train, val and test."""
     filtered: Mapping[str, int] = field(default_factory=dict)
-    """Usable rows that the filters leave out, by reason."""
+    """Number of usable rows that the filters drop, by reason."""
     time_span: tuple[int, int] | None = None
     """First and last time of the events, UTC seconds."""
-    trouble: tuple[Trouble, ...] = ()
-    """Why rows cannot be used, the commonest reason first."""
-    findings: tuple[Finding, ...] = ()
-    """What is odd though the rows can be used."""
+    row_issues: tuple[RowIssue, ...] = ()
+    """Reasons why rows cannot be used, the most frequent first."""
+    data_issues: tuple[DataIssue, ...] = ()
+    """Issues of rows that can be used."""
     refusal: str | None = None
     """The error that a build would end with; None: it would go through."""
 
     def to_json(self) -> dict[str, Any]:
-        """The same as plain values that JSON can hold."""
-        return {**asdict(self), "mapping": self.mapping.settings()}
+        """Plain values that JSON can hold."""
+        values = {JSON_KEYS.get(name, name): value for name, value in asdict(self).items()}
+        return {**values, "mapping": self.mapping.settings()}
 
 
 def inspect_log(
@@ -153,14 +156,14 @@ def inspect_log(
     locations: str | Path | None = None,
     max_bad: float = MAX_BAD,
 ) -> Inspection:
-    """Look at a log as a build would see it, without building anything.
+    """Inspect a log as a build would read it, without building anything.
 
     Parameters are those of `builders.build.build_graph`.
 
     Raises
     ------
     InputError
-        If a file cannot be read at all; MappingError if the mapping names a column that is not there.
+        If a file cannot be read at all; MappingError if the mapping has a column that is not in the log.
     """
     progress = progress or NoProgress()
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch:
@@ -168,105 +171,99 @@ def inspect_log(
         log = open_log(engine, files, preset, mapping, progress)
         missing = tuple(role for role in log.mapping.required() if getattr(log.mapping, role) is None)
         if missing:
-            return Inspection(**_written(engine, log, _count(engine, log)), mapping=log.mapping, missing_roles=missing)
-        beside = chosen_tables(log, {"item": items, "user": users, "location": locations})
-        origin = BuildInputs(log.name, log.mapping, preset, protocol={}, text_model=NO_MODEL)
-        origin = ingest(engine, engine.workspace, origin, InputFiles(log, beside, max_bad=None), progress)
-        return _look(engine, log, origin, max_bad, progress)
+            return _inspection(engine, log, _count(engine, log), missing)
+        paths = table_files(log, {"item": items, "user": users, "location": locations})
+        inputs = BuildInputs(log.name, log.mapping, preset, protocol={}, text_model=NO_MODEL)
+        inputs = ingest(engine, engine.workspace, inputs, InputFiles(log, paths, max_bad=None), progress)
+        return _inspect(engine, log, inputs, max_bad, progress)
 
 
 def _count(engine: Engine, log: Log) -> list[int]:
-    """Rows of each file, good and bad."""
+    """Rows of each file, unusable ones included."""
     counts = []
     for rows in log.files:
         with engine_errors(str(rows.source.path)):
-            whole = engine.to_pyarrow(rows.table.count()).as_py()
-            counts.append(whole + len(rejected_lines(engine, rows.source)))
+            parsed = engine.to_pyarrow(rows.table.count()).as_py()
+            counts.append(parsed + len(rejected_lines(engine, rows.source)))
     return counts
 
 
-def _look(engine: Engine, log: Log, origin: BuildInputs, max_bad: float, progress: Progress) -> Inspection:
-    sources = [source for source in origin.sources if source["role"] == "events"]
+def _inspect(engine: Engine, log: Log, inputs: BuildInputs, max_bad: float, progress: Progress) -> Inspection:
+    sources = [source for source in inputs.sources if source["role"] == "events"]
     rows = [source["rows"] for source in sources]
     names = pa.array([source["name"] for source in sources], pa.string())
-    bad = origin.quarantine.filter(pc.is_in(origin.quarantine["file"], names))
-    facts: dict[str, Any] = {"events": sum(rows) - len(bad), "trouble": _trouble(origin.quarantine)}
-    facts["refusal"] = _too_many(bad, sum(rows), max_bad, log.name)
+    bad = inputs.quarantine.filter(pc.is_in(inputs.quarantine["file"], names))
+    inspection = replace(
+        _inspection(engine, log, rows), events=sum(rows) - len(bad), row_issues=_row_issues(inputs.quarantine)
+    )
+    errors = []
+    try:
+        check_bad_share(bad, sum(rows), max_bad, log.name)
+    except InputError as error:
+        errors.append(str(error))
     if len(bad) < sum(rows):
         try:
             with engine_errors(log.name):
-                found = tables(engine, origin, progress)
-            facts |= {**_counts(found), "findings": (*_order_of_dates(engine, log), *findings(origin, found))}
+                tables = build_tables(engine, inputs, progress)
+            issues = (*_ambiguous_dates(engine, log), *data_issues(inputs, tables))
+            inspection = replace(inspection, **_counts(tables), data_issues=issues)
         except InputError as error:
             progress.finish()
-            facts["refusal"] = facts["refusal"] or str(error)
-    return Inspection(**_written(engine, log, rows), **_times(engine, log), mapping=log.mapping, **facts)
+            errors.append(str(error))
+    return replace(inspection, refusal=next(iter(errors), None))
 
 
-def _too_many(bad: pa.Table, total: int, most: float, where: str) -> str | None:
-    """The error of a build for too many bad rows, None if there are few."""
-    try:
-        check_bad_share(bad, total, most, where)
-    except InputError as error:
-        return str(error)
-    return None
-
-
-def _order_of_dates(engine: Engine, log: Log) -> Iterator[Finding]:
-    mapping = log.mapping
-    if mapping.time is not None and mapping.time_format == "auto":
-        sample = log.files[0].sample(engine)[mapping.time]
-        yield from either_way_round(sample, time_format(engine, log.files[0], mapping))
-
-
-def _times(engine: Engine, log: Log) -> dict[str, Any]:
-    """How the first file's times are written."""
-    mapping = log.mapping
-    if mapping.time is None:
-        return {}
-    form, sample = time_format(engine, log.files[0], mapping), log.files[0].sample(engine)[mapping.time]
-    return {"time_format": form, "time_zone": told_zone(sample, form)}
-
-
-def _counts(found: Tables) -> dict[str, Any]:
-    time, split = found.events["time"], np.bincount(found.events["split"].to_numpy(), minlength=len(SPLITS))
-    return {
-        "events": len(found.events) + sum(found.filtered.values()),
-        "users": len(found.nodes["user"]),
-        "items": len(found.nodes["item"]),
-        "locations": len(found.nodes["location"]),
-        "kinds": tuple(found.kinds),
-        "split": {name: int(split[code]) for name, code in SPLITS.items()},
-        "filtered": found.filtered,
-        "time_span": (time[0].as_py(), time[-1].as_py()),
-        "trouble": _trouble(found.quarantine),
-    }
-
-
-def _trouble(quarantine: pa.Table) -> tuple[Trouble, ...]:
-    counts = counts_by_reason(quarantine)
-    return tuple(
-        Trouble(count=count, **first_example(quarantine, reason), remedy=remedy(reason))
-        for reason, count in counts.items()
+def _inspection(engine: Engine, log: Log, rows: Sequence[int], missing_roles: tuple[str, ...] = ()) -> Inspection:
+    """Files, columns and, without missing roles, time format."""
+    times: dict[str, Any] = {}
+    if not missing_roles and log.mapping.time is not None:
+        form, sample = _times(engine, log)
+        times = {"time_format": form, "time_zone": declared_zone(sample, form)}
+    return Inspection(
+        files=tuple(_file(file.source, count) for file, count in zip(log.files, rows, strict=True)),
+        columns=_columns(engine, log),
+        mapping=log.mapping,
+        rows=sum(rows),
+        missing_roles=missing_roles,
+        **times,
     )
 
 
-def _written(engine: Engine, log: Log, rows: Sequence[int]) -> dict[str, Any]:
-    """How the files are written, and what their columns hold."""
-    files = tuple(_file(one.source, count) for one, count in zip(log.files, rows, strict=True))
-    return {"files": files, "columns": _columns(engine, log), "rows": sum(rows)}
+def _times(engine: Engine, log: Log) -> tuple[str, Sequence[str]]:
+    """Format and sample of the times of the first file."""
+    sample = log.files[0].sample(engine)[str(log.mapping.time)]
+    return time_format(engine, log.files[0], log.mapping), sample
+
+
+def _ambiguous_dates(engine: Engine, log: Log) -> Iterator[DataIssue]:
+    if log.mapping.time is not None and log.mapping.time_format == "auto":
+        form, sample = _times(engine, log)
+        yield from ambiguous_dates(sample, form)
+
+
+def _counts(tables: Tables) -> dict[str, Any]:
+    time, split = tables.events["time"], np.bincount(tables.events["split"].to_numpy(), minlength=len(SPLITS))
+    return {
+        "events": len(tables.events) + sum(tables.filtered.values()),
+        **{f"{kind}s": len(tables.nodes[kind]) for kind in ("user", "item", "location")},
+        "kinds": tuple(tables.kinds),
+        "split": {name: int(split[code]) for name, code in SPLITS.items()},
+        "filtered": tables.filtered,
+        "time_span": (time[0].as_py(), time[-1].as_py()),
+        "row_issues": _row_issues(tables.quarantine),
+    }
+
+
+def _row_issues(quarantine: pa.Table) -> tuple[RowIssue, ...]:
+    return tuple(
+        RowIssue(count=count, **first_example(quarantine, reason), remedy=advice(reason))
+        for reason, count in counts_by_reason(quarantine).items()
+    )
 
 
 def _file(source: Source, rows: int) -> File:
     return File(
-        name=source.name,
-        format=source.format,
-        compression=source.compression,
-        encoding=source.encoding,
-        delimiter=source.delimiter,
-        header=source.header,
-        rows=rows,
-        bytes=source.bytes,
+        rows=rows, **{field.name: getattr(source, field.name) for field in fields(File) if field.name != "rows"}
     )
 
 
@@ -276,7 +273,11 @@ def _columns(engine: Engine, log: Log) -> tuple[Column, ...]:
     unused = unused_columns([*sample], log.mapping)
     return tuple(
         Column(
-            name, column_type(values), tuple(dict.fromkeys(values))[:EXAMPLES], role_of.get(name), name not in unused
+            name,
+            column_type(values),
+            tuple(dict.fromkeys(values))[:MAX_EXAMPLES],
+            role_of.get(name),
+            name not in unused,
         )
         for name, values in sample.items()
     )

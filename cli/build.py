@@ -121,19 +121,19 @@ def show_graph(out: Path, manifest: Mapping[str, Any]) -> None:
         console.print(f"\n{note}", markup=False)
     if manifest["filtered"]:
         console.print("", table("left out by filters", ("reason", "rows"), list(manifest["filtered"].items())))
-    show_findings(manifest["findings"])
+    show_data_issues(manifest["findings"])
     next_step(command("train", out, "--out", out.parent / "run"))
 
 
-def show_findings(findings: Sequence[Mapping[str, Any]]) -> None:
-    """Print what is odd about a log, one line of each and one of what to do."""
-    if findings:
+def show_data_issues(issues: Sequence[Mapping[str, Any]]) -> None:
+    """Print data issues, each with a line of advice."""
+    if issues:
         console.print("\n[bold]worth a look[/]")
-    for finding in findings:
-        examples = "; ".join(map(_example, finding["examples"]))
+    for issue in issues:
+        examples = "; ".join(map(_example, issue["examples"]))
         such = f", such as {examples}" if examples else ""
-        console.print(f"{finding['reason']}: {format_count(finding['count'])}{such}", highlight=False, markup=False)
-        console.print(f"  {finding['remedy']}", style="dim", highlight=False, markup=False)
+        console.print(f"{issue['reason']}: {format_count(issue['count'])}{such}", highlight=False, markup=False)
+        console.print(f"  {issue['remedy']}", style="dim", highlight=False, markup=False)
 
 
 def _example(example: Mapping[str, Any]) -> str:

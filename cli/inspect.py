@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.build import MaxBad, share, show_findings
+from cli.build import MaxBad, share, show_data_issues
 from cli.command import Quiet
 from cli.completion import preset_names
 from cli.console import RichProgress, command, console, facts, next_step, print_json, table
@@ -92,13 +92,13 @@ def _show(found: Inspection) -> None:
     if found.missing_roles:
         return
     console.print("", facts("log", _summary(found)))
-    if found.trouble:
+    if found.row_issues:
         trouble = [
-            (t.reason, t.count, f"{_short(t.value)} in row {t.row} of {t.file}", t.remedy) for t in found.trouble
+            (t.reason, t.count, f"{_short(t.value)} in row {t.row} of {t.file}", t.remedy) for t in found.row_issues
         ]
         header = ("reason", "rows", "such as", "what to do")
         console.print("", table("rows that cannot be used", header, trouble))
-    show_findings([finding.to_json() for finding in found.findings])
+    show_data_issues([issue.to_json() for issue in found.data_issues])
     if found.refusal is not None:
         console.print("", facts("a build would stop", {"error": found.refusal}))
 

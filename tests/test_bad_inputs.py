@@ -286,7 +286,7 @@ CASES: dict[str, Bad] = {
     "users of another log": beside("users", "user,name\nx1,Anna\n", "not one user of the log is in column"),
     "places that the log does not name": beside("locations", "id,name\nl1,Park\n", "needs a column of the log"),
     "ties that are not there": mapped("relations: {friends: {file: ties.csv}}", "there is no file ties.csv"),
-    "ties of nobody": beside("items", "item,name\ni1,Tea\n", "not one row of table.csv", STRANGERS),
+    "ties of nobody": beside("items", "item,name\ni1,Tea\n", "no row of table.csv", STRANGERS),
     # splits
     "split column of other words": log(OTHER_SPLIT, "split is not known", "split: split"),
     "split column that is missing": mapped("split_by: column", "a 'split' column expected"),

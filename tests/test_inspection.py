@@ -38,11 +38,11 @@ def test_a_log_is_described(tmp_path: Path) -> None:
     assert (found.kinds, found.split) == (("event",), {"train": 6, "val": 1, "test": 1})
     assert found.time_span == (1704103200, 1704708000)
     assert (found.time_format, found.time_zone) == ("iso", "taken as UTC, for none is written")
-    assert [(trouble.reason, trouble.count, trouble.row, trouble.value) for trouble in found.trouble] == [
+    assert [(trouble.reason, trouble.count, trouble.row, trouble.value) for trouble in found.row_issues] == [
         ("unparsable time", 2, 10, "never"),
         ("missing user", 1, 9, None),
     ]
-    assert "time_format" in found.trouble[0].remedy
+    assert "time_format" in found.row_issues[0].remedy
     assert [(column.name, column.holds, column.role) for column in found.columns] == [
         ("who", "text", None),
         ("user_id", "text", "user"),
@@ -51,7 +51,7 @@ def test_a_log_is_described(tmp_path: Path) -> None:
         ("note", "empty", None),
     ]
     assert found.columns[2].examples == ("i1", "i2", "i0")
-    assert [(finding.reason, finding.count) for finding in found.findings] == [("columns that are not used", 2)]
+    assert [(finding.reason, finding.count) for finding in found.data_issues] == [("columns that are not used", 2)]
     assert found.refusal is None
 
 

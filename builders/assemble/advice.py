@@ -1,11 +1,11 @@
-"""What to do about each kind of trouble, in one sentence: rows that cannot be used, and findings about a log."""
+"""Advice in one sentence for each reason to reject a row."""
 
 from __future__ import annotations
 
-TIMES = "say how times are written with 'time_format', such as '%d/%m/%Y %H:%M'; rows in another format need mending"
-IDS = "see whether the mapping names the right column; rows without an id belong to nobody and stay out"
+TIMES = "say how times are written with 'time_format', such as '%d/%m/%Y %H:%M'; rows in another format need correction"
+IDS = "see whether the mapping names the right column; rows without an id stay out"
 NUMBER = "write numbers with a point and without a unit, or map another column, or none"
-REMEDIES = {
+ADVICE = {
     "missing user": IDS,
     "missing item": IDS,
     "missing id": IDS,
@@ -13,7 +13,7 @@ REMEDIES = {
     "missing target": IDS,
     "missing entity": IDS,
     "missing relation": IDS,
-    "missing time": "see whether the mapping names the right column; an event without a time has no place in the order",
+    "missing time": "see whether the mapping names the right column; events without a time cannot be ordered",
     "unparsable time": TIMES,
     "time out of range": "times from 1900 to 2200 can be used; see whether 'time_format' has the right unit",
     "time in the future": "see whether 'time_format' has the right unit, and the order of day and month",
@@ -40,12 +40,12 @@ REMEDIES = {
     "duplicate row": "none is needed: the first of the rows is kept; see why they were written twice",
     "id is listed twice": "keep one row for each id; the first of them is used",
 }  # fmt: skip
-"""By reason, as quarantine.parquet has it."""
-UNKNOWN_NODE = "list it in a table of nodes, or let it be: a tie needs both of its ends in the graph"
+"""By reason, as in quarantine.parquet."""
+UNKNOWN_NODE = "list it in a table of nodes, or leave the row out: an edge needs both of its nodes in the graph"
 
 
-def remedy(reason: str) -> str:
-    """What to do about rows that are set aside for a reason."""
-    if reason.startswith("unknown "):  # a row of a relation that names a node which is not there
+def advice(reason: str) -> str:
+    """Advice for rows that were rejected for a reason."""
+    if reason.startswith("unknown "):  # a row of a relation with a node that is not in the graph
         return UNKNOWN_NODE
-    return REMEDIES[reason]
+    return ADVICE[reason]

@@ -1,4 +1,4 @@
-"""Events in time order, with dense codes: a number given once is never given to another."""
+"""Dense integer codes of the ids of events; a code that was given once is never given to another id."""
 
 from __future__ import annotations
 
@@ -21,111 +21,108 @@ from graphrec.graph.splits import SPLITS
 NODE_TYPES = ("user", "item", "location")
 CODED = (*NODE_TYPES, "kind")
 """The columns of events that become codes."""
-MOST_KINDS = 127
+MAX_KINDS = 127
 """Kinds are int8 codes."""
 
 
-def set_aside_duplicates(engine: Engine, events: Any, parts: Sequence[Part]) -> tuple[Any, pa.Table]:
-    """Keep the first of rows that are the same in every column of their files; the others go to quarantine."""
-    alike = events.group_by("content").aggregate(count=events.count())
-    same = engine.materialise("same_content", alike.filter(alike["count"] > 1))
-    if not int(engine.to_pyarrow(same.count()).as_py()):
+def quarantine_duplicates(engine: Engine, events: Any, parts: Sequence[Part]) -> tuple[Any, pa.Table]:
+    """Keep the first of rows that are equal in every column of their files; the others go to quarantine."""
+    counts = events.group_by("content").aggregate(count=events.count())
+    repeated = engine.materialise("same_content", counts.filter(counts["count"] > 1))
+    if not int(engine.to_pyarrow(repeated.count()).as_py()):
         return events, quarantine([], [], [], [], [])
-    rows = events.select("key", "content", "time").semi_join(same, "content")
+    rows = events.select("key", "content", "time").semi_join(repeated, "content")
     rows = rows.mutate(first=rows.key.min().over(ibis.window(group_by=["content", "time"])))
-    again = engine.materialise("repeated_rows", rows.filter(rows.key > rows["first"]).select("key", "first"))
-    table = engine.to_pyarrow(again.order_by("key"))
+    duplicates = engine.materialise("repeated_rows", rows.filter(rows.key > rows["first"]).select("key", "first"))
+    table = engine.to_pyarrow(duplicates.order_by("key"))
     file, row = source_rows(parts, key_to_row(table["key"].to_numpy()))
     first_file, first_row = source_rows(parts, key_to_row(table["first"].to_numpy()))
-    elsewhere = pc.if_else(pc.equal(file, first_file), "", pc.binary_join_element_wise("", " of ", first_file, ""))
-    value = pc.binary_join_element_wise("same as row ", pa.array(first_row).cast(pa.string()), elsewhere, "")
+    suffix = pc.if_else(pc.equal(file, first_file), "", pc.binary_join_element_wise("", " of ", first_file, ""))
+    value = pc.binary_join_element_wise("same as row ", pa.array(first_row).cast(pa.string()), suffix, "")
     reason, column = pa.array([DUPLICATE] * len(table), pa.string()), pa.nulls(len(table), pa.string())
-    return events.anti_join(again, "key"), quarantine(file, row, column, reason, value)
+    return events.anti_join(duplicates, "key"), quarantine(file, row, column, reason, value)
 
 
 @dataclass(frozen=True)
-class Numbered:
-    """What has numbers already, and what a table lists: the numbers of the others follow."""
+class KnownCodes:
+    """What the codes of events are based on: codes of an earlier build, tables of nodes, constants."""
 
     old: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Ids by code, of each node type and of ``kind``; '' for one that is forgotten."""
+    """Ids by code, of each node type and of ``kind``; '' for a forgotten node."""
     listed: Mapping[str, Any] = field(default_factory=dict)
     """For each node type that has a table of nodes: ``id`` and ``row``, each id once."""
     points: Any | None = None
-    """Locations by coordinates, see `builders.assemble.places.Placed.points`; None: the events have ``location``."""
+    """Locations by coordinates, see `builders.assemble.places.LocatedEvents`; None: the events have ``location``."""
     constants: Mapping[str, str | None] = field(default_factory=dict)
-    """Columns that say the same of all events, with what they say."""
+    """Columns with the same value in all events, and this value."""
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """A log's events in time order and the vocabularies that number their ids."""
+class EncodedEvents:
+    """Events in time order, with the vocabularies of their codes."""
 
     columns: pa.Table
-    """One row an event, by ``key``: codes ``user`` ``item`` ``location`` ``kind`` (-1: none), ``session`` (hash of its
+    """One row per event, by ``key``: codes ``user`` ``item`` ``location`` ``kind`` (-1: none), ``session`` (hash of its
     name, -1: none; users may share one), ``utc_offset``, ``weight``, ``split``."""
     vocabularies: dict[str, Any]
     """For each node type a table with ``id``, ``code``, ``first`` (key of its first event, null without one) and
-    ``row`` (null for one that no table lists)."""
+    ``row`` (in its table of nodes, null without one)."""
     kinds: list[str]
-    """Names of the kinds by code."""
+    """Kinds of event, by code."""
 
 
-def encode(engine: Engine, events: Any, numbered: Numbered) -> Encoded:
-    """Number the ids of events: those that have numbers keep them, then in the order of their first events.
+def encode(engine: Engine, events: Any, known: KnownCodes) -> EncodedEvents:
+    """Encode the ids of events: known ids keep their codes, new ones follow in the order of their first events.
 
     Parameters
     ----------
     events
         Table with ``key``, the columns of `CODED`, ``session``, ``utc_offset``, ``weight`` and ``split``.
     """
-    codes = {name: _codes(engine, events, name, numbered) for name in CODED if name not in numbered.constants}
-    by = {name: [name] for name in codes}
+    codes = {name: _codes(engine, events, name, known) for name in CODED if name not in known.constants}
+    join_keys = {name: [name] for name in codes}
     tables = {name: table.select(**{name: table.id, f"{name}_code": table.code}) for name, table in codes.items()}
-    if numbered.points is not None:
-        by["location"] = ["lat", "lon"]
-        where = numbered.points.inner_join(tables["location"], "location")
-        tables["location"] = engine.materialise("point_codes", where.select("lat", "lon", "location_code"))
+    if known.points is not None:
+        join_keys["location"] = ["lat", "lon"]
+        points = known.points.inner_join(tables["location"], "location")
+        tables["location"] = engine.materialise("point_codes", points.select("lat", "lon", "location_code"))
     rest = {name: events[name] for name in ("key", "utc_offset", "weight", "split")}
-    if "session" not in numbered.constants:
+    if "session" not in known.constants:
         rest["session"] = events.session.isnull().ifelse(-1, engine.row_hash([events.session]))
-    coded = events.select(*dict.fromkeys(chain(*by.values())), **rest)
+    coded = events.select(*dict.fromkeys(chain(*join_keys.values())), **rest)
     for name, table in tables.items():
-        coded = coded.left_join(table, by[name]).drop(*(f"{key}_right" for key in by[name]))
-    numbers = {name: coded[f"{name}_code"].fill_null(-1).cast("int32") for name in codes}
-    columns = coded.select(*rest, **numbers).order_by("key")
-    kinds = _kinds(engine, codes["kind"]) if "kind" in codes else _constant_kinds(numbered)
-    return Encoded(_with_constants(engine.stream(columns), numbered, kinds), codes, kinds)
-
-
-def _with_constants(columns: pa.Table, numbered: Numbered, kinds: list[str]) -> pa.Table:
-    """The columns with the codes of those that say the same of all events."""
-    for name, said in numbered.constants.items():
-        code = -1 if said is None else kinds.index(said)
-        columns = columns.append_column(name, pa.array(np.full(len(columns), code, np.int32)))
-    return columns
-
-
-def _constant_kinds(numbered: Numbered) -> list[str]:
-    return list(dict.fromkeys([*numbered.old.get("kind", ()), str(numbered.constants["kind"])]))
-
-
-def _codes(engine: Engine, events: Any, name: str, numbered: Numbered) -> Any:
-    """Table ``id``, ``code``, ``first``, ``row``, see `Encoded.vocabularies`."""
-    if name == "location" and numbered.points is not None:
-        known, key = numbered.points.filter(numbered.points["first"].notnull()), "first"
+        coded = coded.left_join(table, join_keys[name]).drop(*(f"{key}_right" for key in join_keys[name]))
+    code_columns = {name: coded[f"{name}_code"].fill_null(-1).cast("int32") for name in codes}
+    columns = engine.stream(coded.select(*rest, **code_columns).order_by("key"))
+    if "kind" in codes:
+        kinds = _kinds(engine, codes["kind"])
     else:
-        known, key = events.filter(events[name].notnull()), "key"
-    ids = known.group_by(id=known[name]).aggregate(first=known[key].min())
-    listed, old = numbered.listed.get(name), numbered.old.get(name)
-    ids = _with(engine, f"{name}_listed_ids", ids, "row", listed)
-    ids = _with(engine, f"{name}_old_ids", ids, "old", _old(engine, name, old) if old is not None else None)
+        kinds = list(dict.fromkeys([*known.old.get("kind", ()), str(known.constants["kind"])]))
+    for name, value in known.constants.items():
+        code = -1 if value is None else kinds.index(value)
+        columns = columns.append_column(name, pa.array(np.full(len(columns), code, np.int32)))
+    return EncodedEvents(columns, codes, kinds)
+
+
+def _codes(engine: Engine, events: Any, name: str, known: KnownCodes) -> Any:
+    """Table ``id``, ``code``, ``first``, ``row``, see `EncodedEvents.vocabularies`."""
+    if name == "location" and known.points is not None:
+        rows, key = known.points.filter(known.points["first"].notnull()), "first"
+    else:
+        rows, key = events.filter(events[name].notnull()), "key"
+    ids = rows.group_by(id=rows[name]).aggregate(first=rows[key].min())
+    old = None
+    if name in known.old:  # the id of a forgotten node becomes null, which joins with none
+        column = pa.array([identity or None for identity in known.old[name]], pa.string())
+        old = engine.create_table(f"{name}_old", pa.table({"id": column, "old": np.arange(len(column))}))
+    ids = _outer_join(engine, f"{name}_listed_ids", ids, "row", known.listed.get(name))
+    ids = _outer_join(engine, f"{name}_old_ids", ids, "old", old)
     code = ibis.row_number().over(order_by=[ibis.asc(ids[key], nulls_first=False) for key in ("old", "first", "row")])
     return engine.materialise(f"{name}_codes", ids.select("id", "first", "row", code=code))
 
 
-def _with(engine: Engine, name: str, ids: Any, column: str, others: Any | None) -> Any:
-    """The ids and those of ``others``, with their ``column``; it is null for an id that they do not have."""
+def _outer_join(engine: Engine, name: str, ids: Any, column: str, others: Any | None) -> Any:
+    """The ids and those of ``others``, with their ``column``; null for an id that ``others`` lack."""
     if others is None:
         return ids.mutate(**{column: ibis.literal(None, type="int64")})
     both = ids.outer_join(others.select("id", column), "id")
@@ -133,17 +130,11 @@ def _with(engine: Engine, name: str, ids: Any, column: str, others: Any | None) 
     return engine.view(name, both.select(*kept, id=ibis.coalesce(both.id, both.id_right)))
 
 
-def _old(engine: Engine, name: str, ids: Sequence[str]) -> Any:
-    """Ids by code; that of a forgotten node is null, which equals no other."""
-    column = pa.array([identity or None for identity in ids], pa.string())
-    return engine.create_table(f"{name}_old", pa.table({"id": column, "old": np.arange(len(ids))}))
-
-
 def _kinds(engine: Engine, codes: Any) -> list[str]:
     names: list[str] = engine.to_pyarrow(codes.order_by("code"))["id"].to_pylist()
-    if len(names) > MOST_KINDS:
+    if len(names) > MAX_KINDS:
         raise InputError(
-            f"kind: at most {MOST_KINDS} different kinds of event expected, got {len(names):,}, such as {names[0]!r}; "
+            f"kind: at most {MAX_KINDS} different kinds of event expected, got {len(names):,}, such as {names[0]!r}; "
             "map another column, or none, to 'kind'"
         )
     return names

@@ -1,4 +1,4 @@
-"""What a graph directory says of itself: manifest.json, see docs/graph-directory.md."""
+"""The manifest of a graph directory, manifest.json; see docs/graph-directory.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from builders.assemble.data_quality import findings
+from builders.assemble.data_quality import data_issues
 from builders.assemble.directory import content_hash
 from builders.assemble.tables import Tables
 from builders.ingest.inputs import BuildInputs
@@ -21,42 +21,42 @@ from graphrec.graph.splits import SPLITS
 from graphrec.reidentification import risk_of_events
 
 LIBRARIES = ("graphrec", "torch", "ibis-framework", "duckdb", "pyarrow", "h3", "numpy", "scipy")
-"""The packages whose versions a graph remembers."""
+"""Packages whose versions the manifest holds."""
 
 
 def describe(
-    origin: BuildInputs, tables: Tables, text: dict[str, Any] | None, vectors: dict[str, Any]
+    inputs: BuildInputs, tables: Tables, text: dict[str, Any] | None, vectors: dict[str, Any]
 ) -> dict[str, Any]:
     """The manifest of a graph that is about to be written."""
-    mapping = origin.mapping
+    mapping = inputs.mapping
     if tables.resolution is not None:
         mapping = mapping.model_copy(update={"h3_resolution": tables.resolution})
     return {
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "node_types": list(tables.nodes),
-        "relations": tables.ends,
+        "relations": tables.endpoints,
         "counts": _counts(tables),
         "time_span": [tables.events["time"][0].as_py(), tables.events["time"][-1].as_py()],
         "kinds": tables.kinds,
-        "sources": list(origin.sources),
+        "sources": list(inputs.sources),
         "mapping": mapping.settings(),
         "tables": {
-            kind: given.model_dump(mode="json", exclude_defaults=True) for kind, given in origin.written.items()
+            kind: table.model_dump(mode="json", exclude_defaults=True) for kind, table in inputs.written.items()
         },
-        "preset": origin.preset,
-        **_edition(origin, tables),
+        "preset": inputs.preset,
+        **_edition(inputs, tables),
         "split": tables.split,
-        "protocol": dict(origin.protocol),
+        "protocol": dict(inputs.protocol),
         "locations": {"method": tables.location_method, "resolution": tables.resolution},
-        "text_model": origin.text_model,
-        "row_hash": origin.row_hash,
-        "text": {**text, "templates": _templates(origin)} if text else None,
+        "text_model": inputs.text_model,
+        "row_hash": inputs.row_hash,
+        "text": {**text, "templates": _templates(inputs)} if text else None,
         "vectors": vectors,
-        "privacy": _privacy(origin, tables),
+        "privacy": _privacy(inputs, tables),
         "quarantined": counts_by_reason(tables.quarantine),
         "filtered": tables.filtered,
-        "findings": [finding.to_json() for finding in findings(origin, tables)],
+        "findings": [issue.to_json() for issue in data_issues(inputs, tables)],
         "hash": content_hash({"events": tables.events, **tables.nodes}),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
     }
@@ -71,38 +71,39 @@ def _counts(tables: Tables) -> dict[str, int]:
     }
 
 
-def _edition(origin: BuildInputs, tables: Tables) -> dict[str, Any]:
-    """Which edition of a known log was read, and what to say where it is none that is known."""
-    if origin.preset is None:
+def _edition(inputs: BuildInputs, tables: Tables) -> dict[str, Any]:
+    """Name of the recognised edition of a known log, and notes on counts that differ from it."""
+    if inputs.preset is None:
         return {"edition": None, "notes": []}
-    counts = _read_counts(origin, tables)
-    logs = [part.source for part in origin.events]
-    edition = recognise(origin.preset, counts, logs)
-    return {"edition": edition.name if edition else None, "notes": check_counts(origin.preset, counts, logs)}
+    counts = _read_counts(inputs, tables)
+    logs = [part.source for part in inputs.events]
+    edition = recognise(inputs.preset, counts, logs)
+    return {"edition": edition.name if edition else None, "notes": check_counts(inputs.preset, counts, logs)}
 
 
-def _read_counts(origin: BuildInputs, tables: Tables) -> dict[str, int]:
-    """Counts of what was read, for `builders.mapping.editions`; users and items only where no filter left any out."""
+def _read_counts(inputs: BuildInputs, tables: Tables) -> dict[str, int]:
+    """Counts for `builders.mapping.editions`; users and items only where no event was filtered."""
     rows: dict[str, int] = {}
-    for source in origin.sources:
+    for source in inputs.sources:
         rows[source["role"]] = rows.get(source["role"], 0) + source["rows"]
-    left_out = sum(tables.filtered.values()) + tables.rare
-    counts = {"rows": rows["events"], "events": len(tables.events) + left_out}
-    if not left_out:
+    dropped = sum(tables.filtered.values()) + tables.suppressed
+    counts = {"rows": rows["events"], "events": len(tables.events) + dropped}
+    if not dropped:
         counts |= {f"{kind}s": len(pc.unique(tables.events[kind])) for kind in ("user", "item")}
     return {**counts, **({"listed": rows["item"]} if "item" in rows else {})}
 
 
-def _privacy(origin: BuildInputs, tables: Tables) -> dict[str, Any] | None:
-    """What is hidden of people, and the risk before and after; None where nothing is."""
-    privacy = origin.mapping.privacy
+def _privacy(inputs: BuildInputs, tables: Tables) -> dict[str, Any] | None:
+    """Privacy settings, and the re-identification risk before and after; None without any."""
+    privacy = inputs.mapping.privacy
     if not privacy:
         return None
     columns = {name: tables.events[name].to_numpy() for name in ("user", "item", "location", "time", "utc_offset")}
-    return privacy.describe(tables.rare, origin.risk, risk_of_events(**columns))
+    return privacy.describe(tables.suppressed, inputs.risk, risk_of_events(**columns))
 
 
-def _templates(origin: BuildInputs) -> dict[str, str]:
-    found = {kind: table.text for kind, table in origin.written.items() if table.text}
-    own = origin.mapping.item_text or (f"{{{origin.mapping.text}}}" if origin.mapping.text else None)
-    return {**({"item": own} if own else {}), **found}
+def _templates(inputs: BuildInputs) -> dict[str, str]:
+    mapping = inputs.mapping
+    from_log = mapping.item_text or (f"{{{mapping.text}}}" if mapping.text else None)
+    from_tables = {kind: table.text for kind, table in inputs.written.items() if table.text}
+    return {**({"item": from_log} if from_log else {}), **from_tables}

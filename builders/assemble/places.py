@@ -1,4 +1,4 @@
-"""Where things happen: the log's own locations, or H3 cells of coordinates."""
+"""Locations of events: those of the log, or H3 cells of coordinates."""
 
 from __future__ import annotations
 
@@ -15,68 +15,70 @@ from builders.engine.backend import Engine
 from builders.mapping.column_mapping import ColumnMapping
 
 RESOLUTIONS = range(10, 5, -1)
-"""H3 resolutions that are tried, fine to coarse: cells of 0.015 to 36 square kilometres."""
+"""H3 resolutions to choose from, fine to coarse: cells of 0.015 to 36 square kilometres."""
 
 
 @dataclass(frozen=True)
-class Placed:
-    """Events that have their locations."""
+class LocatedEvents:
+    """Events and their locations."""
 
     events: Any
-    """The events; ``location`` is missing where ``points`` say it."""
+    """The events; without ``location`` if there are ``points``."""
     method: str
     """``log`` (its own ids), ``h3`` (cells of the coordinates) or ``none``."""
     points: Any | None = None
     """``lat``, ``lon``, the ``location`` there and ``first``, the key of the first event there (null without one), of
-    all coordinates; None: the events say their locations."""
+    all coordinates; None: the events have ``location``."""
     resolution: int | None = None
-    """Of the H3 cells."""
+    """Resolution of the H3 cells; None for other locations."""
     centres: Any | None = None
-    """``id``, ``lat``, ``lon`` of the cells; None: a location is where its first event was."""
+    """``id``, ``lat``, ``lon`` of the cells; None: a location has the coordinates of its first event."""
     listed: Any | None = None
-    """Locations known without an event: ``row``, ``id``, ``label``, ``text``, ``lat``, ``lon``; None: none are."""
+    """Locations of tables: ``row``, ``id``, ``label``, ``text``, ``lat``, ``lon``; None: no table lists any."""
     items: Any | None = None
-    """``id``, ``location``, ``since`` of the items that their table places; None: it places none."""
+    """``id``, ``location``, ``since`` of the items whose table has locations; None: no table has any."""
 
-    def located(self) -> Any:
+    def with_locations(self) -> Any:
         """The events with ``location``."""
         if self.points is None:
             return self.events
-        places = self.points.select("lat", "lon", "location")
-        return self.events.left_join(places, ["lat", "lon"]).drop("lat_right", "lon_right")
+        points = self.points.select("lat", "lon", "location")
+        return self.events.left_join(points, ["lat", "lon"]).drop("lat_right", "lon_right")
 
 
-def place_events(
+def locate_events(
     engine: Engine, events: Any, mapping: ColumnMapping, items: Any | None, locations: Any | None
-) -> Placed:
-    """Give every event its location: the log's own id, or else the H3 cell of its coordinates.
+) -> LocatedEvents:
+    """Locate every event: at the location of the log, or else in the H3 cell of its coordinates.
 
-    A log without coordinates takes those of its table of items.
+    Events of a log without coordinates have those of the table of items.
 
     Parameters
     ----------
     items, locations
-        What tables list, as `builders.ingest.node_tables.listed_nodes` gives it; None: no table.
+        Tables of nodes from `builders.ingest.node_tables.listed_nodes`; None: no table.
     """
-    somewhere = items if items is not None and _any(engine, items.lat) else None
-    if mapping.lat is None and somewhere is not None:
-        where = somewhere.filter(somewhere["first"]).select(item="id", item_lat="lat", item_lon="lon")
+    item_points = items if items is not None and _any(engine, items.lat) else None
+    if mapping.lat is None and item_points is not None:
+        where = item_points.filter(item_points["first"]).select(item="id", item_lat="lat", item_lon="lon")
         events = events.drop("lat", "lon").left_join(where, "item").drop("item_right")
         events = events.rename(lat="item_lat", lon="item_lon")
     if mapping.location is not None:
-        told = items.filter(items.location.notnull()).select("id", "location", "since") if items is not None else None
+        item_locations = (
+            items.filter(items.location.notnull()).select("id", "location", "since") if items is not None else None
+        )
         listed = locations.filter(locations["first"]) if locations is not None else None
-        return Placed(events, "log", listed=listed, items=told)
-    if mapping.lat is None and somewhere is None:
-        return Placed(events, "none")
-    return _place_in_cells(engine, events, mapping, somewhere)
+        return LocatedEvents(events, "log", listed=listed, items=item_locations)
+    if mapping.lat is None and item_points is None:
+        return LocatedEvents(events, "none")
+    return _locate_in_cells(engine, events, mapping, item_points)
 
 
 def _any(engine: Engine, column: Any) -> bool:
     return bool(engine.to_pyarrow(column.count()).as_py())
 
 
-def _place_in_cells(engine: Engine, events: Any, mapping: ColumnMapping, items: Any | None) -> Placed:
+def _locate_in_cells(engine: Engine, events: Any, mapping: ColumnMapping, items: Any | None) -> LocatedEvents:
     where = events.filter(events.lat.notnull())
     known = where.group_by("lat", "lon").aggregate(first=where.key.min(), events=where.count())
     known = engine.to_pyarrow(known)
@@ -86,19 +88,19 @@ def _place_in_cells(engine: Engine, events: Any, mapping: ColumnMapping, items: 
     if resolution is None:
         resolution = choose_resolution(known, mapping.h3_events_per_cell)
     points, centres = _cells(engine, known, resolution)
-    placed = Placed(events.drop("location"), "h3", points, resolution, centres)
+    located = LocatedEvents(events.drop("location"), "h3", points, resolution, centres)
     if items is None:
-        return placed
+        return located
     cells = points.select("lat", "lon", cell="location")
-    told = items.inner_join(cells, ["lat", "lon"])
-    first = told.group_by(id="cell").aggregate(row=told.row.min())
-    nothing = ibis.literal(None, type="string")
-    listed = first.inner_join(centres, "id").mutate(label=nothing, text=nothing)
-    return replace(placed, listed=listed, items=told.select("id", "since", location="cell"))
+    in_cells = items.inner_join(cells, ["lat", "lon"])
+    first = in_cells.group_by(id="cell").aggregate(row=in_cells.row.min())
+    null = ibis.literal(None, type="string")
+    listed = first.inner_join(centres, "id").mutate(label=null, text=null)
+    return replace(located, listed=listed, items=in_cells.select("id", "since", location="cell"))
 
 
 def _with_items(points: pa.Table, others: pa.Table) -> pa.Table:
-    """Points of events and, without an event, those of items."""
+    """Points of events, and those of items without events."""
     known = set(zip(points["lat"].to_pylist(), points["lon"].to_pylist(), strict=True))
     pairs = zip(others["lat"].to_pylist(), others["lon"].to_pylist(), strict=True)
     new = others.filter(pa.array([pair not in known for pair in pairs], pa.bool_()))
@@ -106,26 +108,26 @@ def _with_items(points: pa.Table, others: pa.Table) -> pa.Table:
     return pa.concat_tables([points, pa.table({"lat": new["lat"], "lon": new["lon"], **none}, schema=points.schema)])
 
 
-def choose_resolution(points: pa.Table, wanted: int) -> int:
-    """The finest of `RESOLUTIONS` whose cells hold ``wanted`` events on average, else the coarsest.
+def choose_resolution(points: pa.Table, min_events: int) -> int:
+    """The finest of `RESOLUTIONS` with at least ``min_events`` events per cell on average, else the coarsest.
 
     Parameters
     ----------
     points
-        ``lat``, ``lon`` in degrees and ``events``, how many there are.
+        ``lat``, ``lon`` in degrees and ``events``, their number there.
     """
     pairs = zip(points["lat"].to_pylist(), points["lon"].to_pylist(), strict=True)
     total = pc.sum(points["events"]).as_py() or 0
     cells = {h3.latlng_to_cell(lat, lon, RESOLUTIONS[0]) for lat, lon in pairs}
     for resolution in RESOLUTIONS:
         cells = {h3.cell_to_parent(cell, resolution) for cell in cells}
-        if total >= wanted * len(cells):
+        if total >= min_events * len(cells):
             return resolution
     return RESOLUTIONS[-1]
 
 
 def _cells(engine: Engine, points: pa.Table, resolution: int) -> tuple[Any, Any]:
-    """The H3 cells of distinct coordinates, ``lat`` and ``lon`` in degrees, named as written in hexadecimal.
+    """The H3 cells of distinct coordinates, ``lat`` and ``lon`` in degrees; their ids are hexadecimal.
 
     Returns
     -------

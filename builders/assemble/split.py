@@ -1,4 +1,4 @@
-"""Which events are learned from, chosen with and judged on."""
+"""The split of events into train, val and test."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from builders.mapping.timestamps import parse_date
 from graphrec.errors import InputError
 from graphrec.graph.splits import SPLITS, TEST, TRAIN, VAL
 
-TEST_OF_USER, VAL_OF_REST = 0.2, 0.1
-"""By user: the share of each user's events that is test, and of the remaining ones that is val."""
+TEST_SHARE, VAL_SHARE = 0.2, 0.1
+"""Split by user: share of test events of each user, and share of val events of the remaining ones."""
 
 
 def split_method(mapping: ColumnMapping) -> str:
-    """``time``, ``files``, ``column`` or ``user``: what the mapping says, else by column if there is one, else time."""
+    """``time``, ``files``, ``column`` or ``user``: that of the mapping, else by column if one is mapped, else time."""
     return mapping.split_by or ("column" if mapping.split else "time")
 
 
@@ -30,18 +30,18 @@ def split_events(
     user: np.ndarray,
     file: np.ndarray,
     column: np.ndarray,
-    place: np.ndarray,
+    row: np.ndarray,
     names: Sequence[str],
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """The split of every event and what the manifest says of it.
+    """The split of every event, and its description for the manifest.
 
     Parameters
     ----------
     mapping
-        Says how; see its ``split_*`` keys.
-    time, user, file, column, place
-        Of each event, [n], sorted by time: UTC seconds, user code, place of its file (looked at where files are the
-        split), code in the split column, number of its row in the log.
+        Its ``split_*`` keys are the method.
+    time, user, file, column, row
+        Of each event, [n], sorted by time: UTC seconds, user code, index of its file (only for a split by files),
+        code in the split column, row number in the log.
     names
         Names of the files.
 
@@ -58,13 +58,13 @@ def split_events(
     split = split_of_event.astype(np.int8)
     if mapping.val_from_train and not (split == VAL).any():
         share = mapping.val_from_train
-        split = _draw_val(split, user, place, share) if mapping.timeless else _carve_val(split, time, share)
-    time = split if mapping.timeless else time  # which is when its events happen, see `builders.assemble.assembly`
+        split = _sample_val(split, user, row, share) if mapping.timeless else _val_from_train_end(split, time, share)
+    time = split if mapping.timeless else time  # the time of such events, see `builders.assemble.assembly`
     return split, {"method": method, "t_val": _border(split, time, VAL), "t_test": _border(split, time, TEST)}
 
 
 def file_splits(names: Sequence[str]) -> np.ndarray:
-    """The split of each file by the word in its name; of three files without, in the order train, val, test."""
+    """The split of each file by the word in its name; three files without such words are train, val, test in order."""
     words = [re.search(r"(?<![a-z])(train|val|dev|test)", name.lower()) for name in names]
     if all(words):
         return np.array([SPLIT_WORDS[word.group()] for word in words if word], np.int8)
@@ -77,7 +77,7 @@ def file_splits(names: Sequence[str]) -> np.ndarray:
 
 
 def _cuts(mapping: ColumnMapping, time: np.ndarray) -> tuple[int, int]:
-    """First second of val and of test; a log that no second cuts is train as a whole."""
+    """First second of val and of test; a log with all events in one second is train."""
     if mapping.split_dates is not None:
         t_val, t_test = (parse_date(text) for text in mapping.split_dates)
         if not time[0] < t_val <= t_test:
@@ -98,41 +98,41 @@ def _cut_after(time: np.ndarray, share: float) -> int:
 
 
 def _by_user(user: np.ndarray) -> np.ndarray:
-    """The last events of each user are test, the last of those before are val; a user's first stays in train."""
+    """The last events of each user are test, those before them val; each user's first event is train."""
     order = np.argsort(user, kind="stable")  # by (user, time)
     count = np.bincount(user)
     start = np.concatenate([[0], np.cumsum(count)[:-1]])
-    place = np.empty(len(user), np.int64)
-    place[order] = np.arange(len(user)) - np.repeat(start, count)
-    test_from = count - np.floor(count * TEST_OF_USER).astype(np.int64)
-    val_from = test_from - np.floor(test_from * VAL_OF_REST).astype(np.int64)
-    return np.where(place < val_from[user], TRAIN, np.where(place < test_from[user], VAL, TEST))
+    rank = np.empty(len(user), np.int64)
+    rank[order] = np.arange(len(user)) - np.repeat(start, count)
+    test_from = count - np.floor(count * TEST_SHARE).astype(np.int64)
+    val_from = test_from - np.floor(test_from * VAL_SHARE).astype(np.int64)
+    return np.where(rank < val_from[user], TRAIN, np.where(rank < test_from[user], VAL, TEST))
 
 
-def _carve_val(split: np.ndarray, time: np.ndarray, share: float) -> np.ndarray:
+def _val_from_train_end(split: np.ndarray, time: np.ndarray, share: float) -> np.ndarray:
     train = time[split == TRAIN]
     if not len(train):
         return split
     return np.where((split == TRAIN) & (time >= _cut_after(train, 1 - share)), VAL, split).astype(np.int8)
 
 
-def _draw_val(split: np.ndarray, user: np.ndarray, place: np.ndarray, share: float) -> np.ndarray:
-    """Make val of a share of the train events whatever their time, but of no user's first.
+def _sample_val(split: np.ndarray, user: np.ndarray, row: np.ndarray, share: float) -> np.ndarray:
+    """A share of the train events becomes val whatever their time, but no user's first event.
 
-    Multiples of the golden ratio, whose fractions lie evenly however many there are, draw it by the row in the log: a
-    log that grows keeps what was drawn, and of neighbouring rows, such as those of a user, the share is the same.
+    The sample depends on the row number alone, by multiples of the golden ratio, whose fractions are equidistributed:
+    an appended log keeps its sample, and every range of rows, such as those of a user, has the same share.
     """
     train = np.flatnonzero(split == TRAIN)
-    fraction = (place[train].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(11)) / 2.0**53
+    fraction = (row[train].astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(11)) / 2.0**53
     first = np.zeros(len(train), bool)
     first[np.unique(user[train], return_index=True)[1]] = True
-    drawn = split.copy()
-    drawn[train[(fraction < share) & ~first]] = VAL
-    return drawn
+    sampled = split.copy()
+    sampled[train[(fraction < share) & ~first]] = VAL
+    return sampled
 
 
 def _border(split: np.ndarray, time: np.ndarray, first: int) -> int | None:
-    """The second that parts the splits before ``first`` from it and later ones; None where they overlap."""
+    """The first second of the splits from ``first`` on; None where earlier splits overlap them."""
     before, after = time[split < first], time[split >= first]
     if not len(before) or not len(after) or before.max() >= after.min():
         return None

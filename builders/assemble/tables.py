@@ -1,4 +1,4 @@
-"""What a graph directory holds, before it is written."""
+"""Contents of a graph directory, before it is written."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ class Tables:
     events: pa.Table
     """Columns of events.parquet."""
     key: np.ndarray
-    """Of each event, [n] int64; it tells the row of the log, see `builders.assemble.event_codes.places`."""
+    """Key of each event, [n] int64, from which `builders.ingest.parts.key_to_row` gives its row of the log."""
     nodes: dict[str, pa.Table]
     """Columns of nodes/<type>.parquet, by type."""
     relations: dict[str, pa.Table]
     """Columns of relations/<name>.parquet, by name."""
-    ends: dict[str, list[str]]
-    """Types of the nodes that each relation leads from and to."""
+    endpoints: dict[str, list[str]]
+    """Source and target type of each relation."""
     quarantine: pa.Table
-    """Rows that could not be used."""
+    """Unusable rows."""
     filtered: dict[str, int]
-    """Usable rows that the filters left out, by reason."""
+    """Number of usable rows that the filters dropped, by reason."""
     split: dict[str, Any]
-    """What the manifest says of the split."""
+    """The split as the manifest describes it."""
     kinds: list[str]
-    """Names of the kinds of event by code."""
+    """Kinds of event, by code."""
     location_method: str
     """``log``, ``h3`` or ``none``."""
     resolution: int | None
-    """Of the H3 cells."""
-    rare: int
-    """Events at places with too few users, left out for privacy."""
+    """Resolution of the H3 cells; None for other locations."""
+    suppressed: int
+    """Number of events at locations of too few users, dropped for privacy."""

@@ -13,8 +13,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from builders import append
 from builders.assemble.directory import staged
@@ -25,7 +23,8 @@ from builders.forget.tombstones import blank_nodes, copy_with_tombstones
 from builders.ingest.inputs import load_inputs
 from builders.mapping.id_columns import part_id_columns, user_columns
 from builders.mapping.pseudonyms import Key
-from builders.text.encode import cache_folder, text_digest
+from builders.text.vector_cache import delete_cached_vectors
+from graphrec.environment import cache_folder
 from graphrec.errors import GraphError, InputError
 from graphrec.files import atomic_write, read_json
 from graphrec.formatting import FORGOTTEN
@@ -110,7 +109,8 @@ def forget_user(
         texts = _removed_texts(before, after)
     counts = {kind: len(new[kind]) - len(old.get(kind, ())) for kind in new}
     counts = {kind: count for kind, count in counts.items() if count}
-    return Erasure(rows, counts, quarantined, delete_cached_vectors(texts), tuple(paths), proof)
+    vectors = delete_cached_vectors(texts, cache_folder() / "vectors")
+    return Erasure(rows, counts, quarantined, vectors, tuple(paths), proof)
 
 
 def _user_ids(root: Path, manifest: Mapping[str, Any], user: str) -> list[str]:
@@ -221,29 +221,3 @@ def _removed_texts(before: TemporalGraph, after: TemporalGraph) -> list[str]:
     """Texts of the graph before that no node has afterwards."""
     old, new = (pa.concat_arrays([nodes.texts.drop_null() for nodes in g.nodes.values()]) for g in (before, after))
     return list(set(old.filter(pc.invert(pc.is_in(old, new))).to_pylist()))
-
-
-def delete_cached_vectors(texts: Sequence[str], folder: Path | None = None) -> int:
-    """Delete the vectors of texts from the cache; their number. Another graph encodes such a text again.
-
-    ``folder`` is that of the cache; None: `graphrec.environment.cache_folder`.
-    """
-    digests = np.array([text_digest(text) for text in texts], "S16")
-    shards = ((folder or cache_folder()) / "vectors").glob("*/*.safetensors")
-    return sum(_delete_from_shard(shard, digests) for shard in sorted(shards)) if len(digests) else 0
-
-
-def _delete_from_shard(shard: Path, digests: np.ndarray) -> int:
-    try:
-        with safe_open(shard, "np") as file:
-            tensors, metadata = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
-        mask = np.isin(np.ascontiguousarray(tensors["digest"]).view("S16").ravel(), digests)
-    except (OSError, SafetensorError, KeyError, ValueError):
-        shard.unlink(missing_ok=True)  # unreadable; a build would remove it too
-        return 0
-    if mask.all():
-        shard.unlink()
-    elif mask.any():
-        with atomic_write(shard) as temporary:
-            save_file({name: value[~mask] for name, value in tensors.items()}, temporary, metadata=metadata)
-    return int(mask.sum())

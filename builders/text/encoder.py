@@ -1,4 +1,4 @@
-"""A text encoder: a language model read as its own files say (pooling, prompt, longest text)."""
+"""A text encoder: a frozen language model with the pooling, prompt and length limit of its own files."""
 
 from __future__ import annotations
 
@@ -14,64 +14,64 @@ import torch
 from jaxtyping import Float32
 from safetensors import SafetensorError
 
-from builders.text.model_files import ModelFolder, find_model
+from builders.text.model_files import ModelFiles, find_model
 from builders.text.pooling import POOLINGS, pool
 from graphrec.errors import ConfigError
 from graphrec.progress import NoProgress, Progress
 
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
-"""Prompts that models carry for what is searched, best first; a node's text is such a document."""
-LONGEST = 8192
-"""Most tokens of a text that are read where a model's files set no limit."""
+"""Names of the prompts of models for documents, the preferred one first; the text of a node is a document."""
+MAX_TOKENS = 8192
+"""Tokens per text for a model whose files set no limit; the rest is truncated."""
 CACHE_TOKENS = 2**10
-"""Tokens encoded at once by one thread, padding included: so much stays in a core's cache. See benchmarks/text.md."""
+"""Tokens per batch of one thread, padding included: what fits into a core's cache. See benchmarks/text.md."""
 THREAD_TOKENS = 2**11
-"""Tokens for each of several threads: every step ends with a wait for the slowest, so there should be few."""
-MOST_TOKENS = 2**16
-"""Tokens encoded at once by a GPU, and at most by many threads."""
+"""Tokens per batch and thread of several: each batch waits for the slowest thread, so there should be few."""
+MAX_BATCH_TOKENS = 2**16
+"""Tokens per batch of a GPU, and at most of many threads."""
 
 
 def batch_tokens(device: str) -> int:
-    """Tokens to encode at once, padding included: many short texts or a few long ones, so that memory stays level."""
+    """Tokens per batch, padding included: many short texts or a few long ones, so that memory is constant."""
     if device != "cpu":
-        return MOST_TOKENS
+        return MAX_BATCH_TOKENS
     threads = torch.get_num_threads()
-    return CACHE_TOKENS if threads == 1 else min(THREAD_TOKENS * threads, MOST_TOKENS)
+    return CACHE_TOKENS if threads == 1 else min(THREAD_TOKENS * threads, MAX_BATCH_TOKENS)
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a model's token vectors become a text's vector, from its ``modules.json`` and what that names."""
+class EncoderConfig:
+    """Steps from token vectors to a text vector, from a model's ``modules.json`` and the files that it names."""
 
     backbone: Path
-    """Folder of the transformer itself."""
+    """Folder of the transformer."""
     pooling: tuple[str, ...] = ("mean",)
-    """Keys of POOLINGS, put side by side."""
+    """Keys of POOLINGS; their results are concatenated."""
     pool_prompt: bool = True
-    """Whether the prompt's tokens count in the pooling."""
-    normalise: bool = False
+    """Whether the pooling includes the tokens of the prompt."""
+    normalize: bool = False
     """Whether vectors are scaled to length 1."""
     prompt: str = ""
-    """What is written before each text."""
+    """Prefix of each text."""
     max_length: int | None = None
-    """Most tokens of a text that are read; None for the tokenizer's own limit."""
+    """Tokens per text; None: the limit of the tokenizer."""
     lowercase: bool = False
-    """Whether texts are put into lower case first."""
+    """Whether texts are lowercased first."""
 
 
 class TextEncoder:
-    """A frozen text model: the same text always gives the same vector."""
+    """A frozen text model: equal texts have equal vectors."""
 
-    def __init__(self, model: ModelFolder, recipe: Recipe, transformer: Any, tokenizer: Any) -> None:
+    def __init__(self, model: ModelFiles, config: EncoderConfig, transformer: Any, tokenizer: Any) -> None:
         self.name = model.name
         self.revision = model.revision
         self.sha256 = model.sha256
         self.fingerprint = model.fingerprint
-        self.recipe = recipe
-        self.dimension = int(transformer.config.get_text_config().hidden_size) * len(recipe.pooling)
+        self.config = config
+        self.dimension = int(transformer.config.get_text_config().hidden_size) * len(config.pooling)
         self._transformer = transformer
         self._tokenizer = tokenizer
-        self._prompt_tokens = 0 if recipe.pool_prompt else self._count_prompt_tokens()
+        self._prompt_tokens = 0 if config.pool_prompt else self._count_prompt_tokens()
 
     @property
     def device(self) -> torch.device:
@@ -82,8 +82,8 @@ class TextEncoder:
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         """Vectors of ``texts``, [n, dimension] float32.
 
-        Texts of like length go together, the longest first, so little is spent on padding. ``progress`` advances
-        by one a text; whoever gave it starts and finishes it.
+        Texts of similar length share a batch, the longest first, to save padding. ``progress`` advances by one per
+        text; the caller starts and finishes it.
         """
         progress = progress or NoProgress()
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
@@ -94,13 +94,13 @@ class TextEncoder:
         return vectors
 
     def batches(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Rows of ``texts`` that `encode` takes together, those of the longest texts first."""
+        """Rows of ``texts`` in each batch of `encode`, the longest texts first."""
         return list(self._batches(self._tokenize(texts)))
 
     def _tokenize(self, texts: Sequence[str]) -> dict[str, list[list[int]]]:
-        """What the model takes of each text, such as ``input_ids``: numbers without padding."""
-        prompted = [self.recipe.prompt + text for text in texts]
-        if self.recipe.lowercase:
+        """Inputs of the model by name, such as ``input_ids``, for each text without padding."""
+        prompted = [self.config.prompt + text for text in texts]
+        if self.config.lowercase:
             prompted = [text.lower() for text in prompted]
         return dict(self._tokenizer(prompted, truncation=True)) if prompted else {"input_ids": []}
 
@@ -117,19 +117,19 @@ class TextEncoder:
     def _encode_batch(self, tokens: dict[str, list[list[int]]]) -> Float32[np.ndarray, "batch dimension"]:
         inputs = self._tokenizer.pad(tokens, return_tensors="pt")
         if bool(inputs["attention_mask"].all()):
-            mask = inputs.pop("attention_mask").to(self.device)  # attention is faster without, where nothing is padded
+            mask = inputs.pop("attention_mask").to(self.device)  # attention is faster without a mask
         else:
             mask = inputs["attention_mask"].to(self.device)
         states = self._transformer(**inputs.to(self.device)).last_hidden_state  # [batch, tokens, d]
         if self._prompt_tokens:
             mask = mask * (mask.cumsum(1) > self._prompt_tokens)
-        vectors = pool(states, mask, self.recipe.pooling)
-        vectors = torch.nn.functional.normalize(vectors, dim=1) if self.recipe.normalise else vectors
+        vectors = pool(states, mask, self.config.pooling)
+        vectors = torch.nn.functional.normalize(vectors, dim=1) if self.config.normalize else vectors
         return np.asarray(vectors.cpu().numpy())
 
     def _count_prompt_tokens(self) -> int:
-        """Tokens before the text begins: those of the prompt alone, without the one that closes it."""
-        if not self.recipe.prompt:
+        """Tokens of the prompt alone, without the closing special token."""
+        if not self.config.prompt:
             return 0
         codes = self._tokenize([""])["input_ids"][0]
         return len(codes) - (codes[-1] in self._tokenizer.all_special_ids)
@@ -141,30 +141,32 @@ def load_encoder(name: str, device: torch.device | str | None = None) -> TextEnc
     Parameters
     ----------
     name
-        ``minilm`` (packaged, extra ``[minilm]``), a folder with a model, or a Hugging Face name ``owner/model``,
-        with ``@revision`` after it to pin one.
+        ``minilm`` (packaged, extra ``[minilm]``), a folder with a model, or a Hugging Face name ``owner/model`` or
+        ``owner/model@revision``.
     device
-        Where the model runs; None takes a CUDA device if there is one (then in bfloat16).
+        Device of the model; None: CUDA if available (then in bfloat16), else CPU.
 
     Raises
     ------
     MissingPackage
         ``minilm`` is not installed.
     ConfigError
-        The model cannot be reached, has no safetensors weights, or is of a kind that is not read.
+        The model cannot be reached, has no safetensors weights, or is of an unsupported type.
     """
     model = find_model(name)
-    recipe = read_recipe(model)
+    config = read_encoder_config(model)
     target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     with _quiet():
         try:
-            transformer, tokenizer = _load(recipe.backbone)
+            transformer, tokenizer = _load(config.backbone)
         except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().split("\n")[0]
             raise ConfigError(f"text model {name!r}: cannot be loaded from {model.path}: {reason}") from error
-    tokenizer.model_max_length = _max_length(recipe, tokenizer, transformer.config)
+    positions = getattr(transformer.config.get_text_config(), "max_position_embeddings", None) or MAX_TOKENS
+    limit = min(int(tokenizer.model_max_length), int(positions), MAX_TOKENS)
+    tokenizer.model_max_length = limit if config.max_length is None else config.max_length
     dtype = torch.bfloat16 if target.type == "cuda" else torch.float32
-    return TextEncoder(model, recipe, transformer.to(target, dtype).eval(), tokenizer)
+    return TextEncoder(model, config, transformer.to(target, dtype).eval(), tokenizer)
 
 
 def _load(folder: Path) -> tuple[Any, Any]:
@@ -176,27 +178,20 @@ def _load(folder: Path) -> tuple[Any, Any]:
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True  # texts are sorted in between
+    tokenizer.deprecation_warnings["Asking-to-pad-a-fast-tokenizer"] = True  # tokenized, sorted, then padded
     return transformer, tokenizer
 
 
-def _max_length(recipe: Recipe, tokenizer: Any, config: Any) -> int:
-    if recipe.max_length is not None:
-        return recipe.max_length
-    positions = getattr(config.get_text_config(), "max_position_embeddings", None) or LONGEST
-    return min(int(tokenizer.model_max_length), int(positions), LONGEST)
+def read_encoder_config(model: ModelFiles) -> EncoderConfig:
+    """The configuration in ``modules.json`` and its files; mean pooling without ``modules.json``.
 
-
-def read_recipe(model: ModelFolder) -> Recipe:
-    """What ``modules.json`` and the files beside it say; mean pooling where there is no ``modules.json``.
-
-    Raises ConfigError for a module that is not a transformer, a pooling or a normalisation: leaving out a layer
-    would give wrong vectors without a word.
+    Raises ConfigError for a module that is not a transformer, a pooling or a normalization: without it, the vectors
+    would be wrong.
     """
     prompt = _document_prompt(_read_json(model.path / "config_sentence_transformers.json"))
     modules = _read_json(model.path / "modules.json")
     if not modules:
-        return Recipe(model.path, prompt=prompt)
+        return EncoderConfig(model.path, prompt=prompt)
     path = {str(module["type"]).rsplit(".", 1)[-1]: model.path / module["path"] for module in modules}
     if not {"Transformer"} <= path.keys() <= {"Transformer", "Pooling", "Normalize"}:
         raise ConfigError(
@@ -205,11 +200,11 @@ def read_recipe(model: ModelFolder) -> Recipe:
         )
     limits = _read_json(next(path["Transformer"].glob("sentence_*_config.json"), path["Transformer"] / "none"))
     pooling = _read_json(path["Pooling"] / "config.json") if "Pooling" in path else {}
-    return Recipe(
+    return EncoderConfig(
         backbone=path["Transformer"],
         pooling=_pooling_modes(model.name, pooling),
         pool_prompt=pooling.get("include_prompt", True),
-        normalise="Normalize" in path,
+        normalize="Normalize" in path,
         prompt=prompt,
         max_length=limits.get("max_seq_length"),
         lowercase=limits.get("do_lower_case", False),
@@ -217,17 +212,17 @@ def read_recipe(model: ModelFolder) -> Recipe:
 
 
 def _pooling_modes(name: str, config: dict[str, Any]) -> tuple[str, ...]:
-    """Modes from today's ``pooling_mode`` or from the older ``pooling_mode_*`` switches."""
-    given = config.get("pooling_mode")
-    if given is None:
+    """Poolings from ``pooling_mode`` or from the older ``pooling_mode_*`` switches."""
+    pooling = config.get("pooling_mode")
+    if pooling is None:
         switches = {
             "cls": "cls_token",
             "max": "max_tokens",
             "mean": "mean_tokens",
             "weightedmean": "weightedmean_tokens",
         }
-        given = [mode for mode in POOLINGS if config.get(f"pooling_mode_{switches.get(mode, mode)}")] or ["mean"]
-    modes = (given,) if isinstance(given, str) else tuple(given)
+        pooling = [mode for mode in POOLINGS if config.get(f"pooling_mode_{switches.get(mode, mode)}")] or ["mean"]
+    modes = (pooling,) if isinstance(pooling, str) else tuple(pooling)
     if unknown := set(modes) - POOLINGS.keys():
         raise ConfigError(f"text model {name!r}: pooling among {', '.join(POOLINGS)} expected, got {sorted(unknown)}")
     return modes
@@ -240,7 +235,7 @@ def _document_prompt(config: dict[str, Any]) -> str:
 
 
 def _read_json(path: Path) -> Any:
-    """What the file holds; an empty dict where there is none."""
+    """Content of the file; an empty dict without a file."""
     if not path.is_file():
         return {}
     try:
@@ -251,7 +246,7 @@ def _read_json(path: Path) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers' bars and log lines off the terminal while a model is loaded."""
+    """Hide the progress bars and log lines of transformers while a model is loaded."""
     from transformers.utils import logging
 
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -1,4 +1,4 @@
-"""From one vector a token to one vector a text, the way the model's authors meant it."""
+"""Pooling of token vectors to one vector per text, as the files of a model define it."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ Pooled = Float[Tensor, "batch d"]
 
 
 def first_token(tokens: Tokens, mask: Mask) -> Pooled:
-    """The first real token, whichever side the padding is on (``cls``)."""
+    """The first token that is not padding, on either side (``cls``)."""
     return _take(tokens, mask.argmax(dim=1))
 
 
 def last_token(tokens: Tokens, mask: Mask) -> Pooled:
-    """The last real token, the one that has seen the whole text in a causal model."""
+    """The last token that is not padding; in a causal model it attends to the whole text."""
     return _take(tokens, tokens.shape[1] - 1 - mask.flip(1).argmax(dim=1))
 
 
 def mean(tokens: Tokens, mask: Mask) -> Pooled:
-    """The mean over real tokens."""
+    """The mean over tokens."""
     return _sum(tokens, mask) / mask.sum(1, keepdim=True).clamp(min=1)
 
 
 def mean_by_root(tokens: Tokens, mask: Mask) -> Pooled:
-    """The sum over real tokens divided by the square root of their number."""
+    """The sum over tokens divided by the square root of their number."""
     return _sum(tokens, mask) / mask.sum(1, keepdim=True).clamp(min=1).sqrt()
 
 
 def weighted_mean(tokens: Tokens, mask: Mask) -> Pooled:
-    """The mean with weights 1, 2, 3, ... from the first real token on."""
+    """The mean with weights 1, 2, 3, ... from the first token on."""
     return mean(tokens, mask * mask.cumsum(1))
 
 
 def maximum(tokens: Tokens, mask: Mask) -> Pooled:
-    """The largest value over real tokens, number by number."""
+    """The elementwise maximum over tokens."""
     return tokens.masked_fill(mask[..., None] == 0, float("-inf")).amax(dim=1)
 
 
@@ -51,11 +51,11 @@ POOLINGS: dict[str, Callable[[Tokens, Mask], Pooled]] = {
     "weightedmean": weighted_mean,
     "lasttoken": last_token,
 }
-"""Poolings by the name that model files give them; several are put side by side in this order."""
+"""Poolings by their name in model files; several are concatenated in this order."""
 
 
 def pool(tokens: Tokens, mask: Mask, modes: tuple[str, ...]) -> Float[Tensor, "batch d_text"]:
-    """One vector a text, [batch, d * len(modes)] float32; ``mask`` is 1 on the tokens that count."""
+    """Text vectors, [batch, d * len(modes)] float32; ``mask`` is 0 on tokens to ignore."""
     return torch.cat([POOLINGS[mode](tokens.float(), mask) for mode in modes], dim=1)
 
 

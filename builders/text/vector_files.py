@@ -1,4 +1,4 @@
-"""Files of vectors that were made elsewhere: a NumPy matrix with ids beside it, or a Parquet table."""
+"""Files of precomputed vectors: a NumPy matrix with a file of ids, or a Parquet table."""
 
 from __future__ import annotations
 
@@ -18,93 +18,95 @@ from graphrec.errors import InputError
 from graphrec.suggestion import normalize
 
 Mode = Literal["beside", "instead"]
-BYTES_AT_ONCE = 1 << 26
-"""Of a matrix so much is in memory at a time."""
+MAX_CHUNK_BYTES = 1 << 26
+"""Memory of the chunks in which a matrix is read."""
 PARQUET, NPY = b"PAR1", b"\x93NUMPY"
 
 
 @dataclass(frozen=True)
 class VectorsOption:
-    """What ``--vectors item=covers.parquet:instead`` says."""
+    """The option ``--vectors item=covers.parquet:instead``."""
 
     kind: str
     """Type of the nodes."""
     path: Path
     """The file."""
     mode: Mode = "beside"
-    """Whether text vectors stay, beside these, or not."""
+    """Whether these vectors extend text vectors (``beside``) or replace them (``instead``)."""
 
 
 @dataclass(frozen=True)
-class GivenVectors:
-    """A file of vectors, not yet read."""
+class PrecomputedVectors:
+    """A file of vectors, read in chunks."""
 
     option: VectorsOption
-    """Whose they are, and where."""
+    """Node type, path and mode."""
     ids: pa.Array
-    """Ids of the nodes, [rows] strings; a row whose id is null is of no node."""
+    """Ids of the nodes, [rows] strings; null for a row without a node."""
     dimension: int
-    """Numbers of each vector."""
+    """Dimension of the vectors."""
     sha256: str
     """Hash of the file."""
     chunks: Callable[[], Iterator[np.ndarray]] = field(repr=False)
-    """The vectors in the order of the ids, some rows [*, dimension] at a time; a row of zeros where there is none."""
+    """The vectors in the order of the ids, in chunks [*, dimension]; a row of zeros where one is missing."""
 
 
-def read_given_vectors(option: VectorsOption, ids_in_order: pa.Array | None = None) -> GivenVectors:
-    """Find out what a file of vectors holds; the vectors themselves are read when they are asked for.
+def read_precomputed_vectors(option: VectorsOption, row_ids: pa.Array | None = None) -> PrecomputedVectors:
+    """Open a file of vectors; the vectors themselves are read by ``chunks``.
 
-    A Parquet file has a column of ids and either one column of lists or one column of numbers for each dimension. A
-    matrix in a ``.npy`` file has its ids in a file beside it, ``x.ids.txt`` (one a line) or ``x.ids.npy``.
+    A Parquet file has a column of ids and either one column of lists or one column of numbers per dimension. The ids
+    of a matrix in ``x.npy`` are in ``x.ids.txt`` (one per line) or ``x.ids.npy``.
 
     Parameters
     ----------
     ids_in_order
-        Ids of the rows of the table of nodes (``--items``, ...), null for a row that could not be used: whose vectors
-        these are, one for one, where the file does not say.
+        Ids of the rows of the table of nodes (``--items``, ...), null for an unusable row: the ids of a file without
+        ids, row by row.
 
     Raises
     ------
     InputError
-        If the file is missing or damaged, or does not say whose vectors these are.
+        If the file is missing or damaged, or has no ids.
     """
     path = option.path
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file of vectors")
+        raise InputError(f"{path}: a file of vectors expected, but there is none")
     with path.open("rb") as file:
         magic = file.read(6)
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if magic == NPY:
-        return _read_npy(option, ids_in_order, digest)
+        return _read_npy(option, row_ids, digest)
     if magic[:4] == PARQUET:
-        return _read_parquet(option, ids_in_order, digest)
+        return _read_parquet(option, row_ids, digest)
     raise InputError(f"{path}: a Parquet file or a NumPy matrix (.npy) of vectors expected")
 
 
-def rows_at_once(dimension: int) -> int:
-    """How many vectors are in memory at a time."""
-    return max(1, BYTES_AT_ONCE // (8 * max(dimension, 1)))
+def rows_per_chunk(dimension: int) -> int:
+    """Number of vectors in a chunk."""
+    return max(1, MAX_CHUNK_BYTES // (8 * max(dimension, 1)))
 
 
-def _read_npy(option: VectorsOption, ids_in_order: pa.Array | None, digest: str) -> GivenVectors:
+def _read_npy(option: VectorsOption, row_ids: pa.Array | None, digest: str) -> PrecomputedVectors:
     matrix = _load(option.path)
     if matrix.ndim != 2 or not matrix.shape[1] or matrix.dtype.kind not in "fiu":
         raise InputError(
             f"{option.path}: a matrix of numbers expected, one row a node, got shape {matrix.shape} of {matrix.dtype}"
         )
-    ids = _ids_beside(option.path)
+    ids = _read_ids(option.path)
     if ids is None:
-        ids = ids_in_order
+        ids = row_ids
     _check_count(option, ids, len(matrix))
     count, dimension = matrix.shape
-    step = rows_at_once(dimension)
+    step = rows_per_chunk(dimension)
 
     def chunks() -> Iterator[np.ndarray]:
         for begin in range(0, count, step):
-            yield _load(option.path)[begin : begin + step]  # mapped anew: what was read stays in memory until unmapped
+            yield _load(option.path)[
+                begin : begin + step
+            ]  # mapped anew: pages that were read stay in memory until unmapped
 
-    return GivenVectors(option, ids, dimension, digest, chunks)
+    return PrecomputedVectors(option, ids, dimension, digest, chunks)
 
 
 def _load(path: Path) -> np.ndarray:
@@ -116,7 +118,7 @@ def _load(path: Path) -> np.ndarray:
     return loaded
 
 
-def _ids_beside(path: Path) -> pa.Array | None:
+def _read_ids(path: Path) -> pa.Array | None:
     text, matrix = path.with_suffix(".ids.txt"), path.with_suffix(".ids.npy")
     if text.is_file():
         try:
@@ -130,14 +132,14 @@ def _ids_beside(path: Path) -> pa.Array | None:
 def _check_count(option: VectorsOption, ids: pa.Array | None, rows: int) -> None:
     if ids is None:
         raise InputError(
-            f"{option.path}: whose vectors these are is not said; put the ids into "
-            f"{option.path.with_suffix('.ids.txt').name}, one a line, or give the table of nodes that it goes with"
+            f"{option.path}: ids of the vectors expected; put them into "
+            f"{option.path.with_suffix('.ids.txt').name}, one per line, or give the table of nodes with the same rows"
         )
     if len(ids) != rows:
         raise InputError(f"{option.path}: {len(ids):,} vectors expected, one for each id, got {rows:,}")
 
 
-def _read_parquet(option: VectorsOption, ids_in_order: pa.Array | None, digest: str) -> GivenVectors:
+def _read_parquet(option: VectorsOption, row_ids: pa.Array | None, digest: str) -> PrecomputedVectors:
     try:
         file = pq.ParquetFile(option.path)
     except (OSError, pa.ArrowException) as error:
@@ -145,17 +147,17 @@ def _read_parquet(option: VectorsOption, ids_in_order: pa.Array | None, digest: 
     schema = file.schema_arrow
     columns = _vector_columns(option, schema)
     column = _id_column(option, schema, columns)
-    ids = ids_in_order if column is None else file.read([column])[column].combine_chunks().cast(pa.string())
+    ids = row_ids if column is None else file.read([column])[column].combine_chunks().cast(pa.string())
     _check_count(option, ids, file.metadata.num_rows)
     dimension = len(columns) if len(columns) > 1 else _list_size(option, file, columns[0])
 
     def chunks() -> Iterator[np.ndarray]:
         row = 0
-        for batch in file.iter_batches(rows_at_once(dimension), columns=columns):
+        for batch in file.iter_batches(rows_per_chunk(dimension), columns=columns):
             yield _matrix(option, batch, dimension, row)
             row += len(batch)
 
-    return GivenVectors(option, ids, dimension, digest, chunks)
+    return PrecomputedVectors(option, ids, dimension, digest, chunks)
 
 
 def _is_list(dtype: pa.DataType) -> bool:
@@ -179,19 +181,21 @@ def _vector_columns(option: VectorsOption, schema: pa.Schema) -> list[str]:
     return lists or numbers
 
 
-def _id_column(option: VectorsOption, schema: pa.Schema, taken: Sequence[str]) -> str | None:
-    """The column with the nodes' ids: the one that is called so, or the only one that is left."""
-    free = [column.name for column in schema if column.name not in taken and not pa.types.is_nested(column.type)]
-    wanted = [f"{option.kind}id", option.kind, "id", *map(normalize, SYNONYMS.get(option.kind, ()))]
+def _id_column(option: VectorsOption, schema: pa.Schema, vector_columns: Sequence[str]) -> str | None:
+    """The column of ids: the one with such a name, or the only other column."""
+    free = [
+        column.name for column in schema if column.name not in vector_columns and not pa.types.is_nested(column.type)
+    ]
+    names = [f"{option.kind}id", option.kind, "id", *map(normalize, SYNONYMS.get(option.kind, ()))]
     by_name = {normalize(name): name for name in reversed(free)}
-    named = next((by_name[name] for name in wanted if name in by_name), None)
+    named = next((by_name[name] for name in names if name in by_name), None)
     if named is None and len(free) > 1:
         raise InputError(f"{option.path}: a column of ids called '{option.kind}_id' expected, it has {', '.join(free)}")
     return named or next(iter(free), None)
 
 
 def _list_size(option: VectorsOption, file: pq.ParquetFile, column: str) -> int:
-    """Numbers in the first vector that there is."""
+    """Length of the first vector."""
     dtype = file.schema_arrow.field(column).type
     if pa.types.is_fixed_size_list(dtype):
         return int(dtype.list_size)
@@ -214,8 +218,8 @@ def _matrix(option: VectorsOption, batch: pa.RecordBatch, dimension: int, before
             f"{option.path}: vectors of one length expected, got {dimension} numbers at first and "
             f"{len(lists[row])} in row {before + row + 1}"
         )
-    there = lists.is_valid().to_numpy(zero_copy_only=False)
+    valid = lists.is_valid().to_numpy(zero_copy_only=False)
     matrix = np.zeros((len(lists), dimension), np.float64)
     flat = lists.drop_null().flatten().cast(pa.float64()).to_numpy(zero_copy_only=False)
-    matrix[there] = flat.reshape(-1, dimension)
+    matrix[valid] = flat.reshape(-1, dimension)
     return matrix

@@ -1,4 +1,4 @@
-"""Text vectors of nodes: written next to the node tables, one file a type."""
+"""Vectors of nodes, written beside the node tables: one safetensors file per node type."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 from builders.mapping.pseudonyms import Key
 from builders.text.precomputed_vectors import combine
-from builders.text.vector_files import GivenVectors, VectorsOption, read_given_vectors
+from builders.text.vector_files import PrecomputedVectors, VectorsOption, read_precomputed_vectors
 from graphrec.errors import ConfigError, InputError
 from graphrec.formatting import format_duration
 from graphrec.progress import Progress
@@ -25,45 +25,47 @@ if TYPE_CHECKING:
     from builders.text.encoder import TextEncoder
 
 NO_MODEL = "none"
-"""The name that stands for building without text vectors."""
+"""Name of the text model of a build without text vectors."""
+LONG_SECONDS = 5
+"""Estimated duration from which the encoding of text is announced."""
 
 
 @dataclass(frozen=True)
-class Vectors:
-    """A graph whose texts have vectors already."""
+class StoredVectors:
+    """Vectors of an existing graph, which are kept."""
 
     root: Path
     """Its directory."""
-    about: Mapping[str, Any] | None
-    """What its manifest says of the model; None without one."""
-    told: Mapping[str, Any]
-    """What it says of given vectors, by type."""
+    text_manifest: Mapping[str, Any] | None
+    """Its text model in the manifest; None without one."""
+    vector_manifest: Mapping[str, Any]
+    """Its precomputed vectors in the manifest, by node type."""
 
-    def of(self, kind: str, texts: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray] | None:
-        """Rows of ``texts`` that have vectors, and these [rows, dimension] float16; None where the graph has none."""
-        stored = self._stored(kind)
-        width = 0 if stored is None else stored.shape[1] - self._given_width(kind)
+    def of_texts(self, kind: str, texts: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray] | None:
+        """Rows of ``texts`` with stored vectors, and these [rows, dimension] float16; None without text vectors."""
+        stored = self._load(kind)
+        width = 0 if stored is None else stored.shape[1] - self._precomputed_width(kind)
         if stored is None or not width:
             return None
-        written = pq.read_table(self.root / "nodes" / f"{kind}.parquet", columns=["text"])["text"].to_pylist()
-        row_of = {text: row for row, text in enumerate(written) if text}
+        stored_texts = pq.read_table(self.root / "nodes" / f"{kind}.parquet", columns=["text"])["text"].to_pylist()
+        row_of = {text: row for row, text in enumerate(stored_texts) if text}
         rows = [row for row, text in enumerate(texts) if text in row_of]
         return np.array(rows, np.int64), stored[[row_of[texts[row] or ""] for row in rows], :width]
 
-    def given(self, kind: str) -> GivenVectors | None:
-        """The vectors that were given to it beside or instead of text; None where none were."""
-        stored = self._stored(kind)
-        if stored is None or kind not in self.told:
+    def precomputed(self, kind: str) -> PrecomputedVectors | None:
+        """Its precomputed vectors of a node type; None without any."""
+        stored = self._load(kind)
+        if stored is None or kind not in self.vector_manifest:
             return None
-        told, width = self.told[kind], self._given_width(kind)
+        entry, width = self.vector_manifest[kind], self._precomputed_width(kind)
         ids = pq.read_table(self.root / "nodes" / f"{kind}.parquet", columns=["id"])["id"].combine_chunks()
-        option = VectorsOption(kind, Path(told["file"]), told["mode"])
-        return GivenVectors(option, ids, width, told["sha256"], lambda: iter([stored[:, -width:]]))
+        option = VectorsOption(kind, Path(entry["file"]), entry["mode"])
+        return PrecomputedVectors(option, ids, width, entry["sha256"], lambda: iter([stored[:, -width:]]))
 
-    def _given_width(self, kind: str) -> int:
-        return int(self.told[kind]["dimension"]) if kind in self.told else 0
+    def _precomputed_width(self, kind: str) -> int:
+        return int(self.vector_manifest[kind]["dimension"]) if kind in self.vector_manifest else 0
 
-    def _stored(self, kind: str) -> np.ndarray | None:
+    def _load(self, kind: str) -> np.ndarray | None:
         path = self.root / "vectors" / f"{kind}.safetensors"
         if not path.is_file():
             return None
@@ -73,78 +75,75 @@ class Vectors:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What else there is to take vectors from besides the model."""
+class VectorOptions:
+    """Sources of vectors besides the text model."""
 
-    given: Sequence[VectorsOption] = ()
-    """Files of vectors, beside or instead of text."""
-    order: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
-    """Ids of a type's table in its order: the rows of a file of vectors without ids."""
-    old: Vectors | None = None
-    """A graph whose vectors are kept."""
+    files: Sequence[VectorsOption] = ()
+    """Files of precomputed vectors."""
+    row_ids: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    """Ids of the rows of a table of nodes, by type: those of the rows of a file of vectors without ids."""
+    stored: StoredVectors | None = None
+    """Vectors of an existing graph, which are kept."""
     processes: int = 1
-    """How many encode texts beside each other."""
+    """Number of processes that encode texts."""
     key: Key | None = None
-    """What makes pseudonyms of the users' ids in such files; None: the graph has their own."""
+    """Key of the pseudonyms of users, for their ids in files of vectors; None: no pseudonyms."""
 
 
-NOTHING = Asked()
-LONG_SECONDS = 5
-"""Work that takes longer is announced."""
+DEFAULT = VectorOptions()
 
 
 def write_vectors(
-    folder: Path, nodes: Mapping[str, pa.Table], model: str, progress: Progress, asked: Asked = NOTHING
+    folder: Path, nodes: Mapping[str, pa.Table], model: str, progress: Progress, options: VectorOptions = DEFAULT
 ) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-    """Write the vectors of every node type that has some: of its texts, and those that were given.
+    """Write the vectors of every node type that has some, of its texts and precomputed ones.
 
     Returns
     -------
-    What the manifest says of the text model (None: there is no model or no text), and of the given vectors by type.
+    The manifest of the text model (None: no model or no text), and that of the precomputed vectors by type.
     """
-    given = _given(nodes, asked)
-    texts = {kind: table["text"].to_pylist() for kind, table in nodes.items() if table["text"].null_count < len(table)}
-    instead = {kind for kind, found in given.items() if found.option.mode == "instead"}
-    wanted = {} if model == NO_MODEL else {kind: column for kind, column in texts.items() if kind not in instead}
-    told: dict[str, Any] = {}
-    about = dict(asked.old.about) if asked.old and asked.old.about else None
-    if wanted or given:
+    precomputed = _precomputed(nodes, options)
+    replaced = {kind for kind, vectors in precomputed.items() if vectors.option.mode == "instead"}
+    with_text = () if model == NO_MODEL else (kind for kind in nodes if kind not in replaced)
+    texts = {kind: column.to_pylist() for kind in with_text if (column := nodes[kind]["text"]).null_count < len(column)}
+    stored, encoder = options.stored, None
+    text_manifest = dict(stored.text_manifest) if stored and stored.text_manifest else None
+    vector_manifest: dict[str, Any] = {}
+    if texts or precomputed:
         folder.mkdir()
-    encoder = None
-    for kind in (kind for kind in nodes if kind in wanted or kind in given):
+    for kind in (kind for kind in nodes if kind in texts or kind in precomputed):
         vectors = None
-        if kind in wanted:
-            vectors, encoder = _text_vectors(kind, wanted[kind], model, encoder, progress, asked)
-            about = about or (_about(encoder) if encoder else None)
+        if kind in texts:
+            vectors, encoder = _text_vectors(kind, texts[kind], model, encoder, progress, options)
+            text_manifest = text_manifest or (_describe(encoder) if encoder else None)
         path = folder / f"{kind}.safetensors"
-        if kind in given:
-            told[kind] = combine(nodes[kind]["id"].combine_chunks(), vectors, given[kind], path)[1]
+        if kind in precomputed:
+            vector_manifest[kind] = combine(nodes[kind]["id"].combine_chunks(), vectors, precomputed[kind], path)[1]
         elif vectors is not None:
             save_file({"vectors": vectors}, path)
-    return about if wanted else None, told
+    return text_manifest if texts else None, vector_manifest
 
 
-def _given(nodes: Mapping[str, pa.Table], asked: Asked) -> dict[str, GivenVectors]:
-    """The vectors that files give, then those that were given to the old graph, by type."""
-    found: dict[str, GivenVectors] = {}
+def _precomputed(nodes: Mapping[str, pa.Table], options: VectorOptions) -> dict[str, PrecomputedVectors]:
+    """Precomputed vectors by type: those of files, then those of the existing graph."""
+    by_type: dict[str, PrecomputedVectors] = {}
     for kind in nodes:
-        kept = asked.old.given(kind) if asked.old else None
-        if kept is not None:
-            found[kind] = kept
-    for option in asked.given:
+        if options.stored and (stored := options.stored.precomputed(kind)):
+            by_type[kind] = stored
+    for option in options.files:
         if option.kind not in nodes:
             raise InputError(f"--vectors: a node type among {', '.join(nodes)} expected, got {option.kind!r}")
-        hidden = asked.key if option.kind == "user" else None
-        order = asked.order.get(option.kind) if hidden is None else None
-        new = read_given_vectors(option, pa.array(order, pa.string()) if order is not None else None)
-        if hidden is not None:
-            names = [None if one is None else hidden.pseudonym(one) for one in new.ids.to_pylist()]
-            new = replace(new, ids=pa.array(names, pa.string()))
-        found[option.kind] = _first(new, found[option.kind]) if option.kind in found else new
-    return found
+        key = options.key if option.kind == "user" else None
+        row_ids = options.row_ids.get(option.kind) if key is None else None
+        new = read_precomputed_vectors(option, pa.array(row_ids, pa.string()) if row_ids is not None else None)
+        if key is not None:
+            ids = [None if identity is None else key.pseudonym(identity) for identity in new.ids.to_pylist()]
+            new = replace(new, ids=pa.array(ids, pa.string()))
+        by_type[option.kind] = _merged(new, by_type[option.kind]) if option.kind in by_type else new
+    return by_type
 
 
-def _first(new: GivenVectors, old: GivenVectors) -> GivenVectors:
+def _merged(new: PrecomputedVectors, old: PrecomputedVectors) -> PrecomputedVectors:
     """Vectors of both; where both have one, the new."""
     if new.dimension != old.dimension:
         raise InputError(
@@ -160,40 +159,40 @@ def _text_vectors(
     model: str,
     encoder: TextEncoder | None,
     progress: Progress,
-    asked: Asked,
+    options: VectorOptions,
 ) -> tuple[np.ndarray, TextEncoder | None]:
-    """Vectors [n, dimension] float16 of texts, old ones as they were, and the model if one has been loaded."""
-    known = asked.old.of(kind, texts) if asked.old else None
-    had = set(known[0].tolist()) if known is not None else set()
-    missing = [None if row in had else text for row, text in enumerate(texts)]
-    if known is not None and not any(missing):
-        vectors = np.zeros((len(texts), known[1].shape[1]), np.float16)
+    """Vectors [n, dimension] float16 of texts, stored ones unchanged, and the encoder if it was loaded."""
+    stored = options.stored.of_texts(kind, texts) if options.stored else None
+    rows = set(stored[0].tolist()) if stored is not None else set()
+    missing = [None if row in rows else text for row, text in enumerate(texts)]
+    if stored is not None and not any(missing):
+        vectors = np.zeros((len(texts), stored[1].shape[1]), np.float16)
     else:
-        from builders.text.encode import encode_texts, seconds_for
+        from builders.text.encode import encode_texts, estimate_seconds
 
-        encoder = encoder or _encoder(model, asked.old.about if asked.old else None)
-        seconds = seconds_for(missing, encoder) / asked.processes
+        encoder = encoder or _load_encoder(model, options.stored.text_manifest if options.stored else None)
+        seconds = estimate_seconds(missing, encoder) / options.processes
         if seconds >= LONG_SECONDS:
             progress.message(f"encoding the texts of {kind} nodes will take about {format_duration(seconds)}")
-        vectors = encode_texts(missing, encoder, progress=progress, processes=asked.processes)
-    if known is not None:
-        vectors[known[0]] = known[1]
+        vectors = encode_texts(missing, encoder, progress=progress, processes=options.processes)
+    if stored is not None:
+        vectors[stored[0]] = stored[1]
     return vectors, encoder
 
 
-def _encoder(model: str, about: Mapping[str, Any] | None) -> TextEncoder:
+def _load_encoder(model: str, manifest: Mapping[str, Any] | None) -> TextEncoder:
     from builders.text.encoder import load_encoder
 
     encoder = load_encoder(model)
-    if about is not None and encoder.sha256 != about["sha256"]:
+    if manifest is not None and encoder.sha256 != manifest["sha256"]:
         raise ConfigError(
-            f"text model {model!r}: the one that read the graph's texts expected (sha256 {about['sha256'][:12]}), "
+            f"text model {model!r}: the model of the graph's text vectors expected (sha256 {manifest['sha256'][:12]}), "
             f"got another (sha256 {encoder.sha256[:12]}); put it back, or build the graph again"
         )
     return encoder
 
 
-def _about(encoder: TextEncoder) -> dict[str, Any]:
+def _describe(encoder: TextEncoder) -> dict[str, Any]:
     return {
         "model": encoder.name,
         "revision": encoder.revision,

@@ -1,4 +1,4 @@
-"""Processes that encode texts beside each other, each with a model of its own and its share of the machine."""
+"""Parallel encoding of texts in worker processes, each with its own model and share of the threads."""
 
 from __future__ import annotations
 
@@ -18,43 +18,43 @@ from builders.text.encoder import TextEncoder, load_encoder
 from graphrec.errors import ConfigError
 
 _encoder: TextEncoder | None = None
-"""The model of a worker process."""
+"""Text encoder of a worker process."""
 
 
-def encode_beside(
+def encode_parallel(
     parts: Iterator[list[str]], encoder: TextEncoder, processes: int
 ) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Each part and its vectors, [n, dimension] float16, in the order in which they are done.
+    """Each part with its vectors, [n, dimension] float16, in the order of completion.
 
-    A part is asked for when a process is free for it. On CPU the processes share the threads of this one; with CUDA
+    A part is drawn when a process is free for it. On CPU the processes share the threads of this one; with CUDA
     each takes the next device.
 
-    Raises ConfigError when a process ends before its time.
+    Raises ConfigError if a process dies.
     """
     threads = max(1, torch.get_num_threads() // processes)
-    context = multiprocessing.get_context("spawn")  # a fork of a process that has used threads or CUDA may hang
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads or CUDA may hang
     settings = (encoder.name, encoder.device.type, threads, context.Value("i", 0))
     pool = ProcessPoolExecutor(processes, context, _start, settings)
-    waiting: dict[Future[np.ndarray], list[str]] = {}
+    pending: dict[Future[np.ndarray], list[str]] = {}
     try:
         for part in parts:
-            waiting[pool.submit(_encode, part)] = part
-            if len(waiting) > processes:
-                yield from _done(waiting)
-        while waiting:
-            yield from _done(waiting)
+            pending[pool.submit(_encode, part)] = part
+            if len(pending) > processes:
+                yield from _completed(pending)
+        while pending:
+            yield from _completed(pending)
     except BrokenProcessPool:
         raise ConfigError(
-            f"text model {encoder.name!r}: one of {processes} processes ended before its time, perhaps for want of "
-            "memory; run again with fewer, and it goes on where it was"
+            f"text model {encoder.name!r}: one of {processes} processes died, perhaps out of memory; "
+            "run again with fewer: encoded texts are in the cache"
         ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _done(waiting: dict[Future[np.ndarray], list[str]]) -> Iterator[tuple[list[str], np.ndarray]]:
-    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-        yield waiting.pop(future), future.result()
+def _completed(pending: dict[Future[np.ndarray], list[str]]) -> Iterator[tuple[list[str], np.ndarray]]:
+    for future in wait(pending, return_when=FIRST_COMPLETED).done:
+        yield pending.pop(future), future.result()
 
 
 def _start(name: str, device: str, threads: int, started: Any) -> None:
@@ -69,7 +69,7 @@ def _start(name: str, device: str, threads: int, started: Any) -> None:
 
 
 def _end_with_parent() -> None:
-    """Leave when the parent was killed: nobody would ask for anything any more."""
+    """Exit if the parent was killed."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         wait_for_end([parent.sentinel])

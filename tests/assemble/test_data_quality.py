@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.assemble.advice import REMEDIES, remedy
-from builders.assemble.data_issue import Example, Finding
+from builders.assemble.advice import ADVICE, remedy
+from builders.assemble.data_issue import DataIssue, Example
 from builders.assemble.data_quality import MOJIBAKE
-from builders.assemble.time_zone import hours_off, quietest, told_zone
+from builders.assemble.time_zone import declared_zone, night_centre, offset_error
 from builders.ingest import quarantine
 from builders.ingest.row_checks import Check
 from builders.inspection import inspect_log
@@ -34,12 +34,12 @@ NIGHT = np.array(
 ALIKE = "that differ only by case or spaces"
 
 
-def look(folder: Path, text: str = HEADER + ROWS, **options: Any) -> dict[str, Finding]:
+def look(folder: Path, text: str = HEADER + ROWS, **options: Any) -> dict[str, DataIssue]:
     """The findings of a log by reason."""
     (folder / "log.csv").write_text(text, encoding="utf-8")
     found = inspect_log([folder / "log.csv"], **options)
     assert found.refusal is None
-    return {finding.reason: finding for finding in found.findings}
+    return {finding.reason: finding for finding in found.data_issues}
 
 
 def by_hours(events: np.ndarray, ending: str = "") -> str:
@@ -122,7 +122,7 @@ def test_kinds_that_differ_only_by_case(tmp_path: Path) -> None:
 @given(st.integers(0, 23), st.integers(1, 50))
 def test_the_night_is_found_wherever_it_is(shift: int, times: int) -> None:
     apart = (shift + 12) % 24 - 12  # the clock shows so many hours more than the local time
-    off = hours_off(np.roll(NIGHT * times, shift))
+    off = offset_error(np.roll(NIGHT * times, shift))
     assert off is None if abs(apart) < 4 else off is None or (off + apart) % 24 in (0, 1, 23)
     assert off is not None or abs(apart) < 6
 
@@ -130,15 +130,15 @@ def test_the_night_is_found_wherever_it_is(shift: int, times: int) -> None:
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 5000))
 def test_no_night_is_found_in_noise(seed: int, events: int) -> None:
-    assert quietest(np.bincount(np.random.default_rng(seed).integers(0, 24, events), minlength=24)) is None
+    assert night_centre(np.bincount(np.random.default_rng(seed).integers(0, 24, events), minlength=24)) is None
 
 
 def test_shops_and_dates_have_no_wrong_zone() -> None:
     shop = np.zeros(24, int)
     shop[9:19] = 100
-    assert hours_off(shop) is None
-    assert quietest(shop) == pytest.approx(2.0, abs=1)
-    assert quietest(np.eye(24, dtype=int)[0] * 10_000) is None  # all at midnight: dates
+    assert offset_error(shop) is None
+    assert night_centre(shop) == pytest.approx(2.0, abs=1)
+    assert night_centre(np.eye(24, dtype=int)[0] * 10_000) is None  # all at midnight: dates
 
 
 @pytest.mark.parametrize("shift", [-9, -6, 7, 10])
@@ -225,10 +225,10 @@ ZONES = {
 
 @pytest.mark.parametrize("text", ZONES)
 def test_whether_times_tell_their_zone(text: str) -> None:
-    assert told_zone([text, text], "iso").startswith(ZONES[text])
-    assert told_zone(["2024-01-02 10:00", "2024-01-02 10:00Z"], "iso").startswith("written in some times")
-    assert told_zone(["1704189600"], "epoch_s").startswith("UTC")
-    assert told_zone(["02/Jan/2024:10:00:00 +0100"], "%d/%b/%Y:%H:%M:%S %z") == "written in each time"
+    assert declared_zone([text, text], "iso").startswith(ZONES[text])
+    assert declared_zone(["2024-01-02 10:00", "2024-01-02 10:00Z"], "iso").startswith("written in some times")
+    assert declared_zone(["1704189600"], "epoch_s").startswith("UTC")
+    assert declared_zone(["02/Jan/2024:10:00:00 +0100"], "%d/%b/%Y:%H:%M:%S %z") == "written in each time"
 
 
 def reasons_in_source() -> set[str]:
@@ -255,11 +255,11 @@ def test_every_reason_has_a_remedy_and_every_remedy_a_reason() -> None:
         field = re.search(r"\{(\w+)\}", text)
         reasons |= {text.replace(field[0], filled) for filled in FILLED[field[1]]} if field else {text}
     reasons -= {f"missing {role}" for role in ("location", "kind", "session")} | {"time is a list or an object"}
-    assert reasons == {*REMEDIES}
-    assert all("\n" not in sentence and len(sentence) < 130 for sentence in REMEDIES.values())
+    assert reasons == {*ADVICE}
+    assert all("\n" not in sentence and len(sentence) < 130 for sentence in ADVICE.values())
     assert remedy("unknown brand")
 
 
 def test_the_page_on_checks_has_every_reason() -> None:
     page = (Path(quarantine.__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
-    assert [reason for reason in REMEDIES if reason not in page] == []
+    assert [reason for reason in ADVICE if reason not in page] == []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.assemble.filters import BOX, DATES, ITEM, KIND, NOWHERE, REPEAT, SESSION, USER, filter_events
+from builders.assemble.filters import BOX, DATES, ITEM, KIND, NO_COORDINATES, REPEAT, SESSION, USER, filter_events
 from builders.engine.backend import Engine
 from builders.engine.connect import connect
 from builders.mapping.column_mapping import ColumnMapping
@@ -121,7 +121,7 @@ def test_a_box_equals_a_slow_reference(events: list[Event], edges: list[float]) 
 
     placed = [event for event in events if event["lat"] is not None]
     kept = [event for event in placed if inside(event)]
-    reasons = {NOWHERE: len(events) - len(placed), BOX: len(placed) - len(kept)}
+    reasons = {NO_COORDINATES: len(events) - len(placed), BOX: len(placed) - len(kept)}
     compared(events, kept, reasons, box=[south, west, north, east])
 
 
@@ -129,8 +129,8 @@ def test_an_event_is_counted_for_the_first_reason() -> None:
     events = log({"kind": "buy"}, {}, {"lat": 5.0, "lon": 5.0}, {"lat": 1.0, "lon": 1.0}, {"time": 99})
     kept, dropped = filtered(events, kinds={"view": 1}, dates=[moment(0), moment(50)], box=[0, 0, 2, 2])
     assert keys(kept) == [19]
-    assert dropped == {KIND: 1, DATES: 1, NOWHERE: 1, BOX: 1}
-    assert list(dropped) == [KIND, DATES, NOWHERE, BOX]
+    assert dropped == {KIND: 1, DATES: 1, NO_COORDINATES: 1, BOX: 1}
+    assert list(dropped) == [KIND, DATES, NO_COORDINATES, BOX]
 
 
 # --- sessions and repeats ------------------------------------------------------------------------------------------

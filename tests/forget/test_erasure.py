@@ -19,10 +19,10 @@ from safetensors.torch import load_file as load_weights
 
 from builders.append import rebuild
 from builders.build import build_graph
-from builders.forget.erasure import delete_cached_vectors, forget_user, user_id_columns
+from builders.forget.erasure import forget_user, user_id_columns
 from builders.forget.id_search import IdPattern, Search, search
 from builders.mapping.pseudonyms import VARIABLE, Key
-from builders.text.encode import VectorCache
+from builders.text.vector_cache import VectorCache, delete_cached_vectors
 from graphrec.errors import ConfigError, GraphError, InputError, RunError
 from graphrec.formatting import FORGOTTEN
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -362,7 +362,7 @@ def test_vectors_become_zero_and_the_cache_forgets_texts(graph: Path, text_cache
     assert set(store.read([hers, his, "else"])) == {his}
     vectors = load_file(graph / "vectors" / "user.safetensors")["vectors"]
     assert [bool(row.any()) for row in vectors] == [name != ANNA for name in ids]
-    assert delete_cached_vectors([his], text_cache) == 1
+    assert delete_cached_vectors([his], text_cache / "vectors") == 1
     assert not list((text_cache / "vectors" / "a-model").iterdir())
 
 

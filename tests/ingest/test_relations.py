@@ -315,7 +315,7 @@ def test_a_predicate_becomes_a_name_that_a_file_can_have() -> None:
 
 
 def test_a_relation_of_strangers_is_refused() -> None:
-    with pytest.raises(InputError, match=r"relations: t: not one row of ties.csv .* unknown user 'x' in row 1; say"):
+    with pytest.raises(InputError, match=r"relations: t: no row of ties.csv .* unknown user 'x' in row 1; say"):
         edges({"t": rows(("user", "x", "user", "b"))}, {"t": TIES}, nodes(user=["a", "b"]), {})
 
 

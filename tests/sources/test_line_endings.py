@@ -13,7 +13,7 @@ from builders.inspection import inspect_log
 from builders.sources.line_endings import LineEndings, normalize_line_endings, split_lines
 
 TEXTS = st.text(st.sampled_from('ab"\r\n'), max_size=40)
-ENDS = ("\n", "\r\n", "\r")
+ENDPOINTS = ("\n", "\r\n", "\r")
 
 
 def one_kind(text: str, quote: str) -> str:
@@ -54,14 +54,14 @@ def test_only_line_ends_end_lines() -> None:
     assert split_lines("a\u2028b\x0bc\r\nd\re\nf\x85") == ["a\u2028b\x0bc", "d", "e", "f\x85"]
 
 
-@pytest.mark.parametrize("first", ENDS)
-@pytest.mark.parametrize("second", ENDS)
+@pytest.mark.parametrize("first", ENDPOINTS)
+@pytest.mark.parametrize("second", ENDPOINTS)
 @pytest.mark.parametrize("packed", [False, True])
 def test_exports_of_several_systems_can_be_joined(first: str, second: str, packed: bool, tmp_path: Path) -> None:
     text = f'user,item,time{first}u1,"i\r1\n",2024-01-01{first}u2,i2,2024-01-02{second}u3,i3,2024-01-03{second}'
     (tmp_path / "log.csv").write_bytes(gzip.compress(text.encode()) if packed else text.encode())
     found = inspect_log([tmp_path / "log.csv"])
-    assert (found.rows, found.events, found.trouble) == (3, 3, ())
+    assert (found.rows, found.events, found.row_issues) == (3, 3, ())
     assert found.columns[1].examples == ("i\r1\n", "i2", "i3")
 
 
@@ -70,6 +70,6 @@ def test_blank_lines_before_the_header_are_passed_over(before: str, tmp_path: Pa
     text = f"{before}user,item,time\nu1,i1,2024-01-01\nu2,i2,soon\n"
     (tmp_path / "log.csv").write_bytes(text.encode())
     found = inspect_log([tmp_path / "log.csv"])
-    assert (found.rows, found.events, found.trouble[0].row) == (2, 1, 2)
+    assert (found.rows, found.events, found.row_issues[0].row) == (2, 1, 2)
     (tmp_path / "log.jsonl").write_bytes(f'{before}{{"user": 1, "item": 2, "time": "2024-01-01"}}\r\n\n'.encode())
     assert inspect_log([tmp_path / "log.jsonl"]).events == 1

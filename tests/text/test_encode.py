@@ -21,8 +21,9 @@ from safetensors.numpy import load_file
 
 from builders.text import encode as text
 from builders.text import model_files as model_folder
-from builders.text.encode import TextEncoder, VectorCache, encode_texts, load_encoder, seconds_for
+from builders.text.encode import TextEncoder, encode_texts, estimate_seconds, load_encoder
 from builders.text.encoder import batch_tokens
+from builders.text.vector_cache import VectorCache
 from graphrec.errors import ConfigError, MissingPackage
 from graphrec.progress import NoProgress, Progress
 
@@ -115,7 +116,7 @@ def test_minilm_equals_sentence_transformers(minilm: TextEncoder) -> None:
     vectors = minilm.encode(TEXTS)
     assert vectors.shape == (len(TEXTS), 384)
     assert vectors.dtype == np.float32
-    assert cosine(vectors, reference(model_folder.find_model("minilm").path)) == pytest.approx(1, abs=1e-5)
+    assert cosine(vectors, reference(model_folder.x("minilm").path)) == pytest.approx(1, abs=1e-5)
 
 
 def test_minilm_says_what_it_is_and_means_something(minilm: TextEncoder) -> None:
@@ -150,7 +151,7 @@ def test_the_document_prompt_is_written_before_each_text(make_model: MakeModel, 
         config_sentence_transformers={"prompts": {"document": "document : ", "query": "coffee : "}},
     )
     encoder = load_encoder(str(folder), device="cpu")
-    assert encoder.recipe.prompt == "document : "
+    assert encoder.config.prompt == "document : "
     np.testing.assert_allclose(encoder.encode(TEXTS), reference(folder), atol=1e-5)
 
 
@@ -171,7 +172,7 @@ def test_longest_text_follows_the_files(make_model: MakeModel) -> None:
 
 def test_without_modules_the_mean_of_tokens_is_taken(make_model: MakeModel) -> None:
     encoder = load_encoder(str(make_model()), device="cpu")
-    assert encoder.recipe.pooling == ("mean",)
+    assert encoder.config.pooling == ("mean",)
     alone, among = encoder.encode(["coffee"]), encoder.encode(["coffee", "bread " * 40])[:1]
     np.testing.assert_allclose(alone, among, atol=1e-6)  # padding does not count
 
@@ -354,7 +355,7 @@ def test_an_interrupted_run_goes_on_where_it_was(make_model: MakeModel, tmp_path
 def test_processes_give_the_same_vectors_and_survive_the_loss_of_one(make_model: MakeModel, tmp_path: Path) -> None:
     encoder, cache = load_encoder(str(make_model())), tmp_path / "cache"
     kill = StopAfter(40, lambda: multiprocessing.active_children()[0].kill())
-    with pytest.raises(ConfigError, match=r"one of 2 processes ended before its time.*goes on where it was") as caught:
+    with pytest.raises(ConfigError, match=r"one of 2 processes died.*encoded texts are in the cache") as caught:
         encode_texts(MANY, encoder, kill, cache, processes=2)
     assert "\n" not in str(caught.value)
     done = len(kept(encoder, cache))
@@ -456,11 +457,11 @@ class FakeEncoder:
 def test_the_estimate_is_near_and_counts_what_is_missing(tmp_path: Path, count: int) -> None:
     encoder: Any = FakeEncoder(4, seconds=0.001)
     texts = [str(n) for n in range(count)]
-    assert 0.001 * count / 2 < seconds_for([*texts, None, texts[0]], encoder, tmp_path) < 0.001 * count * 2
+    assert 0.001 * count / 2 < estimate_seconds([*texts, None, texts[0]], encoder, tmp_path) < 0.001 * count * 2
     encode_texts(texts[: count // 2], FakeEncoder(4), cache=tmp_path)  # type: ignore[arg-type]
-    assert 0.0005 * count / 2 < seconds_for(texts, encoder, tmp_path) < 0.0005 * count * 2
-    assert seconds_for(texts[: count // 2], encoder, tmp_path) == 0
-    assert seconds_for([], encoder, tmp_path) == 0
+    assert 0.0005 * count / 2 < estimate_seconds(texts, encoder, tmp_path) < 0.0005 * count * 2
+    assert estimate_seconds(texts[: count // 2], encoder, tmp_path) == 0
+    assert estimate_seconds([], encoder, tmp_path) == 0
 
 
 @pytest.mark.parametrize("warm", [False, True])

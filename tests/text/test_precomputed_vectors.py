@@ -16,7 +16,7 @@ from safetensors.numpy import load_file
 
 from builders.text import vector_files
 from builders.text.precomputed_vectors import combine, parse_vectors_option
-from builders.text.vector_files import GivenVectors, Mode, VectorsOption, read_given_vectors
+from builders.text.vector_files import Mode, PrecomputedVectors, VectorsOption, read_precomputed_vectors
 from graphrec.errors import ConfigError, InputError
 
 IDS = ["a", "b", "c"]
@@ -42,8 +42,8 @@ def npy(folder: Path, matrix: np.ndarray, ids: list[str] | None = None) -> Path:
     return folder / "covers.npy"
 
 
-def opened(path: Path, mode: Mode = "beside", order: list[str | None] | None = None) -> GivenVectors:
-    return read_given_vectors(
+def opened(path: Path, mode: Mode = "beside", order: list[str | None] | None = None) -> PrecomputedVectors:
+    return read_precomputed_vectors(
         VectorsOption("item", path, mode), None if order is None else pa.array(order, pa.string())
     )
 
@@ -104,7 +104,7 @@ def test_a_matrix_without_ids_goes_with_the_rows_of_a_table(tmp_path: Path) -> N
     vectors, about = combine(strings(["b", "a"]), None, opened(path, order=["a", None, "b"]))
     np.testing.assert_allclose(vectors, [UNIT[2], UNIT[0]], atol=1e-3)
     assert (about["found"], about["unknown"]) == (2, 1)
-    with pytest.raises(InputError, match=r"whose vectors these are is not said; put the ids into covers\.ids\.txt"):
+    with pytest.raises(InputError, match=r"ids of the vectors expected; put them into covers\.ids\.txt"):
         opened(path)
     with pytest.raises(InputError, match="2 vectors expected, one for each id, got 3"):
         opened(path, order=["a", "b"])
@@ -167,7 +167,7 @@ def test_chunks_and_a_file_give_what_memory_gives(
         if name in ids:
             expected[node, -3:] = matrix[ids.index(name)] / np.linalg.norm(matrix[ids.index(name)])
     if count and not {*ids} & {*nodes.to_pylist()}:
-        with pytest.raises(InputError, match=r"not one of its \d+ ids is a node of type 'item'"):
+        with pytest.raises(InputError, match=r"none of its \d+ ids is a node of type 'item'"):
             combine(nodes, text, opened(path))
         return
     with pytest.MonkeyPatch.context() as patch:
@@ -182,7 +182,7 @@ def bad(folder: Path, value: float) -> Path:
 
 
 REFUSED: list[tuple[Callable[[Path], Path], str]] = [
-    (lambda folder: folder / "nothing.npy", "there is no such file of vectors"),
+    (lambda folder: folder / "nothing.npy", "a file of vectors expected, but there is none"),
     (lambda folder: bad(folder, np.nan), r"numbers expected, got NaN or infinity in the vector of row 2"),
     (lambda folder: bad(folder, np.inf), r"NaN or infinity in the vector of row 2"),
     (lambda folder: parquet(folder, id=["a", "b", "c"], v=[[1.0], [2.0], [1.0, 2.0]]),
