@@ -21,7 +21,7 @@ from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.table_mapping import TableMapping
 from builders.text.vector_files import VectorsOption
 from builders.text.vectors import VectorOptions
-from graphrec.progress import Progress, NoProgress
+from graphrec.progress import NoProgress, Progress
 
 LARGE_BYTES = 50_000_000
 """Size of a log from which time and memory of the build are announced."""

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from builders.assemble.event_codes import session_codes
-from builders.assemble.near import NEAREST, near
+from builders.assemble.near import MAX_NEIGHBOURS, near
 from builders.assemble.places import RESOLUTIONS, choose_resolution
 from builders.assemble.split import split_events
 from builders.build import build_graph
@@ -277,7 +277,9 @@ def test_near_equals_a_slow_reference() -> None:
             within = metres[source][(metres[source] <= 5_000) & (first_seen < time)]
             edges = found.filter((pc.field("source") == source) & (pc.field("valid_from") < time))
             assert source not in edges["target"].to_pylist()
-            np.testing.assert_allclose(np.sort(edges["metres"])[:NEAREST], np.sort(within)[:NEAREST], atol=0.5)
+            np.testing.assert_allclose(
+                np.sort(edges["metres"])[:MAX_NEIGHBOURS], np.sort(within)[:MAX_NEIGHBOURS], atol=0.5
+            )
 
 
 BROKEN = {

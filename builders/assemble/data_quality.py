@@ -69,7 +69,7 @@ def _dominant_user(inputs: BuildInputs, tables: Tables) -> Iterator[DataIssue]:
             "one user has at least half of all events",
             int(events[user]),
             node_examples(inputs, tables, "user", [user]),
-            "see whether it is a bot, a default id or a missing one, and leave its rows out: they dominate the training",
+            "see whether it is a bot, a default id or a missing one, and leave its rows out: it dominates training",
         )
 
 

@@ -5,8 +5,8 @@ The filters run in this order, each on the events that the ones before it kept:
 1. ``kinds``, ``dates``, ``box``, each on one event alone.
 2. ``session_gap`` makes sessions. It runs before the repeats are dropped, since a repeat continues a session.
 3. ``collapse_repeats`` keeps the first of a user's consecutive events on one item, whatever the session.
-4. ``least_session``, ``user_core`` and ``item_core`` are applied in turn until all hold. The result is the largest subset of
-   the log in which they hold, whatever their order: the union of two such subsets is one too.
+4. ``least_session``, ``user_core`` and ``item_core`` are applied in turn until all hold. The result is the largest
+   subset of the log in which they hold, whatever their order: the union of two such subsets is one too.
 """
 
 from __future__ import annotations

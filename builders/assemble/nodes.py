@@ -83,14 +83,12 @@ def check_ids_known(engine: Engine, kind: str, codes: Any, listed: Any, file: st
     example = engine.to_pyarrow(listed.select("id").limit(1)).to_pylist()
     if count["seen"] and example and not count["both"]:
         raise InputError(
-            f"{file}: not one {kind} of the log is in column {column!r}; the log has "
-            f"ids such as {count['id']!r}, the table {example[0]['id']!r}; say which column with '{kind}_id' in a mapping"
+            f"{file}: not one {kind} of the log is in column {column!r}; the log has ids "
+            f"such as {count['id']!r}, the table {example[0]['id']!r}; say which column with '{kind}_id' in a mapping"
         )
 
 
-def at_relation(
-    events: pa.Table, items: pa.Table, locations: pa.Table, item_locations: pa.Table | None
-) -> pa.Table:
+def at_relation(events: pa.Table, items: pa.Table, locations: pa.Table, item_locations: pa.Table | None) -> pa.Table:
     """Locations of items: those of their table, else each location of their events, from the first event there on.
 
     Parameters

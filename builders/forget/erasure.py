@@ -26,7 +26,7 @@ from builders.mapping.pseudonyms import Key
 from builders.text.vector_cache import delete_cached_vectors
 from graphrec.environment import cache_folder
 from graphrec.errors import GraphError, InputError
-from graphrec.files import atomic_write, read_json
+from graphrec.files import read_json
 from graphrec.formatting import FORGOTTEN
 from graphrec.graph.manifest import read_manifest
 from graphrec.graph.temporal_graph import TemporalGraph

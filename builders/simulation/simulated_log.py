@@ -1,14 +1,14 @@
-"""A city with planted truth: a log of visits whose causes are known.
+"""Simulated log of a city with planted truth: the cause of each visit is known.
 
-What is planted, and what a model can therefore find:
+What is planted, and can be recovered by a model:
 
 - routine: people have a habitual venue for each part of each weekday, near home or near work;
-- taste: each person likes three categories and one manner (quiet, lively, green, ...). The manner of a venue is told
-  by its description alone, so text is worth reading, above all for venues not visited before;
-- sequence: some categories call for another, as a gym for a juice bar (``follows`` in city.yaml);
+- taste: each person prefers three categories and one style (quiet, lively, green, ...). The style of a venue is only
+  in its description, so text is informative, above all for venues not visited before;
+- sequence: some categories are followed by another, as a gym by a juice bar (``follows`` in city.yaml);
 - place: the next venue is near the last one, or near home or work;
 - drift: a share of people move home or find a new taste, on a known day;
-- noise: a share of visits go anywhere;
+- noise: a share of visits is to random venues;
 - cold start: some venues open late, some people join late.
 """
 
@@ -25,16 +25,16 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from builders.simulation.city import City, degrees, found_city
-from builders.simulation.day import CAUSES, Day, Visits
-from builders.simulation.residents import Life, Residents, settle
+from builders.simulation.city import City, degrees, generate_city
+from builders.simulation.day import CAUSES, Day, SimulatedVisits
+from builders.simulation.residents import Lifestyle, Residents, generate_residents
 from graphrec.errors import ConfigError
 from graphrec.progress import NoProgress, Progress
 from graphrec.time_units import DAY
 
 START = np.datetime64("2024-03-04")
-"""First local day of every log, a Monday; the clocks go forward four weeks later."""
-ORDERS = 0.25
+"""First local day of every log, a Monday; summer time begins four weeks later."""
+ORDER_SHARE = 0.25
 """Share of events of the kind ``order``, by chance; the others are of the kind ``visit``."""
 MADE_BY = "graphrec simulate"
 TRUTH = "truth.json"
@@ -42,10 +42,10 @@ TRUTH = "truth.json"
 
 @dataclass(frozen=True)
 class Summary:
-    """What a simulation wrote."""
+    """Summary of a simulation."""
 
     folder: str
-    """Where the files are."""
+    """Folder of the files."""
     counts: Mapping[str, int]
     """Rows by table: events, items, users, locations."""
     first: str | None
@@ -61,7 +61,7 @@ def simulate_city(
 ) -> Summary:
     """Write a simulated log and its tables into the folder ``out``; the same seed gives the same bytes.
 
-    ``events.csv``, ``items.csv``, ``users.csv`` and ``locations.csv`` are what a real city would give.
+    ``events.csv``, ``items.csv``, ``users.csv`` and ``locations.csv`` are a log and tables as of a real city.
     ``truth.json`` holds what was planted: homes, tastes, changes, openings, and the cause of each event.
 
     Parameters
@@ -73,7 +73,7 @@ def simulate_city(
     seed
         Of the random numbers, 0 or more.
     progress
-        Hears of each day.
+        Advances with each day.
 
     Raises
     ------
@@ -81,11 +81,11 @@ def simulate_city(
         A number is out of its range, or ``out`` holds something else.
     """
     _check(out, users, days, seed)
-    ground, settling, living, telling = np.random.default_rng(seed).spawn(4)
-    city = found_city(ground, venues=int(np.clip(users * 1.25, 120, 5000)), days=days)
-    residents = settle(settling, city, users, days)
-    visits = _live(living, city, residents, days, progress or NoProgress())
-    tables = _tables(telling, city, residents, visits)
+    city_rng, residents_rng, visits_rng, text_rng = np.random.default_rng(seed).spawn(4)
+    city = generate_city(city_rng, venues=int(np.clip(users * 1.25, 120, 5000)), days=days)
+    residents = generate_residents(residents_rng, city, users, days)
+    visits = _simulate(visits_rng, city, residents, days, progress or NoProgress())
+    tables = _tables(text_rng, city, residents, visits)
     truth = {"made_by": MADE_BY, "users": users, "days": days, "seed": seed, **_truth(city, residents, visits)}
     _write(out, tables, truth)
     times = tables["events"]["time"].to_pylist()
@@ -104,29 +104,31 @@ def _check(out: Path, users: int, days: int, seed: int) -> None:
             raise ConfigError(f"simulate: {name} of at least {lowest} expected, got {value}")
     if out.exists() and not out.is_dir():
         raise ConfigError(f"simulate: a folder expected, but {out} is a file")
-    if out.is_dir() and any(out.iterdir()) and not _is_ours(out):
+    if out.is_dir() and any(out.iterdir()) and not _is_simulated(out):
         raise ConfigError(f"simulate: {out} holds something else; give a new or an empty folder")
 
 
-def _is_ours(out: Path) -> bool:
+def _is_simulated(out: Path) -> bool:
     try:
         return bool(json.loads((out / TRUTH).read_text(encoding="utf-8"))["made_by"] == MADE_BY)
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
-def _live(rng: np.random.Generator, city: City, residents: Residents, days: int, progress: Progress) -> Visits:
+def _simulate(
+    rng: np.random.Generator, city: City, residents: Residents, days: int, progress: Progress
+) -> SimulatedVisits:
     progress.start("simulate days in the city", days)
-    steps: list[Visits] = []
+    steps: list[SimulatedVisits] = []
     for number in range(days):
         steps += Day(city, residents, number).visits(rng)
         progress.advance()
     progress.finish()
-    return Visits.join(steps)
+    return SimulatedVisits.join(steps)
 
 
-def _tables(rng: np.random.Generator, city: City, residents: Residents, visits: Visits) -> dict[str, pa.Table]:
-    venues, names = degrees(city.xy), city.words["neighbourhoods"]
+def _tables(rng: np.random.Generator, city: City, residents: Residents, visits: SimulatedVisits) -> dict[str, pa.Table]:
+    venues, names = degrees(city.xy), city.vocabulary["neighbourhoods"]
     items = {
         "item_id": _ids("v", len(venues)),
         "title": city.titles(rng),
@@ -140,10 +142,10 @@ def _tables(rng: np.random.Generator, city: City, residents: Residents, visits: 
     return {name: pa.table(columns) for name, columns in tables.items()}
 
 
-def _events(rng: np.random.Generator, city: City, residents: Residents, visits: Visits) -> dict[str, Any]:
+def _events(rng: np.random.Generator, city: City, residents: Residents, visits: SimulatedVisits) -> dict[str, Any]:
     offset = _utc_offset(START + visits.second // DAY)
     time = START.astype("datetime64[s]") + visits.second - offset * 60
-    seen_at = city.xy[visits.venue] + rng.normal(0, 0.008, (len(time), 2))  # a phone errs by some metres
+    seen_at = city.xy[visits.venue] + rng.normal(0, 0.008, (len(time), 2))  # error of a phone, some metres
     return {
         "user_id": _ids("u", len(residents.joins))[visits.user],
         "item_id": _ids("v", len(city.xy))[visits.venue],
@@ -151,7 +153,7 @@ def _events(rng: np.random.Generator, city: City, residents: Residents, visits: 
         **_position(degrees(seen_at)),
         "time": _iso(time),
         "utc_offset": offset,
-        "kind": np.where(rng.random(len(time)) < ORDERS, "order", "visit"),
+        "kind": np.where(rng.random(len(time)) < ORDER_SHARE, "order", "visit"),
     }
 
 
@@ -175,12 +177,12 @@ def _utc_offset(day: np.ndarray) -> np.ndarray:
     return np.asarray(60 + 60 * ((day >= sundays[0]) & (day < sundays[1])))
 
 
-def _truth(city: City, residents: Residents, visits: Visits) -> dict[str, Any]:
-    """What was planted, by the ids of the tables; days are local dates."""
+def _truth(city: City, residents: Residents, visits: SimulatedVisits) -> dict[str, Any]:
+    """Planted truth, by the ids of the tables; days are local dates."""
     return {
         "causes": list(CAUSES),
-        "cause": "".join(map(str, visits.cause.tolist())),  # one digit a row of events.csv
-        "follows": city.words["follows"],
+        "cause": "".join(map(str, visits.cause.tolist())),  # one digit per row of events.csv
+        "follows": city.vocabulary["follows"],
         "items": {
             name: {"style": city.styles[style], "opens": _day(opens)}
             for name, style, opens in zip(_ids("v", len(city.xy)), city.style, city.opens, strict=True)
@@ -196,19 +198,19 @@ def _person(city: City, residents: Residents, user: int) -> dict[str, Any]:
     later = {
         "day": _day(residents.changes[user]),
         "what": "home" if residents.moves[user] else "taste",
-        **_life(city, residents.later, user),
+        **_lifestyle(city, residents.later, user),
     }
     joins = _day(residents.joins[user])
-    return {**_life(city, residents.first, user), "joins": joins, "changes": later if changes else None}
+    return {**_lifestyle(city, residents.first, user), "joins": joins, "changes": later if changes else None}
 
 
-def _life(city: City, life: Life, user: int) -> dict[str, Any]:
-    names = city.words["neighbourhoods"]
+def _lifestyle(city: City, lifestyle: Lifestyle, user: int) -> dict[str, Any]:
+    names = city.vocabulary["neighbourhoods"]
     return {
-        "home": names[life.home[user]],
-        "work": names[life.work[user]],
-        "likes": [city.categories[code] for code in life.likes[user]],
-        "style": city.styles[life.style[user]],
+        "home": names[lifestyle.home[user]],
+        "work": names[lifestyle.work[user]],
+        "likes": [city.categories[code] for code in lifestyle.likes[user]],
+        "style": city.styles[lifestyle.style[user]],
     }
 
 
@@ -217,14 +219,14 @@ def _day(number: int) -> str:
 
 
 def _write(out: Path, tables: Mapping[str, pa.Table], truth: Mapping[str, Any]) -> None:
-    """Write beside the folder, then rename; truth.json goes first and comes last, as the mark of a whole folder."""
+    """Write to a temporary folder, then rename; truth.json is renamed last: it marks a complete log."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as name:
-        aside = Path(name)
+        temporary = Path(name)
         for table, rows in tables.items():
-            csv.write_csv(rows, aside / f"{table}.csv", csv.WriteOptions(quoting_style="needed"))
-        (aside / TRUTH).write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
+            csv.write_csv(rows, temporary / f"{table}.csv", csv.WriteOptions(quoting_style="needed"))
+        (temporary / TRUTH).write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
         out.mkdir(exist_ok=True)
         (out / TRUTH).unlink(missing_ok=True)
         for file in (*(f"{table}.csv" for table in tables), TRUTH):
-            (aside / file).replace(out / file)
+            (temporary / file).replace(out / file)

@@ -15,7 +15,6 @@ from builders.text.encoder import TextEncoder, load_encoder
 from builders.text.vector_cache import VectorCache
 from graphrec.environment import cache_folder
 from graphrec.errors import ConfigError
-from graphrec.files import atomic_write
 from graphrec.progress import NoProgress, Progress
 
 __all__ = ["TextEncoder", "encode_texts", "estimate_seconds", "load_encoder"]

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.assemble.advice import ADVICE, remedy
+from builders.assemble.advice import ADVICE, advice
 from builders.assemble.data_issue import DataIssue, Example
 from builders.assemble.data_quality import MOJIBAKE
 from builders.assemble.time_zone import declared_zone, night_centre, offset_error
@@ -257,7 +257,7 @@ def test_every_reason_has_a_remedy_and_every_remedy_a_reason() -> None:
     reasons -= {f"missing {role}" for role in ("location", "kind", "session")} | {"time is a list or an object"}
     assert reasons == {*ADVICE}
     assert all("\n" not in sentence and len(sentence) < 130 for sentence in ADVICE.values())
-    assert remedy("unknown brand")
+    assert advice("unknown brand")
 
 
 def test_the_page_on_checks_has_every_reason() -> None:

@@ -75,7 +75,7 @@ def found(table: pa.Table, tables: dict[str, pa.Table], ends: list[str]) -> list
 
 def by_ids(added: DeclaredEdges, tables: dict[str, pa.Table]) -> dict[str, list[tuple[str, str, int | None]]]:
     every = {**tables, **added.nodes}
-    return {name: found(table, every, added.ends[name]) for name, table in added.relations.items()}
+    return {name: found(table, every, added.endpoints[name]) for name, table in added.relations.items()}
 
 
 def directory(folder: Path, tables: dict[str, pa.Table], added: DeclaredEdges, times: list[int]) -> Path:
@@ -93,7 +93,7 @@ def directory(folder: Path, tables: dict[str, pa.Table], added: DeclaredEdges, t
     columns = {"time": times, "location": [-1] * len(times), "session": [-1] * len(times)}
     log = pa.table({name: pa.array(columns.get(name, zero), dtype) for name, dtype in types.items()})
     pq.write_table(log, folder / "events.parquet")
-    manifest = {"format": 1, "node_types": list(every), "relations": added.ends}
+    manifest = {"format": 1, "node_types": list(every), "relations": added.endpoints}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return folder
 
@@ -125,7 +125,7 @@ def test_social_ties_without_a_header(engine: Engine, tmp_path: Path) -> None:
     assert len(bad) == 0
     tables = nodes(user=["2", "0", "1"])
     added = edges({"friends": table}, {"friends": mapping}, tables, {})
-    assert added.ends == {"friends": ["user", "user"]}
+    assert added.endpoints == {"friends": ["user", "user"]}
     assert by_ids(added, tables) == {
         "friends": [("2", "1", None), ("0", "1", None), ("1", "2", None), ("1", "0", None)]
     }
@@ -145,7 +145,7 @@ def test_triples_and_links_as_recbole_has_them(engine: Engine, tmp_path: Path) -
         "kg:people.person.sibling:entity->entity": [("m.mann", "m.frank", None)],
         "kg:film.film.sequel:item->item": [("heat", "ronin", None)],
     }
-    assert added.ends["kg:film.film.director:item->entity"] == ["item", "entity"]
+    assert added.endpoints["kg:film.film.director:item->entity"] == ["item", "entity"]
     assert added.nodes["entity"]["id"].to_pylist() == ["m.mann", "m.frank"]
     assert [row["reason"] for row in added.unknown.to_pylist()] == ["unknown item"]
 
@@ -372,7 +372,7 @@ def test_edges_equal_a_slow_reference(
     tables, mapping = nodes(user=users, item=items), TRIPLE.model_copy(update={"both_ways": both_ways})
     best, brands, unknown = slowly(triples, users, items, both_ways)
     if unknown and unknown == len(triples):
-        with pytest.raises(InputError, match="not one row"):
+        with pytest.raises(InputError, match="no row of"):
             edges({"t": rows(*triples)}, {"t": mapping}, tables, {})
         return
     added = edges({"t": rows(*triples)}, {"t": mapping}, tables, {})

@@ -112,8 +112,8 @@ def test_taste_liked_categories_and_manners_are_visited_more(city: dict[str, Any
     chosen = visits[visits.cause == "taste"]
     people = city["truth"]["users"]
     before = [_before(people[row.user_id], row.local) for row in chosen.itertuples()]
-    liked = [row.category in life["likes"] for row, life in zip(chosen.itertuples(), before, strict=True)]
-    manner = [row.style == life["style"] for row, life in zip(chosen.itertuples(), before, strict=True)]
+    liked = [row.category in lifestyle["likes"] for row, lifestyle in zip(chosen.itertuples(), before, strict=True)]
+    manner = [row.style == lifestyle["style"] for row, lifestyle in zip(chosen.itertuples(), before, strict=True)]
     assert np.mean(liked) > 3 * 3 / 24
     assert np.mean(manner) > 2 * 1 / 5
 
