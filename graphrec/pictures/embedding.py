@@ -1,4 +1,4 @@
-"""Where a trained network puts the items: their vectors flattened to a plane, coloured by what the items are."""
+"""Projection of a network's item vectors to a plane, coloured by theme."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from numpy.typing import NDArray
 from graphrec.errors import InputError, MissingPackage, RunError
 from graphrec.formatting import format_utc
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.interest.themes import OTHER, themes_of
+from graphrec.interest.themes import themes_of
 from graphrec.models.ranker import Ranker
 from graphrec.models.ranking import StgatRanker
-from graphrec.pictures.palette import INK, PAPER, SOFT, THEMES
-from graphrec.pictures.style import short, style
+from graphrec.pictures.palette import INK, PAPER
+from graphrec.pictures.style import bare, short, style, theme_colours, title
 
-MOST = 1_500
-"""Items that are drawn at most, the most visited."""
-NAMED = 18
-"""Items that are named at most."""
-APART = 4
-"""Pixels, at 100 an inch, that the names of two items lie apart at least."""
+MAX_ITEMS = 1_500
+"""Items at most, the most visited."""
+MAX_LABELS = 18
+"""Labelled items at most."""
+LABEL_GAP = 4
+"""Smallest gap between two labels, pixels at 100 per inch."""
 
 
 def draw_embedding(ranker: Ranker, time: int, method: str = "pca") -> Figure:
-    """Draw the vectors that a network has for the items that were visited before ``time`` (UTC seconds).
+    """Draw a network's vectors of the items visited before ``time`` (UTC seconds).
 
-    Near each other lies what the network takes for alike; colours are categories or themes of the items' texts, which
-    it may or may not have used; the larger the point, the more visits before ``time``. ``pca`` shows the two directions
-    in which the vectors differ most; ``umap`` keeps neighbours together (McInnes et al. 2018, arXiv 1802.03426).
-    The vectors are those that training ended with, whatever the time.
+    Nearby items are similar to the network; colours are categories or themes of the items' texts, which it may or may
+    not have used; the size is the number of visits before ``time``. ``pca`` projects to the two directions of most
+    variance; ``umap`` keeps neighbours together (McInnes et al. 2018, arXiv 1802.03426). The vectors are those of the
+    trained network at any time.
 
     Raises RunError for a model without such vectors, InputError for another method or fewer than three items, and
     MissingPackage for ``umap`` without the extra ``[umap]``.
@@ -52,48 +52,42 @@ def draw_embedding(ranker: Ranker, time: int, method: str = "pca") -> Figure:
             f"draw_embedding: 3 visited items expected before {format_utc(time)}, got {len(items)}; ask a later time"
         )
     table = ranker.table.vector[torch.from_numpy(items)].double().cpu().numpy()
-    place, note = _flattened(table, method)
+    position, note = _project(table, method)
     with style():
         figure, ax = plt.subplots(figsize=(11, 7), layout="constrained")
-        _draw_items(ax, view, items, visits, place)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        for side in ax.spines.values():
-            side.set_visible(False)
-        ax.set_title(f"What the network takes for alike, {len(items):,} items", pad=26)
-        ax.annotate(note, (0, 1), (0, 10), xycoords="axes fraction", textcoords="offset points", color=SOFT)
-        figure.draw_without_rendering()  # the points are where they stay, so that names can be measured
-        _name_items(ax, view, items, place)
+        _draw_items(ax, view, items, visits, position)
+        bare(ax)
+        title(ax, f"What the network takes for alike, {len(items):,} items", note)
+        figure.draw_without_rendering()  # fixes the layout, so that labels can be measured
+        _label_items(ax, view, items, position)
         return figure
 
 
 def _visited(view: TemporalGraph) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Codes of the most visited items, the most visited first, and their visits."""
+    """Codes and visits of the most visited items, the most visited first."""
     visits = torch.bincount(view.events.item.long(), minlength=len(view.nodes["item"])).cpu().numpy()
-    items = np.argsort(-visits, kind="stable")[: min(MOST, int(np.count_nonzero(visits)))]
+    items = np.argsort(-visits, kind="stable")[: min(MAX_ITEMS, int(np.count_nonzero(visits)))]
     return items, visits[items]
 
 
-def _flattened(vectors: NDArray[np.float64], method: str) -> tuple[NDArray[np.float64], str]:
-    """Places on a plane, [items, 2], and a line on what it shows."""
+def _project(vectors: NDArray[np.float64], method: str) -> tuple[NDArray[np.float64], str]:
+    """Positions on a plane, [items, 2], and the subtitle of the picture."""
     if method == "pca":
-        place, share = principal_plane(vectors)
-        both = f"{share[0]:.0%} and {share[1]:.0%} of all differences"
-        return (
-            place,
-            f"the two directions in which item vectors differ most (PCA): {both} · the larger, the more visits",
-        )
-    if method == "umap":
-        return _umap(
-            vectors
-        ), "neighbours kept together, distances beyond them without meaning (UMAP) · the larger, the more visits"
-    raise InputError(f"draw_embedding: a method of pca or umap expected, got {method!r}")
+        position, share = principal_plane(vectors)
+        note = "the two directions in which item vectors differ most (PCA): "
+        note += f"{share[0]:.0%} and {share[1]:.0%} of all differences"
+    elif method == "umap":
+        position = _umap(vectors)
+        note = "neighbours kept together, distances beyond them without meaning (UMAP)"
+    else:
+        raise InputError(f"draw_embedding: a method of pca or umap expected, got {method!r}")
+    return position, f"{note} · the larger, the more visits"
 
 
 def principal_plane(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Places on the first two principal components, [items, 2], and the share of the variance of each, [2].
+    """Coordinates in the first two principal components, [items, 2], and their shares of the variance, [2].
 
-    The sign of a component, which PCA leaves open, is such that its strongest weight is positive.
+    The sign of a component, which PCA leaves open, makes its largest weight positive.
     """
     centred = vectors - vectors.mean(axis=0)
     variance, axes = np.linalg.eigh(centred.T @ centred)
@@ -104,54 +98,60 @@ def principal_plane(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
 
 def _umap(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     try:
-        with warnings.catch_warnings():  # it says that TensorFlow is not there
+        with warnings.catch_warnings():  # umap warns that TensorFlow is missing
             warnings.simplefilter("ignore")
             from umap import UMAP
     except ImportError:
         raise MissingPackage("UMAP is not installed; pip install 'graphrec[umap]', or take method='pca'") from None
-    with warnings.catch_warnings():  # and that a seed leaves it one thread
+    with warnings.catch_warnings():  # and that a seed limits it to one thread
         warnings.simplefilter("ignore")
         mapped = UMAP(n_neighbors=min(15, len(vectors) - 1), metric="cosine", random_state=0).fit_transform(vectors)
     return np.asarray(mapped, dtype=np.float64)
 
 
 def _draw_items(
-    ax: Axes, graph: TemporalGraph, items: NDArray[np.int64], visits: NDArray[np.int64], place: NDArray[np.float64]
+    ax: Axes, graph: TemporalGraph, items: NDArray[np.int64], visits: NDArray[np.int64], position: NDArray[np.float64]
 ) -> None:
-    """Draw a point an item, theme by theme, so that the legend names them."""
+    """Draw a point per item in the colour of its theme, with a legend."""
     themes = themes_of(graph, items, visits)
-    colours = [THEMES[-1] if name == OTHER else colour for name, colour in zip(themes.names, THEMES, strict=False)]
-    of_item = [colours[number] for number in themes.membership.argmax(axis=1)]
+    colours = theme_colours(themes.names)
+    of_item = [colours[index] for index in themes.membership.argmax(axis=1)]
     ax.scatter(
-        place[:, 0], place[:, 1], s=8 + 9 * np.log2(visits), color=of_item, alpha=0.8, edgecolor=PAPER, linewidth=0.4
+        position[:, 0],
+        position[:, 1],
+        s=8 + 9 * np.log2(visits),
+        color=of_item,
+        alpha=0.8,
+        edgecolor=PAPER,
+        linewidth=0.4,
     )
     for name, colour in zip(themes.names, colours, strict=True):
         ax.scatter([], [], s=50, color=colour, label=name)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), labelcolor=INK)
 
 
-def _name_items(ax: Axes, graph: TemporalGraph, items: NDArray[np.int64], place: NDArray[np.float64]) -> None:
-    """Name the most visited items that have a name, as long as names do not run into each other."""
+def _label_items(ax: Axes, graph: TemporalGraph, items: NDArray[np.int64], position: NDArray[np.float64]) -> None:
+    """Label the most visited items that have a label, skipping labels that would overlap."""
     labels = graph.nodes["item"].labels.take(pa.array(items)).to_pylist()
-    middle, quarter = place[:, 0].mean(), np.ptp(place[:, 0]) / 4
+    middle, quarter = position[:, 0].mean(), np.ptp(position[:, 0]) / 4
     taken: list[Bbox] = []
     for row, label in enumerate(labels):
-        if not label or len(taken) == NAMED:
+        if not label or len(taken) == MAX_LABELS:
             continue
-        left = bool(place[row, 0] > middle + quarter)  # there names run towards the middle
-        name = _write(ax, short(label, 26), place[row], left)
-        box = name.get_window_extent().padded(APART / 2)
+        left = bool(position[row, 0] > middle + quarter)  # there labels run towards the middle
+        name = _write(ax, short(label, 26), position[row], left)
+        box = name.get_window_extent().padded(LABEL_GAP / 2)
         if any(box.overlaps(other) for other in taken):
             name.remove()
         else:
             taken.append(box)
 
 
-def _write(ax: Axes, words: str, place: NDArray[np.float64], left: bool) -> Annotation:
-    """A name beside a point, which does not move the layout."""
+def _write(ax: Axes, label: str, position: NDArray[np.float64], left: bool) -> Annotation:
+    """A label beside a point, which does not change the layout."""
     name = ax.annotate(
-        words,
-        (place[0], place[1]),
+        label,
+        (position[0], position[1]),
         (-4 if left else 4, 3),
         textcoords="offset points",
         ha="right" if left else "left",

@@ -88,13 +88,13 @@ def draw_ego_interactive(subgraph: nx.MultiDiGraph[Node]) -> Figure:
     asked = "" if subgraph.graph["time"] >= TIME_MAX else f" as of {format_utc(subgraph.graph['time'])}"
     figure = plotly.Figure(layout={**LAYOUT, "title": {"text": f"The world of {escape(plane.centre[1])}{asked}"}})
     _add_rings(figure, plane)
-    pairs = sorted({(s, t) for s, t in subgraph.edges() if s in plane.place and t in plane.place and s != t})
-    x, y = (_line((plane.place[s][axis], plane.place[t][axis]) for s, t in pairs) for axis in (0, 1))
+    pairs = sorted({(s, t) for s, t in subgraph.edges() if s in plane.position and t in plane.position and s != t})
+    x, y = (_line((plane.position[s][axis], plane.position[t][axis]) for s, t in pairs) for axis in (0, 1))
     line = {"color": SOFT, "width": 0.6}
     figure.add_scatter(x=x, y=y, mode="lines", line=line, opacity=0.35, hoverinfo="skip", showlegend=False)
-    for kind in sorted({kind for kind, _ in plane.place}):
-        nodes = [node for node in plane.place if node[0] == kind]
-        where = {name: [plane.place[node][axis] for node in nodes] for axis, name in enumerate("xy")}
+    for kind in sorted({kind for kind, _ in plane.position}):
+        nodes = [node for node in plane.position if node[0] == kind]
+        where = {name: [plane.position[node][axis] for node in nodes] for axis, name in enumerate("xy")}
         size = [8 + 4 * float(np.log2(1 + plane.visits[node])) for node in nodes]
         marker = {"size": size, "color": TYPES.get(kind, SOFT), "line": {"color": PAPER, "width": 1}}
         words = [_described(subgraph, node) for node in nodes]

@@ -1,4 +1,4 @@
-"""A map of where a user was: hexagonal cells by number of events, home, work and habits, no network needed."""
+"""Map of a user's events in hexagonal cells, with home, work and habits; it needs no network."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from graphrec.formatting import format_date, format_utc
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import History
 from graphrec.interest.places import HabitualPlaces, Place, habitual_places
-from graphrec.pictures.palette import INK, PAPER, SEQUENCE, SHARES, SOFT, WASH
-from graphrec.pictures.style import style
+from graphrec.pictures.palette import INK, PAPER, SEQUENCE, SHARES, WASH
+from graphrec.pictures.style import bare, style, title
 
 KM_PER_DEGREE = 111.195
 """Length of a degree of latitude on a sphere of 6,371 km."""
 RESOLUTION = 8
 """H3 cells of about 0.9 km across."""
-FAR = 0.01
-"""Part of the events on either side, north, south, east and west, that may lie off the map."""
-NEAR = 0.25
-"""A cell beyond those is on the map still when it is no farther off than this part of their extent."""
+MAX_OFF_MAP = 0.01
+"""Share of the events on each side, north, south, east and west, that may lie off the map."""
+MARGIN = 0.25
+"""Margin around the others, as a share of their extent."""
 
 
 def draw_places(graph: TemporalGraph, user: str, time: int, resolution: int = RESOLUTION, named: bool = True) -> Figure:
@@ -59,19 +59,19 @@ def draw_places(graph: TemporalGraph, user: str, time: int, resolution: int = RE
     cells, counts = np.unique([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in where], return_counts=True)
     middle = np.array([h3.cell_to_latlng(cell) for cell in cells])
     origin = _median(middle, counts)
-    near = _near(_kilometres(middle, origin), counts, resolution)
+    visible = _on_map(_kilometres(middle, origin), counts, resolution)
     with style():
         figure, ax = plt.subplots(figsize=(9, 7.4), layout="constrained")
-        _draw_cells(ax, cells[near], counts[near], origin)
-        _frame(ax, _kilometres(middle[near], origin), resolution)
+        _draw_cells(ax, cells[visible], counts[visible], origin)
+        _frame(ax, _kilometres(middle[visible], origin), resolution)
         if named:
-            _mark(ax, habitual_places(graph, user, time), resolution, origin)
-        _draw_scale(ax)
-        ax.set_title(f"Where {user} was", pad=26)
-        shown, far = int(counts[near].sum()), int(counts[~near].sum())
-        note = f"{shown:,} events in {near.sum():,} cells of {_across(resolution)}, until {format_date(history.until)}"
-        note += f" · {far:,} farther off" if far else ""
-        ax.annotate(note, (0, 1), (0, 10), xycoords="axes fraction", textcoords="offset points", color=SOFT)
+            _mark_places(ax, habitual_places(graph, user, time), resolution, origin)
+        _draw_scale_bar(ax)
+        events, hidden = int(counts[visible].sum()), int(counts[~visible].sum())
+        note = (
+            f"{events:,} events in {visible.sum():,} cells of {_across(resolution)}, until {format_date(history.until)}"
+        )
+        title(ax, f"Where {user} was", note + (f" · {hidden:,} farther off" if hidden else ""))
         return figure
 
 
@@ -88,7 +88,7 @@ def _positions(graph: TemporalGraph, history: History) -> NDArray[np.float64]:
 
 
 def _median(middle: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Where half of the events lie north and half east, [2] degrees."""
+    """Median latitude and longitude of the events, [2] degrees."""
     return np.array([np.quantile(axis, 0.5, weights=counts, method="inverted_cdf") for axis in middle.T])
 
 
@@ -113,21 +113,23 @@ def _draw_cells(ax: Axes, cells: NDArray[Any], counts: NDArray[np.int64], origin
         bar.ax.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
-def _near(middle: NDArray[np.float64], counts: NDArray[np.int64], resolution: int) -> NDArray[np.bool_]:
-    """Which cells are on the map, [cells]: those of nearly all events, and what lies around them."""
-    ends = np.array([np.quantile(axis, (FAR, 1 - FAR), weights=counts, method="inverted_cdf") for axis in middle.T])
-    around = NEAR * np.ptp(ends, axis=1).max() + _margin(resolution)
-    near: NDArray[np.bool_] = ((middle >= ends[:, 0] - around) & (middle <= ends[:, 1] + around)).all(axis=1)
-    return near
+def _on_map(middle: NDArray[np.float64], counts: NDArray[np.int64], resolution: int) -> NDArray[np.bool_]:
+    """Mask of the cells on the map, [cells]: those of nearly all events, and a margin."""
+    ends = np.array(
+        [np.quantile(axis, (MAX_OFF_MAP, 1 - MAX_OFF_MAP), weights=counts, method="inverted_cdf") for axis in middle.T]
+    )
+    around = MARGIN * np.ptp(ends, axis=1).max() + _margin(resolution)
+    visible: NDArray[np.bool_] = ((middle >= ends[:, 0] - around) & (middle <= ends[:, 1] + around)).all(axis=1)
+    return visible
 
 
 def _margin(resolution: int) -> float:
-    """Kilometres between the middle of a cell and the edge of the map, so that no cell is cut."""
+    """Distance from the centre of a cell to the edge of the map, kilometres, so that no cell is cut."""
     return 2.5 * float(h3.average_hexagon_edge_length(resolution, unit="km"))
 
 
 def _frame(ax: Axes, middle: NDArray[np.float64], resolution: int) -> None:
-    """Show all cells and a cell around them, in a frame as wide as the picture has room for."""
+    """Limits that show all cells with a margin, in the aspect ratio of the figure."""
     margin = _margin(resolution)
     (left, bottom), (right, top) = middle.min(axis=0), middle.max(axis=0)
     half = [max((high - low) / 2 + margin, 2 * margin) for low, high in ((left, right), (bottom, top))]
@@ -136,13 +138,11 @@ def _frame(ax: Axes, middle: NDArray[np.float64], resolution: int) -> None:
     ax.set_ylim((bottom + top) / 2 - half[1], (bottom + top) / 2 + half[1])
     ax.set_aspect("equal")
     ax.set_facecolor(WASH)
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.spines["bottom"].set_visible(False)
+    bare(ax)
 
 
-def _mark(ax: Axes, places: HabitualPlaces, resolution: int, origin: NDArray[np.float64]) -> None:
-    """Home, work and habit places, in the middle of their cells."""
+def _mark_places(ax: Axes, places: HabitualPlaces, resolution: int, origin: NDArray[np.float64]) -> None:
+    """Markers of home, work and habit places at the centre of their cells."""
     home, work, habits = SHARES["what people do next"], SHARES["semantic space"], SHARES["what happens here"]
     marks = [("home", places.home, home, "^"), ("work", places.work, work, "s")]
     marks += [(_name(place), place, habits, "o") for place in places.habits]
@@ -166,22 +166,22 @@ def _name(place: Place) -> str:
     return "habit" if place.label == place.id else place.label
 
 
-def _draw_scale(ax: Axes) -> None:
-    """A bar of a round number of kilometres, about a fifth of the width."""
+def _draw_scale_bar(ax: Axes) -> None:
+    """A scale bar of a round length, up to a fifth of the width."""
     left, right = ax.get_xlim()
-    wanted = (right - left) / 5
-    step = 10 ** np.floor(np.log10(wanted))
-    length = max(factor * step for factor in (1, 2, 5) if factor * step <= wanted)
+    longest = (right - left) / 5
+    step = 10 ** np.floor(np.log10(longest))
+    length = max(factor * step for factor in (1, 2, 5) if factor * step <= longest)
     bottom, top = ax.get_ylim()
     x, y = left + 0.03 * (right - left), bottom + 0.04 * (top - bottom)
     ax.plot([x, x + length], [y, y], color=INK, linewidth=3, solid_capstyle="butt", zorder=5)
-    words = f"{length:g} km" if length >= 1 else f"{1000 * length:g} m"
-    ax.annotate(words, (x, y), (0, 5), textcoords="offset points", fontsize=9, color=INK, zorder=5)
+    label = f"{length:g} km" if length >= 1 else f"{1000 * length:g} m"
+    ax.annotate(label, (x, y), (0, 5), textcoords="offset points", fontsize=9, color=INK, zorder=5)
     ax.set_xlim(left, right)
     ax.set_ylim(bottom, top)
 
 
 def _across(resolution: int) -> str:
-    """Width of a cell in words, from one side to the other."""
+    """Width of a cell between opposite sides, in words."""
     km = np.sqrt(3) * h3.average_hexagon_edge_length(resolution, unit="km")
     return f"{km:.2g} km" if km >= 1 else f"{float(f'{1000 * km:.2g}'):g} m"

@@ -19,7 +19,7 @@ from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.baselines import Nearest
 from graphrec.models.ranking import StgatRanker
 from graphrec.models.score_ranker import ScoreRanker
-from graphrec.pictures.embedding import NAMED, draw_embedding, principal_plane
+from graphrec.pictures.embedding import MAX_LABELS, draw_embedding, principal_plane
 from graphrec.pictures.palette import THEMES
 from tests.networks import untrained
 from tests.worlds import alone, events, graph, town
@@ -41,7 +41,7 @@ def two_kinds(count: int = 10) -> StgatRanker:
     vectors = torch.tensor([[1.0, 0] if kind == "Cafe" else [0, 1.0] for kind in kinds])
     vectors = (vectors + 0.01 * torch.tensor(rng.normal(size=(count, 2)))).half()
     names = pa.array([f"number {code}" for code in range(count)])
-    item = replace(world.nodes["item"], texts=pa.array(kinds), vectors=vectors, labels=names)
+    item = replace(world.nodes["item"], texts=pa.array(kinds), vectors=vectors, labels=names, coordinates=None)
     world = alone(world, item=item)
     return StgatRanker(world, untrained(world, 0, spread=0.02, ids=False))
 
@@ -69,9 +69,9 @@ def test_no_names_run_into_each_other() -> None:
     names = [text for text in figure.axes[0].texts if text.get_text().startswith("number ")]
     boxes = [name.get_window_extent() for name in names]
     assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
-    assert 2 <= len(names) <= NAMED
+    assert 2 <= len(names) <= MAX_LABELS
     assert names[0].get_text() == "number 0"  # the most visited come first
-    assert {name.get_text() for name in names} != {f"number {code}" for code in range(NAMED)}
+    assert {name.get_text() for name in names} != {f"number {code}" for code in range(MAX_LABELS)}
 
 
 def test_the_plane_is_that_of_the_singular_values() -> None:

@@ -46,22 +46,22 @@ def neighbourhood(location: list[int] | None = None) -> nx.MultiDiGraph:
 
 def test_the_longer_ago_the_further_out() -> None:
     plane = radial(neighbourhood())
-    assert plane.place["user", "user-0"] == (0, 0)
-    assert math.hypot(*plane.place["item", "item-0"]) == pytest.approx(0.25)
-    assert math.hypot(*plane.place["item", "item-1"]) == pytest.approx(1)
+    assert plane.position["user", "user-0"] == (0, 0)
+    assert math.hypot(*plane.position["item", "item-0"]) == pytest.approx(0.25)
+    assert math.hypot(*plane.position["item", "item-1"]) == pytest.approx(1)
     assert 0.25 < plane.rings["1 week"] < 1
     assert plane.visits["item", "item-0"] == 3
 
 
 def test_items_lie_right_of_locations() -> None:
     plane = radial(neighbourhood([0, 1, 1, 1]))
-    assert all((x > 0) == (kind == "item") for (kind, _), (x, _) in plane.place.items() if kind != "user")
+    assert all((x > 0) == (kind == "item") for (kind, _), (x, _) in plane.position.items() if kind != "user")
 
 
 def test_an_item_that_is_its_own_location_is_drawn_once() -> None:
     same = nx.relabel_nodes(neighbourhood([0, 1, 1, 1]), {("location", "location-0"): ("location", "item-0")})
-    assert ("location", "item-0") not in radial(same).place
-    assert ("location", "location-1") in radial(same).place
+    assert ("location", "item-0") not in radial(same).position
+    assert ("location", "location-1") in radial(same).position
 
 
 def test_ego_names_its_nodes_and_saves(tmp_path: Path) -> None:
