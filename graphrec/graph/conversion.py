@@ -85,16 +85,13 @@ def adjacency(
     every = torch.arange(edges.sources, device=edges.key.device)
     when = torch.full_like(every, view.horizon)
     count = edges.count_before(every, when) * view.visible(source_type)
-    _, rows = flatten_edges(edges.end(every, when), count)
-    target = edges.target[rows]
-    value = _weights(view, edges.event[rows]).double() if values == "weights" else torch.ones(len(rows)).double()
-    value = value * view.visible(target_type).to(value.device)[target]
-    start = torch.cat((count.new_zeros(1), count.cumsum(0)))
+    source, rows = flatten_edges(edges.end(every, when), count)
+    visible = view.visible(target_type)[edges.target[rows].long()]
+    source, rows = source[visible], rows[visible]
+    value = _weights(view, edges.event[rows]) if values == "weights" else torch.ones(len(rows))
+    cells = (source.cpu().numpy(), edges.target[rows].long().cpu().numpy())
     shape = (edges.sources, len(view.nodes[target_type]))
-    parts = (part.cpu().numpy() for part in (value, target, start))
-    data, indices, indptr = parts
-    matrix = scipy.sparse.csr_array((data, indices, indptr.astype(indices.dtype)), shape=shape)
-    matrix.sum_duplicates()
+    matrix = scipy.sparse.coo_array((value.double().cpu().numpy(), cells), shape=shape).tocsr()  # sums duplicates
     matrix.eliminate_zeros()
     return matrix
 

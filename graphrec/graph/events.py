@@ -9,6 +9,7 @@ from jaxtyping import Float32, Int8, Int16, Int32, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
+from graphrec.graph.device import to_device
 from graphrec.graph.splits import SPLITS, TEST, TRAIN, VAL
 
 __all__ = ["SPLITS", "TEST", "TRAIN", "VAL", "Events"]
@@ -65,4 +66,4 @@ class Events:
 
     def to(self, device: torch.device | str) -> Events:
         """The same events on another device."""
-        return Events(*(getattr(self, field.name).to(device) for field in fields(self)))
+        return to_device(self, device)

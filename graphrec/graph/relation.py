@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Int32, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
+from graphrec.graph.device import to_device
 from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 
 
@@ -36,11 +37,13 @@ class Relation:
     """Number of distinct time steps in the key."""
 
     @staticmethod
-    def build(source: Tensor, target: Tensor, time: Tensor, event: Tensor, sources: int) -> Relation:
+    def build(source: Tensor, target: Tensor, time: Tensor, event: Tensor | None, sources: int) -> Relation:
         """Sort edges by (source, time), keeping the given order among ties.
 
-        Parameters are columns of one length; ``sources`` is the number of source nodes.
+        Parameters are columns of one length, ``event`` None for edges that no event made; ``sources`` is the number of
+        source nodes.
         """
+        event = torch.full_like(source, -1) if event is None else event
         dated = time[(time != TIME_MIN) & (time != TIME_MAX)]
         origin = int(dated.min()) if len(dated) else 0
         span = (int(dated.max()) - origin if len(dated) else 0) + 4
@@ -87,8 +90,7 @@ class Relation:
 
     def to(self, device: torch.device | str) -> Relation:
         """The same relation on another device."""
-        columns = ("key", "target", "time", "event", "start")
-        return replace(self, **{name: getattr(self, name).to(device) for name in columns})
+        return to_device(self, device)
 
 
 def flatten_edges(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,12 @@ from graphrec.graph.time_bounds import TIME_MIN
 
 __all__ = ["read_edges", "read_events", "read_manifest", "read_nodes"]
 
+EVENT_TYPES = {
+    **{"user": np.int32, "item": np.int32, "location": np.int32, "time": np.int64, "utc_offset": np.int16},
+    **{"kind": np.int8, "weight": np.float32, "split": np.int8, "session": np.int32},
+}
+"""Columns of events.parquet, in the order of the fields of `Events`."""
+
 
 def _column(table: pa.Table, name: str, dtype: Any) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(table[name].to_numpy(), dtype=dtype).copy())
@@ -41,18 +46,8 @@ def _read_table(path: Path, columns: Iterable[str]) -> pa.Table:
 
 def read_events(root: Path) -> Events:
     """The events of a graph directory, in time order."""
-    table = _read_table(root / "events.parquet", [column.name for column in fields(Events)])
-    return Events(
-        user=_column(table, "user", np.int32),
-        item=_column(table, "item", np.int32),
-        location=_column(table, "location", np.int32),
-        time=_column(table, "time", np.int64),
-        utc_offset=_column(table, "utc_offset", np.int16),
-        kind=_column(table, "kind", np.int8),
-        weight=_column(table, "weight", np.float32),
-        split=_column(table, "split", np.int8),
-        session=_column(table, "session", np.int32),
-    )
+    table = _read_table(root / "events.parquet", EVENT_TYPES)
+    return Events(*(_column(table, name, dtype) for name, dtype in EVENT_TYPES.items()))
 
 
 def read_nodes(root: Path, kind: str) -> Nodes:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
+from graphrec.graph.device import to_device
 from graphrec.graph.events import Events
 from graphrec.graph.nodes import Edges, Nodes
 from graphrec.graph.relation import Relation
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     import networkx
     import scipy.sparse
     from torch_geometric.data import HeteroData
+
+T = TypeVar("T")
 
 EVENT_RELATIONS = {
     "user->item": ("user", "item"),
@@ -109,99 +112,76 @@ class TemporalGraph:
     @property
     def previous(self) -> Int64[Tensor, " n"]:
         """Row of the same user's preceding event, -1 for a first one."""
-        if "previous" not in self._cache:
-            order = torch.sort(self.log.user, stable=True).indices
-            previous = torch.full_like(order, -1)
-            same = self.log.user[order[1:]] == self.log.user[order[:-1]]
-            previous[order[1:][same]] = order[:-1][same]
-            self._cache["previous"] = previous
-        return self._cache["previous"]  # type: ignore[no-any-return]
+        return self._cached("previous", self._previous)
+
+    def _previous(self) -> Int64[Tensor, " n"]:
+        order = torch.sort(self.log.user, stable=True).indices
+        previous = torch.full_like(order, -1)
+        same = self.log.user[order[1:]] == self.log.user[order[:-1]]
+        previous[order[1:][same]] = order[:-1][same]
+        return previous
 
     def relation(self, name: str) -> Relation:
         """The time-sorted adjacency called ``name``, built at first use and shared by every view.
 
-        ``user->item`` and its like come from the events; ``item->item`` leads from an item to what the same user
-        did next, dated by the later event, ``session->item`` from a session to what was done in it. Any other name is
-        a static relation of the directory.
-        Ask it only for times up to the horizon (sampling does).
+        ``user->item`` and the other event relations come from the log; ``item->item`` leads from an item to the item
+        of the same user's next event, dated by the later event; ``session->item`` leads from a session to its items.
+        Any other name is a static relation of the directory. Query it only for times up to the horizon, as sampling
+        does.
         """
-        if name not in self._cache:
-            self._cache[name] = self._build_relation(name)
-        return self._cache[name]  # type: ignore[no-any-return]
+        return self._cached(name, lambda: self._build_relation(name))
 
     def backward(self, name: str) -> Relation:
-        """A static relation of the directory the other way round, from its targets to its sources."""
-        key = f"{name} backward"
+        """A static relation of the directory reversed, from its targets to its sources."""
+        edges = self.edges[name]
+        targets = len(self.nodes[edges.target_type])
+        reverse = (edges.target, edges.source, edges.valid_from, None, targets)
+        return self._cached(f"{name} backward", lambda: Relation.build(*reverse))
+
+    def _cached(self, key: str, build: Callable[[], T]) -> T:
         if key not in self._cache:
-            edges = self.edges[name]
-            nothing, targets = torch.full_like(edges.source, -1), len(self.nodes[edges.target_type])
-            self._cache[key] = Relation.build(edges.target, edges.source, edges.valid_from, nothing, targets)
-        return self._cache[key]  # type: ignore[no-any-return]
+            self._cache[key] = build()
+        value: T = self._cache[key]
+        return value
 
     def _build_relation(self, name: str) -> Relation:
         if name == "item->item":
-            return self._followed_by()
+            return self._transitions()
         if name == "session->item":
-            return self._within_sessions()
+            sessions = int(self.log.session.max()) + 1 if len(self.log) else 0
+            return self._event_relation(self.log.session, self.log.item, sessions)
         if name in EVENT_RELATIONS:
             source_type, target_type = EVENT_RELATIONS[name]
             source, target = getattr(self.log, source_type), getattr(self.log, target_type)
-            rows = ((source >= 0) & (target >= 0)).nonzero()[:, 0]
-            return Relation.build(source[rows], target[rows], self.log.time[rows], rows, len(self.nodes[source_type]))
+            return self._event_relation(source, target, len(self.nodes[source_type]))
         if name in self.edges:
             edges = self.edges[name]
             return Relation.build(
-                edges.source,
-                edges.target,
-                edges.valid_from,
-                torch.full_like(edges.source, -1),
-                len(self.nodes[edges.source_type]),
+                edges.source, edges.target, edges.valid_from, None, len(self.nodes[edges.source_type])
             )
         raise GraphError(f"relation {name!r} is not in this graph; it has {sorted({*EVENT_RELATIONS, *self.edges})}")
 
-    def _followed_by(self) -> Relation:
-        rows = (self.previous >= 0).nonzero()[:, 0]
-        before = self.previous[rows]
-        gap = self.log.time[rows] - self.log.time[before]
-        near = (gap > 0) & (gap <= self.follow_gap)
-        rows, before = rows[near], before[near]
-        return Relation.build(
-            self.log.item[before], self.log.item[rows], self.log.time[rows], rows, len(self.nodes["item"])
-        )
+    def _event_relation(self, source: Tensor, target: Tensor, sources: int) -> Relation:
+        """An edge per event that has both codes."""
+        rows = ((source >= 0) & (target >= 0)).nonzero()[:, 0]
+        return Relation.build(source[rows], target[rows], self.log.time[rows], rows, sources)
 
-    def _within_sessions(self) -> Relation:
-        rows = (self.log.session >= 0).nonzero()[:, 0]
-        session = self.log.session[rows]
-        sessions = int(session.max()) + 1 if len(rows) else 0
-        return Relation.build(session, self.log.item[rows], self.log.time[rows], rows, sessions)
+    def _transitions(self) -> Relation:
+        """An edge per event that follows another of its user within ``follow_gap``, between the items of both."""
+        log = self.log
+        rows = (self.previous >= 0).nonzero()[:, 0]
+        gap = log.time[rows] - log.time[self.previous[rows]]
+        rows = rows[(gap > 0) & (gap <= self.follow_gap)]
+        return Relation.build(
+            log.item[self.previous[rows]], log.item[rows], log.time[rows], rows, len(self.nodes["item"])
+        )
 
     def to(self, device: torch.device | str) -> TemporalGraph:
         """The same graph with its index on another device; ids and texts stay in main memory."""
         if str(device) == str(self.log.time.device):
             return self
-
-        def moved(value: Any) -> Any:
-            return value.to(device) if isinstance(value, Tensor) else value
-
-        nodes = {
-            kind: replace(
-                table,
-                vectors=moved(table.vectors),
-                coordinates=moved(table.coordinates),
-                first_seen=moved(table.first_seen),
-            )
-            for kind, table in self.nodes.items()
-        }
-        edges = {
-            name: replace(
-                e,
-                source=moved(e.source),
-                target=moved(e.target),
-                valid_from=moved(e.valid_from),
-                metres=moved(e.metres),
-            )
-            for name, e in self.edges.items()
-        }
+        nodes = {kind: to_device(table, device) for kind, table in self.nodes.items()}
+        edges = {name: to_device(edges, device) for name, edges in self.edges.items()}
         return replace(self, nodes=nodes, log=self.log.to(device), edges=edges)
 
     def to_scipy(self, relation: str, time: int) -> scipy.sparse.csr_array:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from graphrec.errors import InputError
+from graphrec.graph.device import to_device
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 
@@ -45,14 +46,7 @@ class Queries:
 
     def to(self, device: torch.device | str) -> Queries:
         """The same questions on another device."""
-        columns = (
-            "user",
-            "time",
-            "coordinates",
-            "session",
-            *(["masked_event"] if self.masked_event is not None else []),
-        )
-        return replace(self, **{name: getattr(self, name).to(device) for name in columns})
+        return to_device(self, device)
 
     @staticmethod
     def from_users(user: Tensor, time: Tensor, coordinates: Tensor | None = None) -> Queries:
