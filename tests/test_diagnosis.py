@@ -122,8 +122,8 @@ def test_every_extra_says_what_it_is_for_and_what_brings_it(monkeypatch: pytest.
 def test_memory_and_disk_are_told_and_too_little_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     assert " GiB are free" in named("memory").found
     assert " GiB are free in this folder" in named("disk").found
-    monkeypatch.setattr(diagnosis, "MIN_MEMORY_BYTES", 1e9)
-    monkeypatch.setattr(diagnosis, "LEAST_DISK", 1e9)
+    monkeypatch.setattr(diagnosis, "MIN_MEMORY_GIB", 1e9)
+    monkeypatch.setattr(diagnosis, "MIN_DISK_GIB", 1e9)
     assert (named("memory").state, named("disk").state) == ("warn", "warn")
 
 
