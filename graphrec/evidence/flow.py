@@ -210,7 +210,7 @@ def flow_to(ranker: StgatRanker, query: Queries, item: int) -> AttentionFlow:
         logit=_logit(ranker, answer, item),
         gates=_gates(answer),
         events=events,
-        path_decay={name: float(ranker.model.attention(name).path_decay) for name in mass},
+        path_decay={name: ranker.model.attention(name).path_decay.item() for name in mass},
     )
 
 

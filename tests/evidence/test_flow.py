@@ -74,7 +74,7 @@ def test_weights_are_those_of_the_askings(seed: int) -> None:
         assert weights_into(network, ("read", name)) == pytest.approx(1, abs=1e-5)
     assert weights_into(network, ("propagation", "cf")) == pytest.approx(1, abs=1e-5)
     assert sum(flow.gates.values()) == pytest.approx(1, abs=1e-5)
-    assert flow.path_decay == {name: float(model.attention(name).path_decay) for name in model.config.fan_out}
+    assert flow.path_decay == {name: model.attention(name).path_decay.item() for name in model.config.fan_out}
     for source, target, share in network.edges(data="weight"):
         if source[0] == "before":
             earlier, later = int(source[1]), network.nodes[target]["event"]
