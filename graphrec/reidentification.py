@@ -20,15 +20,14 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from graphrec.errors import GraphError
+from graphrec.time_units import FIRST_MONDAY, HOUR, WEEK
 
-TOP = 4
-"""How many cell-hours of a user an attacker is taken to know."""
-CROWD = 5
-"""Users who share their top cell-hours with fewer people than this, themselves included, are few."""
-HOURS = 7 * 24
+N_POINTS = 4
+"""Cell-hours of a user that an attacker is assumed to know."""
+K_ANONYMITY = 5
+"""Users who share their top cell-hours with fewer users than this, themselves included, count as ``few``."""
+HOURS = WEEK // HOUR
 """Hours of a week."""
-MONDAY = 4 * 24
-"""Hours from the first moment of 1970, a Thursday, to its first Monday."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Risk:
     unique: int
     """Users whose top cell-hours are those of nobody else."""
     few: int
-    """Users whose top cell-hours are those of fewer than ``CROWD`` people, the unique ones included."""
+    """Users whose top cell-hours are those of fewer than ``K_ANONYMITY`` people, the unique ones included."""
 
     @property
     def share(self) -> float:
@@ -48,7 +47,7 @@ class Risk:
         return self.unique / self.users if self.users else 0.0
 
     def __str__(self) -> str:
-        return f"unique by their top {TOP} cell-hours: {self.unique:,} of {self.users:,} users ({self.share:.0%})"
+        return f"unique by their top {N_POINTS} cell-hours: {self.unique:,} of {self.users:,} users ({self.share:.0%})"
 
     def to_json(self) -> dict[str, int]:
         """The counts as a manifest keeps them."""
@@ -63,7 +62,7 @@ class Risk:
             raise GraphError(f"manifest.json: the risk as counts of users expected ({error!r}); build again") from error
 
 
-def measure(
+def reidentification_risk(
     user: NDArray[np.integer[Any]],
     cell: NDArray[np.integer[Any]],
     time: NDArray[np.integer[Any]],
@@ -87,14 +86,14 @@ def measure(
     cells = int(cell.max()) + 1
     place, count = np.unique((user * HOURS + hour) * cells + cell, return_counts=True)  # by user, hour, cell
     top = _top(place // (HOURS * cells), place % (HOURS * cells), count)
-    alike = _sizes_of_groups(top)
-    return Risk(len(top), int((alike == 1).sum()), int((alike < CROWD).sum()))
+    group_size = np.unique(top, axis=0, return_counts=True)[1]
+    return Risk(len(top), int((group_size == 1).sum()), int(group_size[group_size < K_ANONYMITY].sum()))
 
 
 def hours_of_week(time: NDArray[np.integer[Any]], utc_offset: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """Local hours of the week, [n], 0 to 167, the first that of Monday after midnight."""
     local = np.asarray(time, np.int64) + 60 * np.asarray(utc_offset, np.int64)
-    return np.asarray((local // 3600 - MONDAY) % HOURS, np.int64)
+    return np.asarray((local - FIRST_MONDAY) // HOUR % HOURS, np.int64)
 
 
 def _dense(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
@@ -106,7 +105,7 @@ def _dense(values: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
 
 
 def _top(user: NDArray[np.int64], pair: NDArray[np.int64], count: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The ``TOP`` commonest pairs of each user, [users, TOP], rising; -1 where a user has fewer.
+    """The ``N_POINTS`` commonest pairs of each user, [users, N_POINTS], rising; -1 where a user has fewer.
 
     ``user``, ``pair`` and ``count`` are one row a pair of a user, sorted by user.
     """
@@ -115,21 +114,11 @@ def _top(user: NDArray[np.int64], pair: NDArray[np.int64], count: NDArray[np.int
     start = np.flatnonzero(np.diff(user, prepend=-1))
     rank = np.arange(len(user)) - np.repeat(start, np.diff(start, append=len(user)))
     row = np.repeat(np.arange(len(start)), np.diff(start, append=len(user)))
-    top = np.full((len(start), TOP), -1, np.int64)
-    chosen = rank < TOP
+    top = np.full((len(start), N_POINTS), -1, np.int64)
+    chosen = rank < N_POINTS
     top[row[chosen], rank[chosen]] = pair[chosen]
     top.sort(axis=1)
     return top
-
-
-def _sizes_of_groups(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many rows there are of each different one, [groups], repeated for each row of it: [rows], in their order."""
-    order = np.lexsort(rows.T)
-    new = np.any(np.diff(rows[order], axis=0, prepend=rows[order[:1]] - 1), axis=1)
-    size = np.diff(np.flatnonzero(new), append=len(rows))
-    found = np.empty(len(rows), np.int64)
-    found[order] = np.repeat(size, size)
-    return found
 
 
 def risk_of(directory: str | Path) -> Risk:
@@ -155,4 +144,4 @@ def risk_of_events(
     """The risk of a graph's events, columns as in events.parquet: an event without a location is at its item."""
     place = location.astype(np.int64)
     beyond = int(place.max(initial=-1)) + 1
-    return measure(user, np.where(place >= 0, place, beyond + item.astype(np.int64)), time, utc_offset)
+    return reidentification_risk(user, np.where(place >= 0, place, beyond + item.astype(np.int64)), time, utc_offset)

@@ -20,7 +20,7 @@ from builders.mapping.id_columns import ID_COLUMNS, user_columns
 from builders.mapping.privacy import Privacy
 from builders.mapping.pseudonyms import Key
 from graphrec.errors import InputError
-from graphrec.reidentification import Risk, measure
+from graphrec.reidentification import Risk, reidentification_risk
 from graphrec.time_units import DAY, FIRST_MONDAY
 
 RISK_RESOLUTION = 10
@@ -186,7 +186,7 @@ def risk_of_log(engine: Engine, events: Any) -> Risk:
     located = np.flatnonzero(pc.is_valid(rows["lat"]).to_numpy())
     if len(located):
         cell[located] = _cells(rows["lat"].take(located), rows["lon"].take(located), RISK_RESOLUTION)
-    return measure(_codes(rows["user"]), cell, rows["time"].to_numpy(), rows["utc_offset"].to_numpy())
+    return reidentification_risk(_codes(rows["user"]), cell, rows["time"].to_numpy(), rows["utc_offset"].to_numpy())
 
 
 def _codes(ids: pa.ChunkedArray) -> np.ndarray:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from graphrec.errors import InputError
 from graphrec.formatting import DAYS, PARTS_OF_DAY, ordinal, pluralize
-from graphrec.graph.event_kinds import noun, of_item
+from graphrec.graph.event_types import event_noun, item_phrase
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import expected_rank
 from graphrec.models.ranking import StgatRanker
@@ -118,11 +118,11 @@ class EventGroup:
     ) -> EventGroup:
         """The chosen events, as the log calls them, of a time such as ``Friday`` or of an item."""
         rows = torch.unique(event[chosen])
-        name = noun(graph, rows)
+        name = event_noun(graph, rows)
         called = f"{when} {name}" if when else name
         words = f"your {called}" if len(rows) == 1 else f"your {pluralize(len(rows), called)}"
         if item >= 0:
-            words += f" {of_item(name, graph.nodes['item'].label(item))}"
+            words += f" {item_phrase(name, graph.nodes['item'].label(item))}"
         return EventGroup(words, len(rows), chosen, item)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from graphrec.evidence.counterfactual import Counterfactual
 from graphrec.formatting import format_ago, pluralize
-from graphrec.graph.event_kinds import counted_kinds, habit
+from graphrec.graph.event_types import count_by_type, format_habit
 from graphrec.graph.geography import distance_km
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.collaborative_filter import TRANSITION_WEIGHT
@@ -148,18 +148,18 @@ def _of_relation(
     order = mass.argsort(descending=True)
     event, mass = event[order], mass[order]
     asked = int(answer.context.queries.time[row])
-    habits = f", {habit(graph, event)}, last {format_ago(asked - int(graph.log.time[event].max()))}"
+    habits = f", {format_habit(graph, event)}, last {format_ago(asked - int(graph.log.time[event].max()))}"
     when = "" if graph.timeless else habits
     count = len(event)
     if relation == "own_history":
-        words = f"{counted_kinds(graph, event)} of yours{when}"
+        words = f"{count_by_type(graph, event)} of yours{when}"
     elif relation == "transitions":
         last = graph.nodes["item"].label(int(answer.context.last_item[row]))
         words = f"{pluralize(count, 'time')} next after {last}{_own(graph, answer, row, event)}{when}"
     else:
         people = len(torch.unique(graph.log.user[event]))
         where = "around here" if relation == "nearby" else f"linked by {relation}"
-        words = f"{counted_kinds(graph, event)} {where} by {pluralize(people, 'user')}{when}"
+        words = f"{count_by_type(graph, event)} {where} by {pluralize(people, 'user')}{when}"
     rows = tuple(zip(event.tolist(), mass.tolist(), strict=True))
     return Evidence(relation, float(mass.sum()), words, rows)
 

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from graphrec.graph.event_kinds import habit
+from graphrec.graph.event_types import format_habit
 from graphrec.graph.geography import chord_to_km, unit_vectors
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import History
@@ -217,6 +217,6 @@ def _place(
         days=days[0],
         days_observed=days[1],
         confidence=confidence,
-        when=habit(view, torch.from_numpy(rows).to(view.log.time.device)),
+        when=format_habit(view, torch.from_numpy(rows).to(view.log.time.device)),
         rows=rows,
     )

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from graphrec.formatting import format_date, format_percent, pluralize
-from graphrec.graph.event_kinds import habit
+from graphrec.graph.event_types import format_habit
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.change_points import ChangePoint, interest_changes, place_changes
 from graphrec.interest.forecast import Forecast, forecast_interest
@@ -76,7 +76,7 @@ def user_profile(graph: TemporalGraph, user: str, until: int) -> Profile:
 def _sentences(graph: TemporalGraph, history: History, interest: InterestOverTime, until: int) -> Iterator[Sentence]:
     if not graph.timeless:
         yield _activity(history)
-        when = habit(graph, torch.from_numpy(history.row).to(graph.log.time.device))
+        when = format_habit(graph, torch.from_numpy(history.row).to(graph.log.time.device))
         yield Sentence("hours", f"Active {when}.", {"events": len(history)}, history.row)
     yield from _themes(history, interest)
     yield _returns(history)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from graphrec.evidence import shares
 from graphrec.evidence.shares import SHARE_LABELS, Recommendation, explain
-from graphrec.graph.event_kinds import habit
+from graphrec.graph.event_types import format_habit
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.ranking import StgatRanker
@@ -176,13 +176,13 @@ def test_without_a_relation_there_is_no_such_evidence() -> None:
 def test_habits_in_words(hours: list[int], words: str) -> None:
     n = len(hours)
     world = graph(events([0] * n, [0] * n, [FRIDAY + hour * HOUR for hour in hours]), 1, 1)
-    assert habit(world, torch.arange(n)) == words
+    assert format_habit(world, torch.arange(n)) == words
 
 
 def test_habits_are_of_local_time() -> None:
     log = events([0], [0], [FRIDAY + 2 * HOUR])
     west = graph(replace(log, utc_offset=torch.tensor([-300], dtype=torch.int16)), 1, 1)
-    assert habit(west, torch.tensor([0])) == "on a Thursday evening"
+    assert format_habit(west, torch.tensor([0])) == "on a Thursday evening"
 
 
 # --- as data ----------------------------------------------------------------------------------------------------------

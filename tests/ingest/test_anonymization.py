@@ -36,7 +36,7 @@ from builders.mapping.privacy import Privacy
 from builders.mapping.pseudonyms import VARIABLE, Key
 from builders.mapping.relation_mapping import RelationMapping
 from graphrec.errors import ConfigError, GraphError, InputError
-from graphrec.reidentification import Risk, hours_of_week, measure, risk_of
+from graphrec.reidentification import Risk, hours_of_week, reidentification_risk, risk_of
 
 SECRET = "correct horse battery staple"
 EVENT = {
@@ -302,7 +302,7 @@ def at(day: int, hour: int) -> int:
 
 def risk(events: list[tuple[int, int, int]], offset: int = 0) -> Risk:
     user, cell, time = np.array(events, np.int64).reshape(-1, 3).T
-    return measure(user, cell, time, np.full(len(user), offset, np.int16))
+    return reidentification_risk(user, cell, time, np.full(len(user), offset, np.int16))
 
 
 def test_hours_count_from_monday_on_the_users_own_clock() -> None:

@@ -10,7 +10,7 @@ import torch
 from graphrec.evidence.counterfactual import counterfactuals
 from graphrec.evidence.shares import explain
 from graphrec.formatting import pluralize
-from graphrec.graph.event_kinds import counted_kinds, noun, of_item
+from graphrec.graph.event_types import count_by_type, event_noun, item_phrase
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.ranking import StgatRanker
 from graphrec.queries.query import Queries
@@ -46,31 +46,31 @@ def world(kinds: list[str], kind: list[int], location: list[int] | None = None, 
 def test_events_have_the_name_of_their_kind(
     kinds: list[str], kind: list[int], location: list[int] | None, words: str
 ) -> None:
-    assert noun(world(kinds, kind, location), torch.arange(3)) == words
+    assert event_noun(world(kinds, kind, location), torch.arange(3)) == words
 
 
 def test_no_events_are_events() -> None:
-    assert noun(world(["rate"], [0, 0, 0]), torch.zeros(0, dtype=torch.int64)) == "event"
+    assert event_noun(world(["rate"], [0, 0, 0]), torch.zeros(0, dtype=torch.int64)) == "event"
 
 
 def test_of_some_kinds_only_those_asked_for_count() -> None:
-    assert noun(world(["view", "buy"], [0, 1, 0]), torch.tensor([0, 2])) == "view"
+    assert event_noun(world(["view", "buy"], [0, 1, 0]), torch.tensor([0, 2])) == "view"
 
 
 def test_two_kinds_are_counted_apart_and_more_together() -> None:
     every = torch.arange(3)
-    assert counted_kinds(world(["view", "buy"], [0, 1, 0]), every) == "2 views and 1 purchase"
-    assert counted_kinds(world(["view", "buy", "cart"], [0, 1, 2]), every) == "3 events"
-    assert counted_kinds(world(["event"], [0, 1, 2]), every) == "3 events"
-    assert counted_kinds(world(["rate"], [0, 0, 0]), every[:1]) == "1 rating"
+    assert count_by_type(world(["view", "buy"], [0, 1, 0]), every) == "2 views and 1 purchase"
+    assert count_by_type(world(["view", "buy", "cart"], [0, 1, 2]), every) == "3 events"
+    assert count_by_type(world(["event"], [0, 1, 2]), every) == "3 events"
+    assert count_by_type(world(["rate"], [0, 0, 0]), every[:1]) == "1 rating"
 
 
 def test_counts_and_items_in_words() -> None:
     assert (pluralize(1, "rating"), pluralize(3, "rating")) == ("1 rating", "3 ratings")
-    assert of_item("visit", "the bar") == "to the bar"
-    assert of_item("check-in", "the bar") == "at the bar"
-    assert of_item("rating", "Heat") == "of Heat"
-    assert of_item("cart event", "a book") == "with a book"
+    assert item_phrase("visit", "the bar") == "to the bar"
+    assert item_phrase("check-in", "the bar") == "at the bar"
+    assert item_phrase("rating", "Heat") == "of Heat"
+    assert item_phrase("cart event", "a book") == "with a book"
 
 
 def told(made: TemporalGraph) -> tuple[str, str]:
