@@ -1,7 +1,7 @@
-"""What an item would rank without some of the user's events: of a weekday, of a part of the day, with another item.
+"""Counterfactual ranks: without the user's events of a weekday, of a part of the day, or with another item.
 
-The events are taken out of every neighbourhood of the question, and the network answers anew from the rest. Where the
-user is, and what they did last, stays as it was. Counterfactual explanation: Wachter et al. 2018, arXiv 1711.00399.
+The events are removed from every neighbourhood of the query, and the network answers anew from the others; the position
+of the user and their last event stay. Counterfactual explanation: Wachter et al. 2018, arXiv 1711.00399.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context
 from graphrec.time_units import DAY, HOUR
 
-MOST_ITEMS = 20
-"""Items of the user's, the most visited first, that are left out one at a time."""
+MAX_ITEMS = 20
+"""Most visited items of the user whose events are removed, one item at a time."""
 
 
 @dataclass(frozen=True)
 class Counterfactual:
-    """What becomes of an item without some of the user's events."""
+    """Rank of an item without some of the user's events."""
 
     item: int
     """Code of the item."""
     rank: float
-    """Its rank as things are, 1 for the best."""
+    """Its rank with all events, 1 for the best."""
     without: str
-    """The events that are left out, in words."""
+    """The removed events in words."""
     visits: int
-    """How many they are among those that the question sees."""
+    """Their number among the events of the query."""
     rank_without: float
     """Its rank without them."""
 
@@ -57,9 +57,9 @@ class Counterfactual:
 def counterfactuals(
     ranker: StgatRanker, query: Queries, items: Int64[Tensor, " k"], candidates: Bool[Tensor, " items"] | None = None
 ) -> list[Counterfactual | None]:
-    """For each item, the user's events without which it would fall farthest; None where it would not fall.
+    """For each item, the group of events without which its rank falls most; None where it does not fall.
 
-    Left out are the events of one weekday, of one part of the day, or with one other item.
+    A group is the user's events of one weekday, of one part of the day, or with one other item.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def counterfactuals(
     query
         One question.
     items
-        Codes of the items to ask about, -1 for none.
+        Codes of the items, -1 for none.
     candidates
         Items that may be ranked; all known ones where None.
 
@@ -78,19 +78,19 @@ def counterfactuals(
         raise InputError(f"counterfactuals: one question expected, got {len(query)}")
     context = ranker.context(query)
     groups = [group for group in _groups(ranker.graph, context) if group.visits]
-    nothing = torch.zeros_like(_own(ranker.graph, context))
-    left_out = torch.stack([nothing, *(group.events for group in groups)])
-    ranks = _ranks(ranker, context, left_out, items.clamp(min=0), candidates)  # [1 + groups, k]
-    return [_farthest(groups, ranks[:, place], code) for place, code in enumerate(items.tolist())]
+    unchanged = torch.zeros_like(context.all_events().mask)
+    dropped = torch.cat([unchanged, *(group.events[None] for group in groups)])
+    ranks = _ranks(ranker, context, dropped, items.clamp(min=0), candidates)  # [1 + groups, k]
+    return [_farthest(groups, ranks[:, index], code) for index, code in enumerate(items.tolist())]
 
 
 def _farthest(
     groups: Sequence[EventGroup], rank: Float64[Tensor, " groups_plus_one"], item: int
 ) -> Counterfactual | None:
-    """The group without which an item falls farthest, the smallest of those that are equal."""
-    fall = {place: float(after - rank[0]) for place, after in enumerate(rank[1:]) if groups[place].item != item}
-    best = max(fall, key=lambda place: (fall[place], -groups[place].visits), default=-1)
-    if item < 0 or best < 0 or not fall[best] > 0:  # an item not known yet falls from nowhere to nowhere
+    """The group without which an item falls farthest, the smallest of equal ones."""
+    fall = {index: float(after - rank[0]) for index, after in enumerate(rank[1:]) if groups[index].item != item}
+    best = max(fall, key=lambda index: (fall[index], -groups[index].visits), default=-1)
+    if item < 0 or best < 0 or not fall[best] > 0:  # the ranks of an item that is not known yet are infinite
         return None
     return Counterfactual(item, float(rank[0]), groups[best].description, groups[best].visits, float(rank[1 + best]))
 
@@ -102,11 +102,11 @@ class EventGroup:
     description: str
     """``your 7 Friday visits``."""
     visits: int
-    """How many they are; one in two neighbourhoods counts once."""
+    """Number of distinct events."""
     events: Bool[Tensor, " events"]
-    """Which of the events of all neighbourhoods, side by side."""
+    """Mask of them among the events of all neighbourhoods, as in ``Context.all_events``."""
     item: int = -1
-    """Code of the item that they all are of, -1 for none: without them the item itself would say nothing new."""
+    """Code of their common item, -1 for none: what an item loses with its own events explains nothing."""
 
     @staticmethod
     def of(
@@ -116,64 +116,53 @@ class EventGroup:
         when: str = "",
         item: int = -1,
     ) -> EventGroup:
-        """The chosen events, as the log calls them, of a time such as ``Friday`` or of an item."""
+        """The chosen events of a time such as ``Friday``, or of an item, called as the log calls them."""
         rows = torch.unique(event[chosen])
-        name = event_noun(graph, rows)
-        called = f"{when} {name}" if when else name
-        words = f"your {called}" if len(rows) == 1 else f"your {pluralize(len(rows), called)}"
+        kind = event_noun(graph, rows)
+        name = f"{when} {kind}" if when else kind
+        description = f"your {name}" if len(rows) == 1 else f"your {pluralize(len(rows), name)}"
         if item >= 0:
-            words += f" {item_phrase(name, graph.nodes['item'].label(item))}"
-        return EventGroup(words, len(rows), chosen, item)
-
-
-def _own(graph: TemporalGraph, context: Context) -> Bool[Tensor, " events"]:
-    """Which events of all neighbourhoods, side by side, are the asking user's own."""
-    parts = [
-        near.mask[0] & (graph.log.user[near.event[0]] == context.queries.user)
-        for near in context.neighbourhoods.values()
-    ]
-    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.bool)
+            description += f" {item_phrase(kind, graph.nodes['item'].label(item))}"
+        return EventGroup(description, len(rows), chosen, item)
 
 
 def _groups(graph: TemporalGraph, context: Context) -> Iterator[EventGroup]:
-    """The user's events by weekday, by part of the day and by item, in words."""
-    own = _own(graph, context)
+    """The user's events by weekday, by part of the day and by item."""
+    events = context.all_events()
+    event, own = events.event[0], events.mask[0] & (graph.log.user[events.event[0]] == context.queries.user)
     if not len(own):
         return
-    event = torch.cat([near.event[0] for near in context.neighbourhoods.values()])
-    mine = context.neighbourhoods.get("own_history")
     if not graph.timeless:
-        yield from _times(graph, own, event)
-    if mine is not None:
-        codes, count = torch.unique(graph.log.item[mine.event[0][mine.mask[0]]].long(), return_counts=True)
-        for code in codes[count.argsort(descending=True, stable=True)][:MOST_ITEMS].tolist():
+        yield from _groups_by_time(graph, own, event)
+    if history := context.neighbourhoods.get("own_history"):
+        codes, count = torch.unique(graph.log.item[history.event[0][history.mask[0]]].long(), return_counts=True)
+        for code in codes[count.argsort(descending=True, stable=True)][:MAX_ITEMS].tolist():
             yield EventGroup.of(graph, own & (graph.log.item[event] == code), event, item=code)
 
 
-def _times(graph: TemporalGraph, own: Bool[Tensor, " events"], event: Int64[Tensor, " events"]) -> Iterator[EventGroup]:
+def _groups_by_time(
+    graph: TemporalGraph, own: Bool[Tensor, " events"], event: Int64[Tensor, " events"]
+) -> Iterator[EventGroup]:
     """The user's events by weekday and by part of the day, in local time."""
     local = graph.log.local_time(event)
-    weekday = (local // DAY + 3) % 7  # 1970-01-01 was a Thursday
+    weekday, hour = (local // DAY + 3) % 7, local % DAY // HOUR  # 1970-01-01 was a Thursday
     for day, name in enumerate(DAYS):
         yield EventGroup.of(graph, own & (weekday == day), event, name)
-    begins = 0
-    for ends, name in PARTS_OF_DAY:
-        hour = local % DAY // HOUR
-        yield EventGroup.of(graph, own & (hour >= begins) & (hour < ends), event, name.removesuffix("s"))
-        begins = ends
+    start = 0
+    for end, name in PARTS_OF_DAY:
+        yield EventGroup.of(graph, own & (hour >= start) & (hour < end), event, name.removesuffix("s"))
+        start = end
 
 
 def _ranks(
     ranker: StgatRanker,
     context: Context,
-    left_out: Bool[Tensor, "groups events"],
+    dropped: Bool[Tensor, "groups events"],
     item: Int64[Tensor, " k"],
     candidates: Bool[Tensor, " items"] | None,
 ) -> Float64[Tensor, "groups k"]:
     """Rank of each item without each group of events."""
-    many = context.rows(torch.zeros(len(left_out), dtype=torch.int64, device=left_out.device))
-    sizes = [near.event.shape[1] for near in context.neighbourhoods.values()]
-    parts = torch.split(left_out, sizes, dim=1)
-    answer = ranker.forward_context(many.drop_events(dict(zip(context.neighbourhoods, parts, strict=True))))
+    repeated = context.rows(torch.zeros(len(dropped), dtype=torch.int64, device=dropped.device))
+    answer = ranker.forward_context(repeated.drop_events(dropped))
     score = ranker.scores(answer, slice(0, len(ranker.graph.nodes["item"])), candidates)
     return torch.stack([expected_rank(score, code.expand(len(score))) for code in item], 1)

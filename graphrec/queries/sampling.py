@@ -60,10 +60,19 @@ class Context:
     neighbourhoods: Mapping[str, Neighbourhood]
     """Neighbourhoods by relation name."""
 
-    def drop_events(self, dropped: Mapping[str, Bool[Tensor, "batch k"]]) -> Context:
-        """The same queries without some of the events of each neighbourhood."""
-        kept = {name: replace(near, mask=near.mask & ~dropped[name]) for name, near in self.neighbourhoods.items()}
-        return replace(self, neighbourhoods=kept)
+    def all_events(self) -> Neighbourhood:
+        """The events of all neighbourhoods side by side, [batch, events], in the order of the relations."""
+        empty = self.last_event[:, None][:, :0]
+        event = torch.cat((empty, *(near.event for near in self.neighbourhoods.values())), 1)
+        return Neighbourhood(event, torch.cat((empty.bool(), *(near.mask for near in self.neighbourhoods.values())), 1))
+
+    def drop_events(self, dropped: Bool[Tensor, "batch events"]) -> Context:
+        """The same queries without some events; the columns are those of `all_events`."""
+        parts = torch.split(dropped, [near.event.shape[1] for near in self.neighbourhoods.values()], 1)
+        rest = zip(self.neighbourhoods.items(), parts, strict=True)
+        return replace(
+            self, neighbourhoods={name: replace(near, mask=near.mask & ~part) for (name, near), part in rest}
+        )
 
     def rows(self, index: slice | Tensor) -> Context:
         """The queries at ``index``."""

@@ -163,7 +163,7 @@ def test_dropped_events_are_masked(seed: int) -> None:
     world = town(seed)
     context = sample(world, questions(world, seed, frozen=False), FAN_OUT)
     dropped = {name: torch.rand(near.mask.shape) < 0.3 for name, near in context.neighbourhoods.items()}
-    for name, near in context.drop_events(dropped).neighbourhoods.items():
+    for name, near in context.drop_events(torch.cat(list(dropped.values()), 1)).neighbourhoods.items():
         assert torch.equal(near.event, context.neighbourhoods[name].event)
         assert torch.equal(near.mask, context.neighbourhoods[name].mask & ~dropped[name])
 
