@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from cli.build import EngineName, MaxBad, share, show_graph
-from cli.command import Quiet
+from cli import options
 from cli.console import RichProgress, print_json
+from cli.graphs import show_graph
 
 
 def append_command(
@@ -17,16 +17,14 @@ def append_command(
     files: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE...]", help="Log files, globs, addresses or a database.")
     ] = None,
-    items: Annotated[Path | None, typer.Option(help="Table of more items.")] = None,
-    users: Annotated[Path | None, typer.Option(help="Table of more users.")] = None,
-    locations: Annotated[Path | None, typer.Option(help="Table of more locations.")] = None,
-    vectors: Annotated[
-        list[str] | None, typer.Option(metavar="TYPE=FILE", help="Vectors of nodes, as those that the build was given.")
-    ] = None,
-    max_bad: MaxBad = "1%",
-    engine: EngineName = "duckdb",
-    as_json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON in place of tables.")] = False,
-    quiet: Quiet = False,
+    items: options.Items = None,
+    users: options.Users = None,
+    locations: options.Locations = None,
+    vectors: options.Vectors = None,
+    max_bad: options.MaxBad = "1%",
+    engine: options.EngineName = "duckdb",
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Add events, users, items and locations to a graph, as if it had been built from all files at once.
 
@@ -46,7 +44,7 @@ def append_command(
             users=users,
             locations=locations,
             vectors=[parse_vectors_option(option) for option in vectors or ()],
-            max_bad=share(max_bad),
+            max_bad=options.parse_share(max_bad),
             engine=engine,
             progress=progress,
         )

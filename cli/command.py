@@ -1,13 +1,10 @@
-"""What every command has: help that names no type where an option is a switch, and ``--quiet``."""
+"""Commands whose help names no type beside a switch."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from typer.core import TyperCommand, TyperGroup
-
-from cli.console import be_quiet
 
 
 class Command(TyperCommand):
@@ -31,15 +28,3 @@ def _switches_named(parameters: list[Any]) -> list[Any]:
         if getattr(parameter, "is_flag", False):
             parameter.metavar = ""
     return parameters
-
-
-def _silence(wanted: bool) -> None:
-    if wanted:
-        be_quiet()
-
-
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="Only results and errors.", callback=_silence, expose_value=False),
-]
-"""The option that every command has; it may also stand before the command."""

@@ -21,7 +21,6 @@ from rich.progress import TimeRemainingColumn as TimeLeftColumn
 from rich.table import Table
 from rich.text import Text
 
-from graphrec.evaluation.comparison import metric_names
 from graphrec.formatting import format_count, pluralize
 from graphrec.hyperparameters import DeprecatedSetting
 
@@ -144,20 +143,24 @@ def command(*words: object) -> str:
 
 
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Group:
-    """A plain table; a column of numbers only is right-aligned, and all of its shares have four digits."""
-    cells = [list(row) for row in rows]
+    """A plain table; a column of numbers is right-aligned, with four digits if they are all shares, and - for None."""
+    columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in header]
     result = _ruled()
-    for place, name in enumerate(header):
-        numeric = bool(cells) and all(isinstance(row[place], int | float) for row in cells)
+    for name, values in zip(header, columns, strict=True):
+        numbers = [value for value in values if value is not None]
+        numeric = bool(numbers) and all(isinstance(value, int | float) for value in numbers)
         result.add_column(escape(name), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
-    shares = [all(_is_share(row[place]) for row in cells) for place in range(len(header))]
-    for row in cells:
-        result.add_row(*(f"{value:.4f}" if share else _cell(value) for value, share in zip(row, shares, strict=True)))
+        if numeric and all(isinstance(value, float) and abs(value) <= 1 for value in numbers):
+            values[:] = [None if value is None else f"{value:.4f}" for value in values]
+    for row in zip(*columns, strict=True):
+        result.add_row(*map(_cell, row))
     return _titled(title, result)
 
 
 def epochs_table(title: str, history: Sequence[Mapping[str, Any]]) -> Group:
-    """What each epoch of a training came to."""
+    """Training loss and validation metrics of each epoch."""
+    from graphrec.evaluation.comparison import metric_names
+
     names = [*(name for name in ("epoch", "train_loss") if name in history[0]), *metric_names(history)]
     rows = [[record.get(name, math.nan) for name in names] for record in history]
     return table(title, [name.removeprefix("train_") for name in names], rows)
@@ -192,6 +195,8 @@ def metrics_table(
     title: str = "",
 ) -> Group:
     """The model's metrics above those of the baselines, the best of each column in bold."""
+    from graphrec.evaluation.comparison import metric_names
+
     rows = {name: model, **baselines}
     shown = metric_names([model])
     best = {metric: max(_or_lowest(row.get(metric)) for row in rows.values()) for metric in shown}
@@ -204,65 +209,53 @@ def metrics_table(
     return _titled(title, result)
 
 
-def evidence_table(found: Mapping[str, Any]) -> Group:
-    """What is left of the best items' scores without their evidence, and what is reached with it alone."""
-    if not found["questions"]:
+def evidence_table(faithfulness: Mapping[str, Any]) -> Group:
+    """Scores of the best items without their evidence (deletion) and with it alone (insertion)."""
+    if not faithfulness["questions"]:
         return _titled("no question's best item has events behind it: there is no evidence to take out", _ruled())
-    result = _ruled()
-    result.add_column("events")
-    for step in found["steps"]:
-        result.add_column(f"{step:.0%}", justify="right")
-    for label, name in (
-        ("taken out: the evidence", "deletion"),
-        ("taken out: as many at random", "deletion_at_random"),
-        ("put in: the evidence", "insertion"),
-        ("put in: as many at random", "insertion_at_random"),
-    ):
-        result.add_row(label, *(f"{value:.3f}" for value in found[name]))
-    error = "" if found["gap_error"] is None else f" ± {found['gap_error']:.3f}"
-    asked = pluralize(found["questions"], "question")
+    labels = {
+        "deletion": "taken out: the evidence",
+        "deletion_at_random": "taken out: as many at random",
+        "insertion": "put in: the evidence",
+        "insertion_at_random": "put in: as many at random",
+    }
+    error = "" if faithfulness["gap_error"] is None else f" ± {faithfulness['gap_error']:.3f}"
+    questions = pluralize(faithfulness["questions"], "question")
     title = (
-        f"part of the best item's score, {asked}, {found['events']:.1f} events each\n"
-        f"the score falls {found['gap']:.3f}{error} farther without evidence than at random"
+        f"part of the best item's score, {questions}, {faithfulness['events']:.1f} events each\n"
+        f"the score falls {faithfulness['gap']:.3f}{error} farther without evidence than at random"
     )
-    return _titled(title, result)
+    header = ("events", *(f"{step:.0%}" for step in faithfulness["steps"]))
+    return table(title, header, [(label, *faithfulness[name]) for name, label in labels.items()])
 
 
 def attention_table(shares: Sequence[Mapping[str, Any]]) -> Group:
-    """What the attention of all questions rests on, beside what there was to look at."""
-    result = _ruled()
-    for name in ("aspect", "value"):
-        result.add_column(name, no_wrap=True)
-    for name in ("share", "95% interval", "available", "lift"):
-        result.add_column(name, justify="right", no_wrap=True)
-    before = ""
-    for one in (share for share in shares if share["segment"] == "all"):
-        ends = "-" if one["low"] is None else f"{one['low']:.3f}..{one['high']:.3f}"
-        seen = (
-            "-" if one[name] is None else f"{one[name]:.{digits}f}" for name, digits in (("available", 3), ("lift", 2))
-        )
-        aspect, before = ("" if one["aspect"] == before else one["aspect"]), one["aspect"]
-        result.add_row(escape(aspect), escape(one["value"]), f"{one['share']:.3f}", ends, *seen)
-    return _titled("where the attention goes; lift is share over available", result)
+    """Attention by aspect and value, with what was available."""
+    rows, previous = [], None
+    for share in (share for share in shares if share["segment"] == "all"):
+        interval = None if share["low"] is None else f"{share['low']:.3f}..{share['high']:.3f}"
+        aspect = "" if share["aspect"] == previous else share["aspect"]
+        rows.append((aspect, share["value"], share["share"], interval, share["available"], share["lift"]))
+        previous = share["aspect"]
+    header = ("aspect", "value", "share", "95% interval", "available", "lift")
+    return table("where the attention goes; lift is share over available", header, rows)
 
 
 def segments_table(shares: Sequence[Mapping[str, Any]]) -> Group:
-    """How much of the score comes through which relation, in each segment of the questions."""
-    chosen = [share for share in shares if share["aspect"] == "relation"]
-    names = list(dict.fromkeys(share["value"] for share in chosen))
-    result = _ruled()
-    result.add_column("segment")
-    for name in ("questions", *names):
-        result.add_column(escape(name), justify="right")
-    for segment in dict.fromkeys(share["segment"] for share in chosen):
-        rows = {share["value"]: share for share in chosen if share["segment"] == segment}
-        count = max(share["questions"] for share in rows.values())
-        result.add_row(
-            escape(segment),
-            format_count(count),
-            *(f"{rows[name]['share']:.3f}" if name in rows else "-" for name in names),
+    """Shares of the relations in the score, by segment of the questions."""
+    by_segment: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for share in (share for share in shares if share["aspect"] == "relation"):
+        by_segment.setdefault(share["segment"], {})[share["value"]] = share
+    names = list(dict.fromkeys(name for parts in by_segment.values() for name in parts))
+    rows = [
+        (
+            segment,
+            max(part["questions"] for part in parts.values()),
+            *(parts[name]["share"] if name in parts else None for name in names),
         )
-    return _titled("the same by segment, shares of relations", result)
+        for segment, parts in by_segment.items()
+    ]
+    return table("the same by segment, shares of relations", ("segment", "questions", *names), rows)
 
 
 def _ruled() -> Table:
@@ -275,15 +268,13 @@ def _titled(title: str, body: Table) -> Group:
 
 
 def _cell(value: object) -> str:
+    if value is None:
+        return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
         return format_count(value)
     return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, float) and abs(value) <= 1
 
 
 def _or_lowest(value: float | None) -> float:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
-from cli.command import Quiet
+from cli import options
 from cli.console import command, console, next_step, print_json
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
 
 def doctor_command(
-    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list in place of lines.")] = False,
-    quiet: Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Say what is installed and what is missing: packages, extras, device, memory, text models; and what to do.
 

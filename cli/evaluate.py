@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.command import Quiet
-from cli.completion import device_names
+from cli import options
 from cli.console import (
     RichProgress,
     attention_table,
@@ -46,7 +45,7 @@ class History(StrEnum):
 
 
 def evaluate_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by 'graphrec train'.")],
+    run: options.RunFolder,
     split: Annotated[Split, typer.Option(help="Held-out events; read test once.")] = Split.val,
     query_time: Annotated[
         QueryTime | None, typer.Option(help="Ask at the user's last event or at the request's own time.")
@@ -62,12 +61,12 @@ def evaluate_command(
     user: Annotated[
         list[str] | None, typer.Option("--user", "-u", metavar="ID", help="Show this user in the report. Repeatable.")
     ] = None,
-    graph: Annotated[Path | None, typer.Option(help="Where the run's graph is now, if it has moved.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=device_names)] = "auto",
+    graph: options.MovedGraph = None,
+    device: options.Device = "auto",
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - is stdout.")
     ] = None,
-    quiet: Quiet = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Rank held-out events with the model and with every baseline; refresh the run's report.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.command import Quiet
+from cli import options
 from cli.console import command, console, facts, next_step, print_json, table
 from graphrec.formatting import pluralize
 
@@ -22,8 +22,8 @@ def forget_command(
     run: Annotated[
         list[Path] | None, typer.Option(help="A run on the graph that is to forget too; can be repeated.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
-    quiet: Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Take a person out of a graph, of runs on it and of the cache, and prove it by a search for the id.
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.command import Quiet
+from cli import options
 from cli.console import command, console, epochs_table, facts, metrics_table, next_step, print_json, table
-from graphrec.formatting import format_bytes, format_count, format_duration, format_utc, plural
+from cli.graphs import graph_facts
+from graphrec.formatting import format_bytes, format_count, format_duration
 
 if TYPE_CHECKING:
     from graphrec.reidentification import Risk
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 def info_command(
     path: Annotated[Path, typer.Argument(metavar="GRAPH_OR_RUN", help="A graph or run directory.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
-    quiet: Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Say what a graph or run directory holds: counts, times, settings, metrics, versions.
 
@@ -63,20 +64,13 @@ def _read_run(path: Path) -> dict[str, Any]:
 
 
 def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
-    counts, split, text = manifest["counts"], manifest.get("split") or {}, manifest.get("text") or {}
-    (first, last), timeless = manifest["time_span"], (manifest.get("mapping") or {}).get("timeless")
     console.print(
         facts(
             f"graph {path}",
             {
-                "events": counts["events"],
-                **{plural(kind): counts[kind] for kind in manifest["node_types"] if kind in counts},
-                "time": "none" if timeless else f"{format_utc(first)} to {format_utc(last)}",
-                "split": _split(counts, {"method": split.get("method", "time")} if timeless else split),
+                **graph_facts(manifest),
                 "kinds": ", ".join(map(str, manifest.get("kinds", []))),
                 "relations": ", ".join(f"{name} ({' -> '.join(ends)})" for name, ends in manifest["relations"].items()),
-                "places from": _flat(manifest.get("locations")),
-                "text": f"{text['model']}, {text['dimension']} dimensions" if text else "none",
                 "preset": manifest.get("preset") or "none",
                 "mapping": _flat(manifest.get("mapping")),
                 "protocol": _flat(manifest.get("protocol")) or "default",
@@ -97,7 +91,7 @@ def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def _cost(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """What making the graph took; a graph of an earlier release does not know."""
+    """Time and memory of the build; not in the manifest of an older graph."""
     if "wall_seconds" not in manifest:
         return {}
     return {"took": f"{format_duration(manifest['wall_seconds'])}, peak memory {format_bytes(manifest['peak_memory'])}"}
@@ -117,16 +111,6 @@ def _risk_facts(path: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
     names = {"before": "risk before", "after": "risk"}
     risks = _risks(path, manifest)
     return {names[when]: str(risks[when]) for when in names if when in risks}
-
-
-def _split(counts: Mapping[str, int], split: Mapping[str, Any]) -> str:
-    parts = ", ".join(f"{format_count(counts[name])} {name}" for name in ("train", "val", "test") if name in counts)
-    times = [
-        f"{name} from {format_utc(split[key])}"
-        for name, key in (("val", "t_val"), ("test", "t_test"))
-        if split.get(key)
-    ]
-    return "; ".join([f"{parts} (by {split.get('method', 'time')})", *times])
 
 
 def _flat(values: object) -> str:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.build import MaxBad, share, show_data_issues
-from cli.command import Quiet
-from cli.completion import preset_names
+from cli import options
 from cli.console import RichProgress, command, console, facts, next_step, print_json, table
+from cli.graphs import show_data_issues
 from graphrec.formatting import format_bytes, format_count, format_utc
 
 LONGEST = 60
@@ -22,25 +21,19 @@ if TYPE_CHECKING:
 
 
 def inspect_command(
-    files: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE...", help="Log files, globs, addresses or a database; with a preset, a folder."),
-    ],
-    items: Annotated[Path | None, typer.Option(help="Table of items: text, labels, coordinates.")] = None,
-    users: Annotated[Path | None, typer.Option(help="Table of users.")] = None,
-    locations: Annotated[Path | None, typer.Option(help="Table of locations.")] = None,
-    preset: Annotated[
-        str | None,
-        typer.Option(help="A log known by name, such as nyc-getnext or movielens.", autocompletion=preset_names),
-    ] = None,
-    mapping: Annotated[Path | None, typer.Option(help="YAML with the columns' roles; see docs/mapping.md.")] = None,
-    query: Annotated[str | None, typer.Option(help="Table or SELECT statement, where the log is a database.")] = None,
-    max_bad: MaxBad = "1%",
+    files: options.LogFiles,
+    items: options.Items = None,
+    users: options.Users = None,
+    locations: options.Locations = None,
+    preset: options.Preset = None,
+    mapping: options.MappingFile = None,
+    query: options.Query = None,
+    max_bad: options.MaxBad = "1%",
     save_mapping: Annotated[
         Path | None, typer.Option(metavar="M.yaml", help="Write the mapping that was found, to edit and use.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")] = False,
-    quiet: Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Show what a log looks like: format, columns and their guessed roles, counts, time span, trouble, oddities.
 
@@ -56,7 +49,14 @@ def inspect_command(
     roles = roles.model_copy(update={"query": query} if query is not None else {})
     with RichProgress() as progress:
         found = inspect_log(
-            files, preset, roles, progress, items=items, users=users, locations=locations, max_bad=share(max_bad)
+            files,
+            preset,
+            roles,
+            progress,
+            items=items,
+            users=users,
+            locations=locations,
+            max_bad=options.parse_share(max_bad),
         )
     if save_mapping is not None:
         save_draft(found, save_mapping)

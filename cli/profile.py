@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from cli.command import Quiet
+from cli import options
 from cli.console import console, print_json
 from cli.recommend import read_time
 
@@ -19,13 +19,9 @@ if TYPE_CHECKING:
 def profile_command(
     path: Annotated[Path, typer.Argument(metavar="GRAPH_OR_RUN", help="A graph directory, or a run of one.")],
     user: Annotated[str, typer.Option("--user", "-u", metavar="ID", help="The user, as written in the log.")],
-    at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="As of when: ISO time (UTC unless it says) or epoch seconds.")
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: words, numbers and rows of the log they stand on.")
-    ] = False,
-    quiet: Quiet = False,
+    at: options.Time = None,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Say in words what the log knows of a user as of a time: themes, hours, places, changes, what is next.
 

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from cli.command import Quiet
-from cli.completion import device_names
+from cli import options
 from cli.console import RichProgress, console, next_step, print_indented, print_json, table
 from graphrec.errors import InputError
 from graphrec.formatting import format_count
@@ -24,13 +23,11 @@ MIN_SHARE = 0.0005
 
 
 def recommend_command(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by 'graphrec train'.")],
+    run: options.RunFolder,
     user: Annotated[list[str] | None, typer.Option("--user", "-u", metavar="ID", help="A user. Repeatable.")] = None,
     users: Annotated[Path | None, typer.Option(help="A file with one user id a line.")] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Every user of the graph.")] = False,
-    at: Annotated[
-        str | None, typer.Option(metavar="TIME", help="As of when: ISO time (UTC unless it says) or epoch seconds.")
-    ] = None,
+    at: options.Time = None,
     near: Annotated[str | None, typer.Option(metavar="LAT,LON", help="From where; else from the last event.")] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="Items a user.")] = 10,
     novel: Annotated[
@@ -45,10 +42,10 @@ def recommend_command(
         bool, typer.Option("--what-if", help="Show without which visits each item would fall farthest.")
     ] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="Write the lists to a file.")] = None,
-    graph: Annotated[Path | None, typer.Option(help="Where the run's graph is now, if it has moved.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=device_names)] = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, one object a user, with evidence.")] = False,
-    quiet: Quiet = False,
+    graph: options.MovedGraph = None,
+    device: options.Device = "auto",
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Rank what comes next for users, as of a time and from a place, and say why.
 

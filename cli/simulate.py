@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.command import Quiet
+from cli import options
 from cli.console import RichProgress, command, console, facts, next_step, print_json
 
 
@@ -17,8 +17,8 @@ def simulate_command(
     users: Annotated[int, typer.Option(help="People in the city.")] = 400,
     days: Annotated[int, typer.Option(help="Days that the log covers.")] = 60,
     seed: Annotated[int, typer.Option(help="Another seed gives another city.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON in place of a table.")] = False,
-    quiet: Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Simulate a city with planted truth: events, items, users, locations as CSV, and truth.json.
 

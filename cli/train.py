@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from cli.command import Quiet
-from cli.completion import device_names, model_names, setting_names
+from cli import options
+from cli.completion import model_names, setting_names
 from cli.console import RichProgress, command, console, epochs_table, facts, next_step, print_json
 from graphrec.formatting import format_bytes, format_count, format_duration
 
@@ -34,10 +34,10 @@ def train_command(
         ),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.", autocompletion=device_names)] = "auto",
+    device: options.Device = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the run's manifest as JSON.")] = False,
-    quiet: Quiet = False,
+    as_json: options.AsJson = False,
+    quiet: options.Quiet = False,
 ) -> None:
     """Train the graph attention network, or another model; Ctrl-C leaves a run that --resume goes on with.
 

@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from cli.console import RichProgress, be_quiet, command, notes, print_indented, table
-from tests.test_cli import GROUP, MANIFEST, REGISTERED
+from tests.cli.test_main import GROUP, MANIFEST, REGISTERED
 
 SCRIPT = str(Path(sys.executable).with_name("graphrec"))
 COLOUR = re.compile(r"\x1b\[(?:[0-9]*;)*(?:3[0-7]|9[0-7]|38|48)[;0-9]*m")
