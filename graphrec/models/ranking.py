@@ -1,4 +1,4 @@
-"""From questions to ranked items: full catalogue, in tiles, never a whole user x item matrix."""
+"""Ranking with ``stgat``: queries against the full catalogue, in tiles, never a whole user x item matrix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.metrics import RankCounts
+from graphrec.metrics import RankCounts, expected_rank
 from graphrec.models.ranker import Ranking, mask_scores
 from graphrec.models.stgat import ItemTable, Stgat, UserState
 from graphrec.queries.query import Queries
@@ -18,27 +18,25 @@ from graphrec.queries.sampling import Context, sample
 from graphrec.queries.user_history import UserHistory
 
 BATCH, TILE = 256, 32_768
+"""Queries and items whose scores are computed at once."""
 
 
 @dataclass(frozen=True)
 class ModelOutput:
-    """What the model says to a batch of questions, ready to be spread over the catalogue."""
+    """Output of the network for a batch of queries, before it is scored against the catalogue."""
 
     context: Context
     state: UserState
     log_partition: Float[Tensor, " batch"]
-    """Log of the sum of exponentiated semantic logits over the items known to each question."""
+    """Log of the sum of exponentiated logits over the items known to each query."""
     event_item: Int64[Tensor, "batch events"]
     """Item of every event in every neighbourhood."""
     event_probability: Float[Tensor, "batch events"]
-    """What the gate and the attention give that event."""
+    """Probability of that event: mixture weight times pointer attention."""
 
 
 class StgatRanker:
-    """A trained model over a graph, asked for scores, ranks and the best items.
-
-    Asked as of a time, it sees nothing at or after it: neither events nor items.
-    """
+    """The `graphrec.models.ranker.Ranker` of a trained network over a graph."""
 
     def __init__(self, graph: TemporalGraph, model: Stgat) -> None:
         self.graph = graph
@@ -48,28 +46,28 @@ class StgatRanker:
 
     @torch.inference_mode()
     def forward(self, queries: Queries) -> ModelOutput:
-        """Ask one batch."""
+        """Output for one batch of queries."""
         return self.forward_context(self.context(queries))
 
     def context(self, queries: Queries) -> Context:
-        """All that the model looks at to answer a batch."""
+        """Everything that the model reads for a batch."""
         return sample(self.graph, queries, self.model.config.fan_out)
 
     @torch.inference_mode()
     def forward_context(self, context: Context) -> ModelOutput:
-        """Ask one batch whose neighbourhoods are given, all that there are or some of them."""
+        """Output for one batch of queries with given neighbourhoods, whole or in part."""
         state = self.model(self.graph, context, self.table)
         partition = [self._logits(state, context, tile).logsumexp(1) for tile in self._tiles()]
         log_partition = torch.stack(partition, 1).logsumexp(1) if partition else state.z.new_zeros(len(state.z))
-        mass = state.event_probabilities()
-        nothing = state.z.new_zeros(len(state.z), 0)
-        pointed = [self.graph.log.item[context.neighbourhoods[name].event].long() for name in mass]
+        probability = state.event_probabilities()
+        item = [self.graph.log.item[context.neighbourhoods[name].event].long() for name in probability]
+        none = state.z.new_zeros(len(state.z), 0)  # for a network that reads no relation
         return ModelOutput(
             context,
             state,
             log_partition,
-            torch.cat((nothing.long(), *pointed), 1),
-            torch.cat((nothing, *mass.values()), 1),
+            torch.cat((none.long(), *item), 1),
+            torch.cat((none, *probability.values()), 1),
         )
 
     def _tiles(self) -> Iterator[slice]:
@@ -77,7 +75,7 @@ class StgatRanker:
         yield from (slice(start, min(start + TILE, items)) for start in range(0, items, TILE))
 
     def item_logits(self, state: UserState, context: Context) -> Float[Tensor, "batch items"]:
-        """Logits of the whole catalogue in the semantic space."""
+        """Logits of the whole catalogue in the semantic part."""
         return torch.cat([self._logits(state, context, tile) for tile in self._tiles()], 1)
 
     def _logits(self, state: UserState, context: Context, tile: slice) -> Float[Tensor, "batch tile"]:
@@ -86,83 +84,89 @@ class StgatRanker:
 
     @torch.inference_mode()
     def scores(
-        self, answer: ModelOutput, tile: slice, candidates: Tensor | None = None, seen: UserHistory | None = None
+        self, output: ModelOutput, tile: slice, candidates: Tensor | None = None, seen: UserHistory | None = None
     ) -> Float[Tensor, "batch tile"]:
-        """Probabilities of the items of one tile; -inf for those that are no candidates.
+        """Probabilities of the items of one tile; -inf for those that are excluded.
 
-        ``candidates`` [items] says which may be ranked, ``seen`` takes out what each question's user has visited.
+        ``candidates`` [items] is the mask of items that may be ranked, ``seen`` the visits whose items are excluded.
         """
-        logits = self._logits(answer.state, answer.context, tile)
-        pointer = _by_item(answer, tile)
-        score = self.model.prob(answer.state, logits - answer.log_partition[:, None], pointer)
+        logits = self._logits(output.state, output.context, tile)
+        score = self.model.prob(output.state, logits - output.log_partition[:, None], _pointer(output, tile))
         score = score.masked_fill(logits == -torch.inf, -torch.inf)
         return mask_scores(score, tile, candidates, seen)
 
     @torch.inference_mode()
-    def scores_of(self, answer: ModelOutput, item: Int64[Tensor, " batch"]) -> Float[Tensor, " batch"]:
-        """Probability of one item for each question."""
+    def scores_of(
+        self,
+        output: ModelOutput,
+        item: Int64[Tensor, " batch"],
+        candidates: Tensor | None = None,
+        seen: UserHistory | None = None,
+    ) -> Float[Tensor, " batch"]:
+        """Probability of one item per query; -inf for one that is excluded."""
         score = torch.full((len(item),), -torch.inf, device=item.device)
         for tile in self._tiles():
             inside = (item >= tile.start) & (item < tile.stop)
             if bool(inside.any()):
-                found = self.scores(answer, tile)
-                there = found.gather(1, (item - tile.start).clamp(0, found.shape[1] - 1)[:, None])[:, 0]
-                score = torch.where(inside, there, score)
+                column = (item - tile.start).clamp(0, tile.stop - tile.start - 1)
+                found = self.scores(output, tile, candidates, seen).gather(1, column[:, None])[:, 0]
+                score = torch.where(inside, found, score)
         return score
 
     @torch.inference_mode()
     def top(self, queries: Queries, k: int, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
-        """The ``k`` best items of each question; ``novel`` leaves out what the user has visited."""
-        items, scores, whole = [], [], []
-        for start in range(0, len(queries), BATCH):
-            batch = queries.rows(slice(start, start + BATCH))
-            answer = self.forward(batch)
-            seen = UserHistory.before(self.graph, batch) if novel else None
-            mass = torch.zeros(len(batch), device=batch.time.device)
-            best = torch.full((len(batch), k), -torch.inf, device=batch.time.device)
-            code = torch.full((len(batch), k), -1, device=batch.time.device)
-            for tile in self._tiles():
-                score = self.scores(answer, tile, candidates, seen)
-                mass += score.clamp(min=0).sum(1)
-                found = score.topk(min(k, tile.stop - tile.start), dim=1)
-                joined = torch.cat((best, found.values), 1)
-                best, place = joined.topk(k, dim=1)
-                code = torch.cat((code, found.indices + tile.start), 1).gather(1, place)
-            items.append(torch.where(best > -torch.inf, code, -1))
-            scores.append(best.clamp(min=0))
-            whole.append(mass)
-        if not items:
+        """The ``k`` best items of each query; ``novel`` excludes those that its user has visited."""
+        parts = [
+            self._top(self.forward(batch), k, candidates, seen) for _, batch, seen in self._batches(queries, novel)
+        ]
+        if not parts:
             return Ranking(torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k), torch.zeros(0))
-        return Ranking(torch.cat(items), torch.cat(scores), torch.cat(whole))
+        return Ranking(*(torch.cat(column) for column in zip(*parts, strict=True)))
+
+    def _top(
+        self, output: ModelOutput, k: int, candidates: Tensor | None, seen: UserHistory | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Codes and scores of the best items of a batch, and the sum of all scores."""
+        batch, device = len(output.state.z), output.state.z.device
+        total = torch.zeros(batch, device=device)
+        best = torch.full((batch, k), -torch.inf, device=device)
+        code = torch.full((batch, k), -1, device=device)
+        for tile in self._tiles():
+            score = self.scores(output, tile, candidates, seen)
+            total += score.clamp(min=0).sum(1)
+            of_tile = score.topk(min(k, tile.stop - tile.start), dim=1)
+            best, order = torch.cat((best, of_tile.values), 1).topk(k, dim=1)
+            code = torch.cat((code, of_tile.indices + tile.start), 1).gather(1, order)
+        return torch.where(best > -torch.inf, code, -1), best.clamp(min=0), total
 
     @torch.inference_mode()
     def expected_ranks(
         self, queries: Queries, target: Int64[Tensor, " n"], candidates: Tensor | None = None, novel: bool = False
     ) -> Float64[Tensor, " n"]:
-        """Expected rank of the target among the candidates; inf for a target that is none."""
-        ranks = []
-        for start in range(0, len(queries), BATCH):
-            batch, wanted = queries.rows(slice(start, start + BATCH)), target[start : start + BATCH]
-            answer = self.forward(batch)
-            seen = UserHistory.before(self.graph, batch) if novel else None
-            tiles = list(self._tiles())
-            kept = self.scores(answer, tiles[0], candidates, seen) if len(tiles) == 1 else None
-            level = torch.full((len(batch),), torch.nan, device=batch.time.device)
+        """Expected rank of each query's target among the candidates; inf for one that is excluded."""
+        ranks, tiles = [], list(self._tiles())
+        for rows, batch, seen in self._batches(queries, novel):
+            output, item = self.forward(batch), target[rows]
+            if len(tiles) == 1:
+                ranks.append(expected_rank(self.scores(output, tiles[0], candidates, seen), item))
+                continue
+            counts = RankCounts.start(self.scores_of(output, item, candidates, seen))
             for tile in tiles:
-                inside = (wanted >= tile.start) & (wanted < tile.stop)
-                scores = kept if kept is not None else self.scores(answer, tile, candidates, seen)
-                mine = scores.gather(1, (wanted - tile.start).clamp(0, scores.shape[1] - 1)[:, None])[:, 0]
-                level = torch.where(inside, mine, level)
-            counts = RankCounts.start(level)
-            for tile in tiles:
-                counts.add(kept if kept is not None else self.scores(answer, tile, candidates, seen))
+                counts.add(self.scores(output, tile, candidates, seen))
             ranks.append(counts.rank())
         return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.float64)
 
+    def _batches(self, queries: Queries, novel: bool) -> Iterator[tuple[slice, Queries, UserHistory | None]]:
+        """Rows of each batch, its queries, and the visits whose items are excluded."""
+        for start in range(0, len(queries), BATCH):
+            rows = slice(start, start + BATCH)
+            batch = queries.rows(rows)
+            yield rows, batch, UserHistory.before(self.graph, batch) if novel else None
 
-def _by_item(answer: ModelOutput, tile: slice) -> Float[Tensor, "batch tile"]:
+
+def _pointer(output: ModelOutput, tile: slice) -> Float[Tensor, "batch tile"]:
     """Sum of the events' probabilities for each item of a tile."""
-    item, probability = answer.event_item - tile.start, answer.event_probability
+    item, probability = output.event_item - tile.start, output.event_probability
     pointer = probability.new_zeros(len(item), tile.stop - tile.start)
     inside = (item >= 0) & (item < pointer.shape[1])
-    return pointer.scatter_add(1, item.clamp(0, max(pointer.shape[1] - 1, 0)), probability * inside)
+    return pointer.scatter_add(1, item.clamp(0, pointer.shape[1] - 1), probability * inside)
