@@ -1,12 +1,12 @@
-"""What the network's attention rests on, over many questions: relations, how long ago, hours, weekdays, distances.
+"""Attention over many queries by relation, age, hour, weekday and distance of the events.
 
-Each question spreads a probability of one over the semantic space and the events that it sees. The share of a value,
-such as "same weekday", is the part of a question's event mass that falls on such events, mean over questions; that
-of a relation is its part of the whole probability. Beside it stands what was *available*: for a relation, its part of
-the events seen; for any other value, the share it would have if each relation gave its mass to all of its events
-alike. Share over available is the lift: what the gate chose among relations, and the pointers among their events.
+A query distributes a probability of one over the semantic space and its events. The share of a value, such as "same
+weekday", is the part of the query's event probability on such events, mean over queries; that of a relation is its part
+of the total probability. *Available* is the expected share: for a relation, its part of the events; for any other
+value, the share if each relation distributed its probability evenly over its events. The lift is share over available:
+the preference of the gate among relations, and of the pointers among their events.
 
-Intervals are percentile bootstraps over users (Efron and Tibshirani 1993): questions of one user are not independent.
+Intervals are percentile bootstraps over users (Efron and Tibshirani 1993): queries of one user are not independent.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ from graphrec.queries.sampling import Context, event_coordinates
 from graphrec.runs.run import Run
 from graphrec.time_units import DAY, HOUR
 
-QUESTIONS = 1_000
-"""Questions at most, drawn by the run's seed."""
+MAX_QUERIES = 1_000
+"""Queries at most, drawn by the run's seed."""
 RESAMPLES = 1_000
-"""Draws of the bootstrap."""
+"""Resamples of the bootstrap."""
 AGES = {
     "within 6 hours": 6 * HOUR,
     "6 to 24 hours": DAY,
@@ -52,40 +52,40 @@ AGES = {
     "1 to 3 months": 91 * DAY,
     "longer ago": None,
 }
-"""How long before the question an event happened, each up to (and without) so many seconds."""
+"""Age of an event at the time of the query, by its upper bound (exclusive) in seconds."""
 HOURS_APART = {"within 1 hour": 1 * HOUR, "1 to 3 hours": 3 * HOUR, "3 to 6 hours": 6 * HOUR, "6 to 12 hours": None}
-"""How far apart event and question are on the clock of the day, in local time."""
+"""Difference in local time of day between event and query, by its upper bound in seconds."""
 WEEKDAYS = {"same weekday": 1, "another weekday": None}
 DISTANCES = {"under 200 m": 0.2, "200 m to 1 km": 1.0, "1 to 3 km": 3.0, "3 to 10 km": 10.0, "over 10 km": None}
-"""Kilometres from the place of the question."""
+"""Distance from the position of the query, by its upper bound in kilometres."""
 UNKNOWN = "unknown"
-"""Where the event or the question has no place."""
+"""Distance of an event or a query without coordinates."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """How much of the attention one value of one aspect has, in one segment."""
+    """Share of the attention of one value of one aspect, in one segment."""
 
     segment: str
-    """Which questions: ``all``, ``many events``, ``new item``, ``weekend``, ``evenings``, ..."""
+    """Segment of the queries: ``all``, ``many events``, ``new item``, ``weekend``, ``evenings``, ..."""
     questions: int
-    """How many of them say something on the aspect."""
+    """Number of queries with a value of the aspect."""
     aspect: str
     """``relation``, ``how long ago``, ``hours apart``, ``weekday`` or ``distance``."""
     value: str
     """``my history``, ``1 to 3 days``, ..."""
     share: float
-    """Part of the attention, in 0..1; the values of an aspect sum to 1."""
+    """Share of the attention, in 0..1; the values of an aspect sum to 1."""
     low: float | None
     """Lower end of the 95% interval of the share; None for a segment of fewer than two users."""
     high: float | None
     """Upper end."""
     available: float | None
-    """Share without a choice (see above); None for the semantic space, which has no events."""
+    """Expected share (see above); None for the semantic space, which has no events."""
 
     @property
     def lift(self) -> float | None:
-        """Share over available: 1 where the network takes what comes; None where nothing was available."""
+        """Share over available: 1 without a preference; None where nothing was available."""
         return self.share / self.available if self.available else None
 
 
@@ -94,9 +94,9 @@ class AttentionProfile:
     """Shares by segment, aspect and value."""
 
     questions: int
-    """How many questions were asked."""
+    """Number of queries."""
     shares: tuple[Share, ...]
-    """By segment, the whole first; within it by aspect and value."""
+    """By segment, ``all`` first; within it by aspect and value."""
 
     @property
     def segments(self) -> tuple[str, ...]:
@@ -113,7 +113,7 @@ class AttentionProfile:
         return tuple(one for one in self.shares if (one.aspect, one.segment) == (aspect, segment))
 
     def rows(self) -> list[dict[str, Any]]:
-        """One record a share, with its lift: for JSON and for tables."""
+        """One record per share, with its lift: for JSON and for tables."""
         return [{**asdict(one), "lift": one.lift} for one in self.shares]
 
     def write(self, path: str | Path) -> None:
@@ -125,14 +125,14 @@ class AttentionProfile:
 def profile_attention(
     run: Run,
     split: str = "val",
-    questions: int = QUESTIONS,
+    questions: int = MAX_QUERIES,
     groups: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     protocol: EvaluationProtocol | None = None,
 ) -> AttentionProfile:
-    """Ask the questions of a split and sum up where the attention went.
+    """Attention profile of the queries of a split.
 
-    What came next decides only whether a question is of a new or a known item; no question sees it.
+    The relevant item decides only whether a query belongs to the segment of new or of known items.
 
     Parameters
     ----------
@@ -141,44 +141,44 @@ def profile_attention(
     split
         ``train``, ``val`` or ``test``.
     questions
-        How many at most, drawn by the run's seed.
+        Queries at most, drawn by the run's seed.
     groups
-        Segments of one's own: a name for each user id, such as a column of a table of users; others have none.
+        Further segments: a name by user id, such as a column of a table of users; other users have none.
     protocol
-        How to ask; as the run was judged in training where None.
+        Evaluation protocol; that of the training where None.
 
     Raises RunError for a run of another model.
     """
-    graph, asked_by, ranker = run.graph, protocol or run.protocol, run.ranker
+    graph, protocol, ranker = run.graph, protocol or run.protocol, run.ranker
     if not isinstance(ranker, StgatRanker):
         raise RunError(f"{run.path}: {run.config.model.name} pays no attention to profile; stgat does")
-    rows = asked_by.target_rows(graph, split)
-    drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:questions]
-    rows = rows[drawn.sort().values.to(rows.device)]
+    rows = protocol.target_rows(graph, split)
+    sample = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:questions]
+    rows = rows[sample.sort().values.to(rows.device)]
     segments: dict[str, NDArray[np.bool_]] = {}
-    if asked_by.task == "next-item":
+    if protocol.task == "next-item":
         known = is_repeat(graph, rows).cpu().numpy()
         segments |= {"known item": known, "new item": ~known}
     if groups:
         names = [groups.get(str(graph.nodes["user"].ids[code].as_py())) for code in graph.log.user[rows].tolist()]
         segments |= {name: np.array([one == name for one in names]) for name in dict.fromkeys(filter(None, names))}
-    return profile(ranker, asked_by.queries(graph, rows), segments, progress)
+    return profile(ranker, protocol.queries(graph, rows), segments, progress)
 
 
 @dataclass(frozen=True)
-class _Looked:
-    """What a batch of questions looked at; NaN where a question says nothing."""
+class _Attention:
+    """Attention of a batch of queries; NaN for a query without a value of an aspect."""
 
     share: Float64[Tensor, "batch values"]
-    """Part of its attention on each value of each aspect, side by side."""
+    """Share of each value, aspect by aspect."""
     available: Float64[Tensor, "batch values"]
-    """The same without a choice."""
+    """Expected share of each value."""
     user: Int64[Tensor, " batch"]
-    """Who asked, -1 for a stranger."""
-    past: Int64[Tensor, " batch"]
-    """Events of the user's before the question."""
+    """Code of the user, -1 for an unknown one."""
+    history: Int64[Tensor, " batch"]
+    """Number of the user's events before the query."""
     local_time: Int64[Tensor, " batch"]
-    """When the question was asked, local seconds."""
+    """Local time of the query, seconds."""
 
 
 @torch.inference_mode()
@@ -188,33 +188,29 @@ def profile(
     segments: Mapping[str, NDArray[np.bool_]] | None = None,
     progress: Progress | None = None,
 ) -> AttentionProfile:
-    """Sum up where the attention of questions went: all of them, by what they know themselves, and by ``segments``."""
-    listener, aspects, looked = progress or NoProgress(), _aspects(ranker), []
+    """Attention profile of queries: of all, of segments by history and time, and of the given ``segments``."""
+    listener, aspects, batches = progress or NoProgress(), _aspects(ranker), []
     listener.start("following attention", len(queries))
     for start in range(0, len(queries), BATCH):
         batch = queries.rows(slice(start, start + BATCH))
-        looked.append(_look(ranker, ranker.forward(batch), aspects))
+        batches.append(_attention(ranker, ranker.forward(batch), aspects))
         listener.advance(len(batch))
     listener.finish()
-    if not looked:
+    if not batches:
         return AttentionProfile(0, ())
-    every = _Looked(*(torch.cat([getattr(part, name) for part in looked]).cpu() for name in _Looked.__annotations__))
-    chosen = {**_own_segments(every, ranker.graph), **(segments or {})}
-    whole = np.ones(len(queries), dtype=bool)
-    parted = {name: rows for name, rows in chosen.items() if 0 < rows.sum() < len(rows)}
-    shares = [one for name, rows in {"all": whole, **parted}.items() for one in _shares(every, aspects, name, rows)]
+    names = _Attention.__annotations__
+    every = _Attention(*(torch.cat([getattr(batch, name) for batch in batches]).cpu() for name in names))
+    parts = {**_segments(every, ranker.graph), **(segments or {})}
+    chosen = {"all": np.ones(len(queries), dtype=bool)}
+    chosen |= {name: rows for name, rows in parts.items() if 0 < rows.sum() < len(rows)}
+    shares = [one for name, rows in chosen.items() for one in _shares(every, aspects, name, rows)]
     return AttentionProfile(len(queries), tuple(shares))
 
 
 def _aspects(ranker: StgatRanker) -> dict[str, list[str]]:
-    """Names of the values of each aspect that the graph knows of."""
-    graph = ranker.graph
-    aspects = {
-        "relation": [
-            *(SHARE_LABELS.get(name, name) for name in ranker.model.relation_attention),
-            SHARE_LABELS["semantic"],
-        ]
-    }
+    """Values of each aspect that the graph supports."""
+    graph, relations = ranker.graph, [*ranker.model.relation_attention, "semantic"]
+    aspects = {"relation": [SHARE_LABELS.get(name, name) for name in relations]}
     if not graph.timeless:
         aspects |= {"how long ago": [*AGES], "hours apart": [*HOURS_APART], "weekday": [*WEEKDAYS]}
     if any(graph.nodes[kind].coordinates is not None for kind in ("item", "location")):
@@ -222,111 +218,93 @@ def _aspects(ranker: StgatRanker) -> dict[str, list[str]]:
     return aspects
 
 
-def _look(ranker: StgatRanker, answer: ModelOutput, aspects: Mapping[str, Sequence[str]]) -> _Looked:
-    context, graph = answer.context, ranker.graph
-    around = [context.neighbourhoods[name] for name in answer.state.attention]
-    nothing = answer.event_item[:, :0]
-    event = torch.cat((nothing, *(near.event for near in around)), 1)
-    real = torch.cat((nothing.bool(), *(near.mask for near in around)), 1).double()
-    relation = [torch.full_like(near.event, place) for place, near in enumerate(around)]
-    value = {"relation": torch.cat((nothing, *relation), 1), **_values(graph, context, event)}
-    mass = answer.event_probability.double() * real
-    shares = [
-        _relations(answer, ranker.model.config.heads),
-        *(_parts(value[name], mass, len(aspects[name])) for name in [*aspects][1:]),
-    ]
-    count = _parts(value["relation"], real, len(aspects["relation"]))
-    count[:, -1] = torch.nan  # the semantic space has no events
-    alike = real * _level(value["relation"], mass, real, len(around))
-    available = [count, *(_parts(value[name], alike, len(aspects[name])) for name in [*aspects][1:])]
-    user, time = context.queries.user, context.queries.time
-    past = graph.relation("user->item").count_before(user, time)
-    return _Looked(torch.cat(shares, 1), torch.cat(available, 1), user, past, context.local_time)
-
-
-def _relations(answer: ModelOutput, heads: int) -> Float64[Tensor, "batch relations_plus_one"]:
-    """Part of the whole probability of each relation, and of the semantic space."""
+def _attention(ranker: StgatRanker, answer: ModelOutput, aspects: Mapping[str, Sequence[str]]) -> _Attention:
+    context, events, (relation_aspect, *others) = answer.context, answer.context.all_events(), aspects
+    mask, probability = events.mask.double(), answer.event_probability.double() * events.mask
+    sizes = [near.event.shape[1] for near in context.neighbourhoods.values()]
+    relation = torch.arange(len(sizes)).repeat_interleave(torch.tensor(sizes, dtype=torch.int64))
+    relation = relation.to(mask.device).expand(mask.shape)  # [batch, events]
+    value = _values(ranker.graph, context, events.event)
     gate = answer.state.log_mixture_weights.double().exp()
-    relations = gate[:, 1:].reshape(len(gate), -1, heads).sum(2)
-    return torch.cat((relations, gate[:, :1]), 1)
+    gates = torch.cat((gate[:, 1:].reshape(len(gate), -1, ranker.model.config.heads).sum(2), gate[:, :1]), 1)
+    shares = [gates, *(_distribution(value[name], probability, len(aspects[name])) for name in others)]
+    counts = _distribution(relation, mask, len(aspects[relation_aspect]))
+    counts[:, -1] = torch.nan  # the semantic space has no events
+    even = mask * _relation_mean(relation, probability, mask, len(sizes))
+    available = [counts, *(_distribution(value[name], even, len(aspects[name])) for name in others)]
+    user = context.queries.user
+    history = ranker.graph.relation("user->item").count_before(user, context.queries.time)
+    return _Attention(torch.cat(shares, 1), torch.cat(available, 1), user, history, context.local_time)
 
 
-def _level(
-    relation: Int64[Tensor, "batch events"], mass: Tensor, real: Tensor, relations: int
+def _relation_mean(
+    relation: Int64[Tensor, "batch events"], probability: Tensor, mask: Tensor, relations: int
 ) -> Float64[Tensor, "batch events"]:
-    """Mean mass of the events of each event's relation."""
-    whole, count = (
-        mass.new_zeros(len(mass), relations).scatter_add(1, relation, weight).gather(1, relation)
-        for weight in (mass, real)
+    """Mean probability of the events of each event's relation."""
+    total, count = (
+        weight.new_zeros(len(weight), relations).scatter_add(1, relation, weight).gather(1, relation)
+        for weight in (probability, mask)
     )
-    return whole / count.clamp(min=1)
+    return total / count.clamp(min=1)
 
 
 def _values(graph: TemporalGraph, context: Context, event: Int64[Tensor, "batch events"]) -> dict[str, Tensor]:
-    """Place of each event among the values of each aspect."""
-    asked = context.local_time[:, None]
+    """Index of each event's value by aspect, [batch, events]."""
+    query = context.local_time[:, None]
     local = graph.log.local_time(event)
-    around_the_clock = (local - asked) % DAY
-    away = distance_km(context.coordinates[:, None], event_coordinates(graph, event))
+    difference = (local - query) % DAY
+    distance = distance_km(context.coordinates[:, None], event_coordinates(graph, event))
     return {
-        "how long ago": _within(context.queries.time[:, None] - graph.log.time[event], AGES),
-        "hours apart": _within(torch.minimum(around_the_clock, DAY - around_the_clock), HOURS_APART),
-        "weekday": _within((local // DAY - asked // DAY) % 7, WEEKDAYS),
-        "distance": torch.where(away.isnan(), len(DISTANCES), _within(away.nan_to_num(), DISTANCES)),
+        "how long ago": _bucket(context.queries.time[:, None] - graph.log.time[event], AGES),
+        "hours apart": _bucket(torch.minimum(difference, DAY - difference), HOURS_APART),
+        "weekday": _bucket((local // DAY - query // DAY) % 7, WEEKDAYS),
+        "distance": torch.where(distance.isnan(), len(DISTANCES), _bucket(distance.nan_to_num(), DISTANCES)),
     }
 
 
-def _within(amount: Tensor, values: Mapping[str, int | float | None]) -> Int64[Tensor, "batch events"]:
-    """Which of the values each amount is: the first whose end lies above it."""
+def _bucket(amount: Tensor, values: Mapping[str, int | float | None]) -> Int64[Tensor, "batch events"]:
+    """Index of the first value whose upper bound is above each amount."""
     ends = torch.tensor([end for end in values.values() if end is not None], device=amount.device, dtype=amount.dtype)
     return torch.bucketize(amount, ends, right=True)
 
 
-def _parts(value: Tensor, weight: Float64[Tensor, "batch events"], values: int) -> Float64[Tensor, "batch values"]:
-    """Part of each row's weight on each value; NaN for a row without any."""
+def _distribution(
+    value: Tensor, weight: Float64[Tensor, "batch events"], values: int
+) -> Float64[Tensor, "batch values"]:
+    """Share of each value in a row's weight; NaN for a row without weight."""
     amount = weight.new_zeros(len(weight), values).scatter_add(1, value, weight)
-    whole = weight.sum(1, keepdim=True)
-    return torch.where(whole > 0, amount / whole, torch.nan)
+    total = weight.sum(1, keepdim=True)
+    return torch.where(total > 0, amount / total, torch.nan)
 
 
-def _own_segments(looked: _Looked, graph: TemporalGraph) -> dict[str, NDArray[np.bool_]]:
-    """Segments by how much the users had done, and by when the questions were asked."""
-    past = looked.past.numpy()
-    segments = {"few events": past <= np.median(past), "many events": past > np.median(past)}
+def _segments(attention: _Attention, graph: TemporalGraph) -> dict[str, NDArray[np.bool_]]:
+    """Segments by the length of the user's history, and by the local time of the query."""
+    history, local = attention.history.numpy(), attention.local_time.numpy()
+    segments = {"few events": history <= np.median(history), "many events": history > np.median(history)}
     if graph.timeless:
         return segments
-    local = looked.local_time.numpy()
     weekend = (local // DAY + 3) % 7 >= DAYS.index("Saturday")
-    hour = local % DAY // HOUR
-    part = np.searchsorted([end for end, _ in PARTS_OF_DAY], hour, side="right")
-    times = {name: part == place for place, (_, name) in enumerate(PARTS_OF_DAY)}
+    part = np.searchsorted([end for end, _ in PARTS_OF_DAY], local % DAY // HOUR, side="right")
+    times = {name: part == index for index, (_, name) in enumerate(PARTS_OF_DAY)}
     return {**segments, "workday": ~weekend, "weekend": weekend, **times}
 
 
 def _shares(
-    looked: _Looked, aspects: Mapping[str, Sequence[str]], segment: str, rows: Bool[np.ndarray, " questions"]
+    attention: _Attention, aspects: Mapping[str, Sequence[str]], segment: str, rows: Bool[np.ndarray, " questions"]
 ) -> Iterator[Share]:
     """The shares of one segment."""
-    share, available = looked.share.numpy()[rows], looked.available.numpy()[rows]
-    low, high = _interval(share, looked.user.numpy()[rows])
-    said = ~np.isnan(share)
-    mean, base = _mean(share), _mean(available)
-    place = 0
-    for aspect, values in aspects.items():
-        for value in values:
-            if mean[place] > 0 or base[place] > 0:
-                asked = int(said[:, place].sum())
-                lowest, highest, seen = (_or_none(column[place]) for column in (low, high, base))
-                yield Share(segment, asked, aspect, value, float(mean[place]), lowest, highest, seen)
-            place += 1
-
-
-def _or_none(number: float) -> float | None:
-    return None if np.isnan(number) else float(number)
+    share, available = attention.share.numpy()[rows], attention.available.numpy()[rows]
+    columns = (_mean(share), *_interval(share, attention.user.numpy()[rows]), _mean(available))
+    counts = (~np.isnan(share)).sum(0).tolist()
+    names = [(aspect, value) for aspect, values in aspects.items() for value in values]
+    for (aspect, value), count, (mean, *others) in zip(names, counts, np.transpose(columns).tolist(), strict=True):
+        low, high, expected = (None if np.isnan(number) else number for number in others)
+        if mean > 0 or (expected or 0) > 0:
+            yield Share(segment, count, aspect, value, mean, low, high, expected)
 
 
 def _mean(values: Float64[np.ndarray, "rows values"]) -> Float64[np.ndarray, " values"]:
-    """Mean of each column over the rows that have one; NaN for a column without any."""
+    """Mean of each column without its NaN; NaN for a column without numbers."""
     count = (~np.isnan(values)).sum(0)
     return np.where(count > 0, np.nansum(values, 0) / np.maximum(count, 1), np.nan)
 
@@ -336,16 +314,15 @@ def _interval(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Percentile bootstrap over users of the mean of each column, 95%; NaN below two users.
 
-    Each stranger, of user -1, stands alone.
+    Each query of an unknown user, of code -1, is a group of its own.
     """
     group = np.where(user >= 0, user, -1 - np.arange(len(user)))
     ends = np.full((2, values.shape[1]), np.nan)
     if len(np.unique(group)) < 2:
         return ends[0], ends[1]
-    said = ~np.isnan(values)
-    columns = torch.from_numpy(np.concatenate((np.nan_to_num(values), said), axis=1))
+    known = ~np.isnan(values)
+    columns = torch.from_numpy(np.concatenate((np.nan_to_num(values), known), axis=1))
     total, count = resampled_means(columns, torch.from_numpy(group), RESAMPLES).numpy().T.reshape(2, -1, RESAMPLES)
-    known = said.any(0)
     means = np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
-    ends[:, known] = np.nanpercentile(means[known], [2.5, 97.5], axis=1)
+    ends[:, known.any(0)] = np.nanpercentile(means[known.any(0)], [2.5, 97.5], axis=1)
     return ends[0], ends[1]
