@@ -1,4 +1,4 @@
-"""A run directory: what a training leaves behind, and how it is opened again."""
+"""A run directory: the result of a training."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from graphrec.errors import RunError
 from graphrec.files import read_json
@@ -29,26 +29,26 @@ from graphrec.runs.config import RunConfig
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its settings, its graph and its model, ready to rank."""
+    """A finished run: settings, graph and model."""
 
     path: Path
     """The run directory."""
     config: RunConfig
-    """Settings that made it."""
+    """Settings of the training."""
     manifest: Mapping[str, Any]
-    """Graph hash, seed, versions, wall time, peak memory, device, history of the training."""
+    """Provenance and cost: graph hash, seed, versions, wall time, peak memory, device, history of the training."""
     protocol: EvaluationProtocol
-    """How its questions are asked: the graph's protocol with the query time of the training."""
+    """Evaluation protocol: the graph's, with the query time and novelty of the training."""
     graph: TemporalGraph
-    """The graph it was trained on, or that graph grown since."""
+    """The graph of the training, or one grown from it."""
     model: Model
-    """The best checkpoint, in evaluation mode."""
+    """The model of the best epoch, in evaluation mode."""
 
     @staticmethod
     def open(path: str | Path, graph: str | Path | None = None, device: str = "auto") -> Run:
-        """Open a run directory; ``graph`` says where its graph is now, if it has moved.
+        """Open a run directory; ``graph`` is the directory of its graph, if that has moved.
 
-        Raises RunError if the run is unfinished, broken, or of other nodes than the graph has.
+        Raises RunError if the run is unfinished or broken, or was trained on other nodes.
         """
         root = Path(path)
         manifest, protocol = _manifest(root)
@@ -73,17 +73,17 @@ class Run:
 
     @property
     def is_explainable(self) -> bool:
-        """Whether the model's scores can be taken apart into shares and evidence."""
+        """Whether a score decomposes into shares and evidence."""
         return isinstance(self.model, Stgat)
 
     @property
     def ranker(self) -> Ranker:
-        """The model over the graph, to be asked."""
+        """Ranker of the model over the graph."""
         return ranker_of(self.graph, self.model, self.config.model)
 
 
 def vocabulary_hash(graph: TemporalGraph, counts: Mapping[str, int]) -> str:
-    """Hash over the ids of the first nodes of each type: a graph that has grown since still begins with them."""
+    """SHA-256 over the ids of the first ``counts`` nodes of each type, which a grown graph keeps."""
     digest = hashlib.sha256()
     for kind in sorted(counts):
         digest.update("\0".join([kind, *map(str, graph.nodes[kind].ids[: counts[kind]].to_pylist())]).encode())
@@ -106,12 +106,17 @@ def _manifest(root: Path) -> tuple[dict[str, Any], EvaluationProtocol]:
         raise RunError(f"{root / 'manifest.json'}: the manifest of a run expected ({reason})") from error
 
 
-def read_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Model:
-    """The model with the weights of a file, over a graph that may have grown since they were learned."""
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Stored weights by their current names; RunError for a missing or broken file."""
     try:
-        weights = current_names(load_file(path))
+        return current_names(load_file(path))
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: model weights expected ({error}); train the run again or resume it") from error
+
+
+def read_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Model:
+    """The model with stored weights, over the graph of its training or one grown from it."""
+    weights = read_weights(path)
     try:
         return load_model(graph, config.model, weights)
     except KeyError as error:
@@ -122,7 +127,7 @@ def read_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Model:
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` is the GPU if there is one; asking for one that is not there is a RunError."""
+    """Device of a name; ``auto`` is the GPU if there is one. RunError for a GPU that is not available."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):

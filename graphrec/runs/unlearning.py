@@ -1,4 +1,4 @@
-"""Taking forgotten nodes out of a run: what was learned of each of them alone."""
+"""Erasure of forgotten nodes from the weights of a run."""
 
 from __future__ import annotations
 
@@ -8,26 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from graphrec.errors import RunError
 from graphrec.files import atomic_write, read_json, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.models.old_keys import current_names
-from graphrec.runs.run import vocabulary_hash
+from graphrec.runs.run import read_weights, vocabulary_hash
 
-LEFT_OUT = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
-"""What of a run is not copied: states of the training, pages that show people, and what is written anew."""
+EXCLUDED = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
+"""Files of a run that are not copied: checkpoints, pages with personal data, and files that are written anew."""
 
-PAIRS = (
+EDGE_TENSORS = (
     ("visited", ("user", "item"), ()),
     ("cf.propagation.interactions", ("user", "item"), ("cf.propagation.log_counts",)),
     ("cf.transition.events", ("user", "item"), ()),
     ("alike", ("item", "item"), ("similarity",)),
 )
-"""Tensors [2, n] of pairs of nodes, the types of these, and what is known of each pair besides."""
+"""Tensors [2, n] of node codes, their node types, and tensors of one value per column."""
 
 
 def forgotten(graph: TemporalGraph) -> dict[str, list[int]]:
@@ -38,9 +36,9 @@ def forgotten(graph: TemporalGraph) -> dict[str, list[int]]:
 
 
 def unlearn(run: Path, out: Path, old: TemporalGraph, new: TemporalGraph, home: Path) -> None:
-    """Write a run without what it learned of forgotten nodes alone: their vectors and biases become 0.
+    """Write a run whose vectors and biases of forgotten nodes are 0, and whose stored edges of them are removed.
 
-    Checkpoints and the report are left out. What the other weights learned of them among all others stays.
+    Checkpoints and the report are not copied. All other weights stay.
 
     Parameters
     ----------
@@ -65,24 +63,17 @@ def unlearn(run: Path, out: Path, old: TemporalGraph, new: TemporalGraph, home: 
     same_home = (run / str(manifest.get("graph"))).resolve() == home.resolve()
     if not known or not (manifest.get("vocabulary") in known or same_home):
         raise RunError(f"{run}: a run of the graph {home} expected, but it was trained on another; leave it out")
-    shutil.copytree(run, out, ignore=lambda folder, _: LEFT_OUT if Path(folder) == run else (), dirs_exist_ok=True)
+    shutil.copytree(run, out, ignore=lambda folder, _: EXCLUDED if Path(folder) == run else (), dirs_exist_ok=True)
     with atomic_write(out / "model.safetensors") as temporary:
-        save_file(_without(_weights(run / "model.safetensors"), forgotten(new)), temporary)
+        save_file(_erase_nodes(read_weights(run / "model.safetensors"), forgotten(new)), temporary)
     manifest["vocabulary"] = known[1]
     if manifest.get("graph_hash") == old.manifest.get("hash"):
         manifest["graph_hash"] = new.manifest["hash"]
     write_json(out / "manifest.json", manifest)
 
 
-def _weights(path: Path) -> dict[str, Tensor]:
-    try:
-        return current_names(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path}: model weights expected ({error}); train the run again") from error
-
-
-def _without(weights: Mapping[str, Tensor], codes: Mapping[str, list[int]]) -> dict[str, Tensor]:
-    """The weights with zeros for these nodes, those that are newer than the training passed over."""
+def _erase_nodes(weights: Mapping[str, Tensor], codes: Mapping[str, list[int]]) -> dict[str, Tensor]:
+    """The weights with zeros for these nodes, except those newer than the training, and without their edges."""
     left = {name: value.clone() for name, value in weights.items()}
     for kind, rows in codes.items():
         names = [f"nodes.{kind}.identity.weight", f"nodes.{kind}.trained", f"{kind}.weight", f"{kind}.{kind}"]
@@ -92,7 +83,7 @@ def _without(weights: Mapping[str, Tensor], codes: Mapping[str, list[int]]) -> d
             left[name][known] = 0
             if name == f"{kind}.{kind}":  # of each pair of nodes
                 left[name][:, known] = 0
-    for name, ends, beside in PAIRS:
+    for name, ends, beside in EDGE_TENSORS:
         if name in left:
             gone = [torch.isin(left[name][row], torch.tensor(codes.get(kind, []))) for row, kind in enumerate(ends)]
             kept = ~(gone[0] | gone[1])
