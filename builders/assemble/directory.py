@@ -1,4 +1,4 @@
-"""Writing a graph directory so that it is whole or not there, and the hash of what is in it."""
+"""Atomic replacement of a graph directory, consistency checks, and the hash of its content."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def refuse_to_overwrite(target: Path) -> None:
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """A folder beside ``target`` that takes its place at one stroke when all has gone well, and is gone when not.
+    """A folder beside ``target`` that atomically replaces it on success, and is deleted on an error.
 
-    What a killed process has left behind there is cleared away. Raises InputError while another one is writing.
+    Folders of killed processes are deleted. Raises InputError while another process is writing.
     """
     target = target.absolute()
-    made = [folder for folder in target.parents if not folder.exists()]
+    created = [folder for folder in target.parents if not folder.exists()]
     target.parent.mkdir(parents=True, exist_ok=True)
     _clear(target)
     folder = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -55,8 +55,8 @@ def staged(target: Path) -> Iterator[Path]:
         if lock is not None:
             os.close(lock)
         if not target.exists():
-            for folder in made:
-                with suppress(OSError):  # others may have put something there
+            for folder in created:
+                with suppress(OSError):  # not empty: used by others
                     folder.rmdir()
 
 
@@ -72,7 +72,7 @@ def _clear(target: Path) -> None:
 
 
 def _locked(folder: Path) -> int | None:
-    """A lock on a folder that lasts as long as this process and it is open; None if another process has it."""
+    """A lock on a folder until it is closed or this process ends; None if another process has it."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,16 +83,16 @@ def _locked(folder: Path) -> int | None:
 
 
 def _put_in_place(new: Path, target: Path) -> None:
-    """Rename ``new`` to ``target``; what is there goes to where ``new`` was, at no moment is there nothing."""
+    """Rename ``new`` to ``target``, exchanging the two if ``target`` exists, so that it always exists."""
     if not target.exists():
         new.rename(target)
-    elif not _exchange(new, target):  # a file system that cannot exchange: a moment without a graph
+    elif not _exchange(new, target):  # no exchange on this file system: for a moment there is no graph
         target.rename(new.with_name("new.old"))
         new.rename(target)
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchange two folders at one stroke; whether this system can (Linux does: renameat2 with RENAME_EXCHANGE)."""
+    """Exchange two folders atomically, if the system can (Linux: renameat2 with RENAME_EXCHANGE); whether it did."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     here, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
     return rename is not None and rename(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
@@ -105,7 +105,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def check_tables(events: pa.Table, nodes: dict[str, pa.Table], relations: dict[str, pa.Table]) -> None:
-    """Raise GraphError for tables that contradict each other: such a graph is never put in place."""
+    """Raise GraphError for inconsistent tables: such a graph is never put in place."""
     time = events["time"].to_numpy()
     if len(time) and (np.diff(time) < 0).any():
         raise GraphError("graph: events in the order of time expected")
@@ -118,13 +118,13 @@ def check_tables(events: pa.Table, nodes: dict[str, pa.Table], relations: dict[s
 
 
 def _check_codes(what: str, codes: pa.ChunkedArray, lowest: int, count: int) -> None:
-    found = pc.min_max(codes).as_py()
-    if len(codes) and not lowest <= found["min"] <= found["max"] < count:
-        raise GraphError(f"graph: {what} must lie in {lowest}..{count - 1}, got {found['min']}..{found['max']}")
+    bounds = pc.min_max(codes).as_py()
+    if len(codes) and not lowest <= bounds["min"] <= bounds["max"] < count:
+        raise GraphError(f"graph: {what} must lie in {lowest}..{count - 1}, got {bounds['min']}..{bounds['max']}")
 
 
 def content_hash(tables: dict[str, pa.Table]) -> str:
-    """Sha256 over names, columns and values of tables: the same for the same data, however it is stored."""
+    """SHA-256 over names, columns and values of tables, independent of their storage."""
     digest = hashlib.sha256()
     for name, table in tables.items():
         for column in table.column_names:

@@ -59,7 +59,7 @@ def read_precomputed_vectors(option: VectorsOption, row_ids: pa.Array | None = N
 
     Parameters
     ----------
-    ids_in_order
+    row_ids
         Ids of the rows of the table of nodes (``--items``, ...), null for an unusable row: the ids of a file without
         ids, row by row.
 
