@@ -20,7 +20,8 @@ def train_command(
     model: Annotated[
         str | None,
         typer.Option(
-            help="stgat (the default), sasrec, lightgcn, als, bpr, ease or item-knn.", autocompletion=model_names
+            help="stgat (the default), sasrec, lightgcn, als, bpr, ease, item-knn, slit, or one of an installed package.",
+            autocompletion=model_names,
         ),
     ] = None,
     config: Annotated[Path | None, typer.Option(help="YAML of settings; a run's config.yaml is one.")] = None,

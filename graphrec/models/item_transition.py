@@ -10,7 +10,11 @@ all moments together with a strength that has a closed form, so that G and C are
 
     G: p^l (1 - p^(2 n)) / (1 - p^2),  n the moments after the second event        C: (p^l - q^l) / (p - q)
 
-EASE (Steck 2019, arXiv 1905.03375) tells what goes together; this tells what follows.
+Prior art: SLIT of SLIST (Choi et al. 2021, arXiv 2103.16104; ``graphrec.models.slit``) regresses the later part of a
+session on the earlier one in closed form, with weights by distance. Here the sums run over pairs of near events in
+place of one row per split point, rows are not divided by their sums, every user weighs alike, the ridge is in users,
+and the items of the history are masked. ``benchmarks/regressions.md`` measures both. EASE (Steck 2019, arXiv
+1905.03375) regresses items on the others of a history, whatever their order.
 """
 
 from __future__ import annotations
