@@ -20,7 +20,7 @@ def train_command(
     model: Annotated[
         str | None,
         typer.Option(
-            help="stgat (the default), sasrec, lightgcn, als, bpr, ease, item-knn, slit, or a model of another package.",
+            help="stgat (the default), sasrec, lightgcn, als, bpr, ease, item-knn, slit, or one of another package.",
             autocompletion=model_names,
         ),
     ] = None,
