@@ -149,7 +149,7 @@ def _trained(task: Task, graph: Path, out: Path, settings: Sequence[str], seed: 
 
 def _judged(run: Run, split: str, asked: Mapping[str, Any]) -> dict[str, float]:
     """What the model alone reaches."""
-    protocol = run.protocol.model_copy(update=dict(asked))
+    protocol = run.protocol.with_changes(asked)
     return means(per_query_metrics(run.graph, run.ranker, protocol, protocol.target_rows(run.graph, split)))
 
 

@@ -13,7 +13,7 @@ from cli.console import RichProgress, command, console, facts, next_step, print_
 from cli.graphs import show_data_issues
 from graphrec.formatting import format_bytes, format_count, format_utc
 
-LONGEST = 60
+MAX_LENGTH = 60
 """Characters of a value that are shown."""
 
 if TYPE_CHECKING:
@@ -104,12 +104,12 @@ def _show(found: Inspection) -> None:
 
 
 def _short(value: str | None) -> str:
-    return "nothing" if value is None else repr(value) if len(value) <= LONGEST else f"{value[:LONGEST]!r}..."
+    return "nothing" if value is None else repr(value) if len(value) <= MAX_LENGTH else f"{value[:MAX_LENGTH]!r}..."
 
 
 def _printable(text: str) -> str:
     """A text without line ends and whatever else moves the cursor."""
-    return "".join(character if character.isprintable() else " " for character in text)[:LONGEST]
+    return "".join(character if character.isprintable() else " " for character in text)[:MAX_LENGTH]
 
 
 def _format(file: File) -> str:

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, cast
 
 import torch
-from jaxtyping import Float64, Int64
+from jaxtyping import Int64
 from torch import Tensor
 
 from graphrec.environment import versions
@@ -32,8 +32,11 @@ from graphrec.runs.manifest import peak_memory
 from graphrec.runs.run import Run
 from graphrec.runs.training_split import training_view
 
-EVIDENCE_QUESTIONS = 1_000
-"""Questions at most whose evidence is taken out: each is answered twenty times more."""
+MAX_EVIDENCE_QUERIES = 1_000
+"""Queries at most whose evidence is measured, which takes twenty more forward passes each."""
+Metrics = dict[str, Tensor]
+"""Values of each metric, [n] float64, one per query."""
+MetricFunction = Callable[[Tensor], Metrics]
 
 
 def evaluate(
@@ -63,31 +66,25 @@ def evaluate(
     The result, which ``metrics.json`` of the run keeps under the split with the number of evaluations on it.
     """
     if evidence and not run.is_explainable:
-        raise RunError(f"{run.path}: {run.config.model.name} shows no evidence to measure; stgat does")
+        raise RunError(f"{run.path}: model {run.config.model.name} has no evidence to measure; stgat has")
     if split == "val" and run.config.training.train_on_val:
-        raise RunError(f"{run.path}: its training learned from the val events (train_on_val: true); judge test")
-    protocol = run.protocol.model_copy(update=dict(overrides or {}))
+        raise RunError(f"{run.path}: the val events were trained on (train_on_val: true); evaluate on test")
+    protocol = run.protocol.with_changes(overrides or {})
     rows = protocol.target_rows(run.graph, split)
     if not len(rows):
-        raise GraphError(f"{run.path}: no event of split {split!r} is judged under {protocol.model_dump()}")
-    judges = metric_functions(run, protocol)
-    listener = progress or NoProgress()
-    listener.start(f"evaluating {split}", len(judges))
-    measured, seconds = {}, {}
-    for name, measure in judges.items():
-        begun = perf_counter()
-        measured[name] = measure(rows)
-        seconds[name] = round(perf_counter() - begun, 3)
-        listener.advance(1, name)
-    listener.finish()
-    lists, users = protocol.task == "top-n", run.graph.log.user[rows].long()
-    mapped = None if lists else map_queries(run.graph, rows, measured["model"]["acc@10"])
+        raise GraphError(f"{run.path}: split {split!r} has no event to evaluate under {protocol.model_dump()}")
+    progress = progress or NoProgress()
+    values, seconds = _measure(metric_functions(run, protocol), rows, split, progress)
+    repeat, mapped = None, None
+    if protocol.task == "next-item":
+        repeat = is_repeat(run.graph, rows)
+        mapped = map_queries(run.graph, rows, values["model"]["acc@10"])
     result = {
         "n": len(rows),
         "split": split,
         "model": run.config.model.name,
         "protocol": protocol.model_dump(),
-        **_summary(measured, users, None if lists else is_repeat(run.graph, rows)),
+        **_summary(values, run.graph.log.user[rows].long(), repeat),
         "map": mapped and mapped.model_dump(),
         "seconds": seconds,
         "peak_memory": peak_memory(rows.device),
@@ -97,82 +94,92 @@ def evaluate(
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if evidence:
-        result["faithfulness"] = asdict(_faithfulness(run, protocol, rows, listener))
-        result["attention"] = profile_attention(run, split, EVIDENCE_QUESTIONS, None, listener, protocol).rows()
+        result["faithfulness"] = asdict(_faithfulness(run, protocol, rows, progress))
+        result["attention"] = profile_attention(run, split, MAX_EVIDENCE_QUERIES, None, progress, protocol).rows()
     return _store(run, split, result)
+
+
+def _measure(
+    functions: Mapping[str, MetricFunction], rows: Int64[Tensor, " n"], split: str, progress: Progress
+) -> tuple[dict[str, Metrics], dict[str, float]]:
+    """Per-query metrics of each ranker, and its wall time in seconds, fitting included."""
+    metrics, seconds = {}, {}
+    progress.start(f"evaluating {split}", len(functions))
+    for name, function in functions.items():
+        start = perf_counter()
+        metrics[name] = function(rows)
+        seconds[name] = round(perf_counter() - start, 3)
+        progress.advance(1, name)
+    progress.finish()
+    return metrics, seconds
 
 
 def _faithfulness(
     run: Run, protocol: EvaluationProtocol, rows: Int64[Tensor, " n"], progress: Progress
 ) -> Faithfulness:
-    """Of the questions, or of so many of them, drawn by the run's seed."""
-    drawn = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:EVIDENCE_QUESTIONS]
-    asked = protocol.queries(run.graph, rows[drawn.sort().values.to(rows.device)])
-    return measure_faithfulness(cast(StgatRanker, run.ranker), asked, run.config.seed, progress)
+    """Faithfulness over the queries, or a sample of MAX_EVIDENCE_QUERIES drawn by the run's seed."""
+    sample = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:MAX_EVIDENCE_QUERIES]
+    queries = protocol.queries(run.graph, rows[sample.sort().values.to(rows.device)])
+    return measure_faithfulness(cast(StgatRanker, run.ranker), queries, run.config.seed, progress)
 
 
-def metric_functions(
-    run: Run, protocol: EvaluationProtocol
-) -> dict[str, Callable[[Int64[Tensor, " n"]], dict[str, Float64[Tensor, " n"]]]]:
-    """Functions from rows of events to what their questions earn: the model, then each baseline.
+def metric_functions(run: Run, protocol: EvaluationProtocol) -> dict[str, MetricFunction]:
+    """Functions from rows of events to per-query metrics: of the model, then of each baseline.
 
-    Baselines that fit weights do so on the events that the model learned from.
+    Baselines with weights are fitted to the events of the training.
     """
-    learned = training_view(run.graph, run.config.training)
-    others = [baseline for baseline in all_baselines(learned) if baseline.name != run.config.model.name]
+    graph = training_view(run.graph, run.config.training)
+    others = [baseline for baseline in all_baselines(graph) if baseline.name != run.config.model.name]
     rankers = {"model": run.ranker, **{baseline.name: ScoreRanker(run.graph, baseline) for baseline in others}}
     return {name: partial(per_query_metrics, run.graph, ranker, protocol) for name, ranker in rankers.items()}
 
 
-def _summary(
-    measured: Mapping[str, Mapping[str, Tensor]], users: Int64[Tensor, " n"], repeat: Tensor | None
-) -> dict[str, Any]:
-    """Means over all questions and, given which are repeats, over repeats and first interactions."""
-    slices = {} if repeat is None else {"returning": repeat, "new": ~repeat}
+def _summary(values: Mapping[str, Metrics], users: Int64[Tensor, " n"], repeat: Tensor | None) -> dict[str, Any]:
+    """Statistics over all queries and, given which are repeats, over repeats and first interactions."""
+    masks = {} if repeat is None else {"returning": repeat, "new": ~repeat}
     return {
-        **_part(measured, users),
-        "errors": {name: standard_error(values) for name, values in measured["model"].items() if len(values) > 1},
+        **_statistics(values, users),
+        "errors": {name: standard_error(metric) for name, metric in values["model"].items() if len(metric) > 1},
         "slices": {
-            name: {"n": int(chosen.sum()), **_part(_rows(measured, chosen), users[chosen])}
-            for name, chosen in slices.items()
-            if bool(chosen.any())
+            name: {"n": int(mask.sum()), **_statistics(_masked(values, mask), users[mask])}
+            for name, mask in masks.items()
+            if bool(mask.any())
         },
     }
 
 
-def _rows(measured: Mapping[str, Mapping[str, Tensor]], chosen: Tensor) -> dict[str, dict[str, Tensor]]:
-    return {ranker: {name: value[chosen] for name, value in values.items()} for ranker, values in measured.items()}
+def _masked(values: Mapping[str, Metrics], mask: Tensor) -> dict[str, Metrics]:
+    return {ranker: {name: metric[mask] for name, metric in metrics.items()} for ranker, metrics in values.items()}
 
 
-def _part(measured: Mapping[str, Mapping[str, Tensor]], users: Int64[Tensor, " n"]) -> dict[str, Any]:
-    """Means of the model and of every baseline, and how sure they are where there are two users."""
-    found = {ranker: means(values) for ranker, values in measured.items()}
-    asking = len(torch.unique(users))
-    sure = _certainty(measured, found, users) if asking > 1 else {}
-    return {"users": asking, "metrics": found.pop("model"), "baselines": found, **sure}
+def _statistics(values: Mapping[str, Metrics], users: Int64[Tensor, " n"]) -> dict[str, Any]:
+    """Means of the model and of every baseline, with intervals if there are two users."""
+    mean = {ranker: means(metrics) for ranker, metrics in values.items()}
+    count = len(torch.unique(users))
+    intervals = _intervals(values, mean, users) if count > 1 else {}
+    return {"users": count, "metrics": mean.pop("model"), "baselines": mean, **intervals}
 
 
-def _certainty(
-    measured: Mapping[str, Mapping[str, Tensor]], found: Mapping[str, Mapping[str, float]], users: Int64[Tensor, " n"]
+def _intervals(
+    values: Mapping[str, Metrics], mean: Mapping[str, Mapping[str, float]], users: Int64[Tensor, " n"]
 ) -> dict[str, Any]:
-    """Bootstrap intervals (95%) of the measures that are shown, and of the model's lead over the best baseline.
+    """Bootstrap intervals (95%) of the table's metrics, and of the model's lead over the best baseline.
 
-    Users are drawn whole, the same ones for every ranker, so that the lead is a paired difference.
+    Users are resampled with all their queries, the same ones for every ranker: the lead is a paired difference.
     """
-    names, rankers = metric_names([found["model"]]), list(measured)
-    columns = torch.stack([measured[ranker][name] for ranker in rankers for name in names], 1)  # [n, rankers x names]
+    names, rankers = metric_names([mean["model"]]), list(values)
+    columns = torch.stack([values[ranker][name] for ranker in rankers for name in names], 1)  # [n, rankers x names]
     drawn = resampled_means(columns.double(), users).view(-1, len(rankers), len(names))
     intervals = {
         ranker: {name: interval(drawn[:, row, column]) for column, name in enumerate(names)}
         for row, ranker in enumerate(rankers)
     }
     leads = {}
-    for column, name in enumerate(names):
-        if len(rankers) > 1:
-            best = max(rankers[1:], key=lambda ranker: found[ranker][name])
-            low, high = interval(drawn[:, 0, column] - drawn[:, rankers.index(best), column])
-            over = found["model"][name] - found[best][name]
-            leads[name] = {"baseline": best, "difference": over, "low": low, "high": high}
+    for column, name in enumerate(names) if len(rankers) > 1 else ():
+        best = max(rankers[1:], key=lambda ranker: mean[ranker][name])
+        low, high = interval(drawn[:, 0, column] - drawn[:, rankers.index(best), column])
+        difference = mean["model"][name] - mean[best][name]
+        leads[name] = {"baseline": best, "difference": difference, "low": low, "high": high}
     return {"intervals": intervals.pop("model"), "baseline_intervals": intervals, "leads": leads}
 
 

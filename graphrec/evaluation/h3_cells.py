@@ -17,7 +17,7 @@ FINEST, COARSEST = 9, 1
 """H3 resolutions that are tried: cells of 0.1 km2 to 600,000 km2."""
 MIN_COVERAGE = 0.8
 """Part of the questions that the cells should show."""
-MOST_ACROSS, MOST_CELLS = 60, 400
+MAX_WIDTH, MAX_CELLS = 60, 400
 """Cells side by side and in all at most: smaller ones could not be seen, and more would make a heavy page."""
 
 
@@ -53,7 +53,7 @@ def map_queries(graph: TemporalGraph, rows: Int64[Tensor, " n"], right: Float64[
     _, users_before = _count(code[of_event[:until][known]], user[:until][known], len(parents))
     shown = users >= MIN_USERS
     ground = np.flatnonzero(~shown & (users_before >= MIN_USERS))
-    ground = np.sort(ground[np.argsort(-users_before[ground], kind="stable")[:MOST_CELLS]])
+    ground = np.sort(ground[np.argsort(-users_before[ground], kind="stable")[:MAX_CELLS]])
     order = np.argsort(-count, kind="stable")
     return QueryMap(
         resolution=resolution,
@@ -106,7 +106,7 @@ def _resolution(cells: NDArray[np.int64], asked: NDArray[np.int64], user: NDArra
         count, users = _count(code[asked], user, len(parents))
         shown = users >= MIN_USERS
         seen = int(count[shown].sum())
-        if not seen or shown.sum() > MOST_CELLS or _across(parents[shown], resolution) > MOST_ACROSS:
+        if not seen or shown.sum() > MAX_CELLS or _across(parents[shown], resolution) > MAX_WIDTH:
             continue
         if seen >= MIN_COVERAGE * len(asked):
             return resolution

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -57,6 +58,12 @@ class EvaluationProtocol(BaseModel):
     """Evaluate only events whose user and item are in the vocabulary."""
     novel: bool = False
     """Evaluate only first interactions of a user with an item, and exclude visited items from the candidates."""
+
+    def with_changes(self, changes: Mapping[str, Any]) -> EvaluationProtocol:
+        """The protocol with other values of some fields, by either name; ValidationError for an unknown name."""
+        aliases = {field.alias: name for name, field in type(self).model_fields.items()}
+        changed = {aliases.get(name, name): value for name, value in changes.items()}
+        return EvaluationProtocol(**{name: getattr(self, name) for name in type(self).model_fields} | changed)
 
     @property
     def primary_metric(self) -> str:

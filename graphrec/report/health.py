@@ -14,7 +14,7 @@ from graphrec.graph.geography import has_coordinates
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.time_units import DAY, FIRST_MONDAY
 
-MOST_BARS = 80
+MAX_BARS = 80
 """Periods at most: the shortest kind of period is taken that needs no more."""
 
 
@@ -92,10 +92,10 @@ def _periods(time: Int[Tensor, " n"]) -> tuple[str, NDArray[np.int64], NDArray[n
     seconds = time.cpu().numpy()
     for period in ("day", "week", "month", "year"):
         place = _period_numbers(seconds, period)
-        if place[-1] - place[0] < MOST_BARS:
+        if place[-1] - place[0] < MAX_BARS:
             break
     first, last = int(place[0]), int(place[-1])
-    every = -(-(last - first + 1) // MOST_BARS)  # more than one only for a log of more years than bars
+    every = -(-(last - first + 1) // MAX_BARS)  # more than one only for a log of more years than bars
     numbers = np.arange(first, last + 1, every)
     return period, _beginnings(numbers, period), (place - first) // every
 

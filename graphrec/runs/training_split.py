@@ -16,23 +16,23 @@ from graphrec.runs.config import TrainingConfig
 
 
 def protocol_for(graph: TemporalGraph, settings: TrainingConfig) -> EvaluationProtocol:
-    """The graph's own protocol, with what the settings ask for instead."""
+    """The graph's own protocol, with the query time and the novelty that the settings give."""
     protocol = EvaluationProtocol(**graph.manifest.get("protocol", {}))
-    asked = {name: value for name in ("query_time", "novel") if (value := getattr(settings, name)) is not None}
-    return protocol.model_copy(update=asked)
+    changes = {"query_time": settings.query_time, "novel": settings.novel}
+    return protocol.with_changes({name: value for name, value in changes.items() if value is not None})
 
 
 def training_view(graph: TemporalGraph, settings: TrainingConfig) -> TemporalGraph:
-    """The graph as training sees it: with its val events among the train events, unless they are held out."""
+    """The graph with the split of the training: its val events are train events if ``train_on_val`` says so."""
     if not settings.train_on_val:
         return graph
     split = torch.where(graph.log.split == VAL, TRAIN, graph.log.split)
     return replace(graph, log=replace(graph.log, split=split))
 
 
-def check_not_empty(units: Sized, path: Path) -> None:
-    """Raise GraphError for a graph without anything to learn from."""
-    if not len(units):
+def check_not_empty(samples: Sized, path: Path) -> None:
+    """Raise GraphError for an empty training set."""
+    if not len(samples):
         raise GraphError(
             f"{path}: no train event to learn from (for sasrec, none after an earlier one of its user); "
             "check the split in its manifest"

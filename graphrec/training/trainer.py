@@ -31,7 +31,7 @@ from graphrec.training import checkpoint
 from graphrec.training.checkpoint import TrainingState
 from graphrec.training.closed_form import fit
 
-FEWEST_EPOCHS = 3
+MIN_EPOCHS = 3
 """Epochs of a large log, unless its settings say fewer."""
 
 
@@ -116,7 +116,7 @@ class Training:
         check_not_empty(self.training_set, graph)
         samples = min(len(self.training_set), settings.samples_per_epoch)
         self.steps = math.ceil(samples / settings.batch_size)  # per epoch
-        self.epochs = min(settings.epochs, max(FEWEST_EPOCHS, math.ceil(settings.min_steps / self.steps)))
+        self.epochs = min(settings.epochs, max(MIN_EPOCHS, math.ceil(settings.min_steps / self.steps)))
         options = LossOptions(settings.negatives, settings.full_softmax, self.protocol.novel)
         loss = entry.loss(self.model, self.graph, options)
         _keep_buffers_local(loss)

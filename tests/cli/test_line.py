@@ -137,7 +137,7 @@ def test_a_log_too_short_to_hold_anything_out_can_be_trained_and_not_evaluated(
     Path("log.csv").write_text("user,item,time\nann,tea,2024-01-01\nben,tea,2024-01-01\n")
     assert graphrec("build", "log.csv", "--out", "graph", "--text-model", "none").code == 0
     assert graphrec("train", "graph", "--out", "run", *SMALL).code == 0
-    assert "no event of split 'val' is judged" in graphrec("evaluate", "run").refusal
+    assert "split 'val' has no event to evaluate" in graphrec("evaluate", "run").refusal
     (answer,) = json.loads(graphrec("recommend", "run", "--user", "ann", "--json").out)
     assert [item["item"] for item in answer["items"]] == ["tea"]
 

@@ -108,7 +108,7 @@ def test_a_broken_record_is_one_line_and_is_kept(run: Run) -> None:
 def test_a_split_without_judged_events_is_one_line(tmp_path: Path) -> None:
     world = town(0)
     world.log.split[:] = TRAIN
-    with pytest.raises(GraphError, match="no event of split 'val' is judged under"):
+    with pytest.raises(GraphError, match="split 'val' has no event to evaluate under"):
         evaluate(run_of(world, tmp_path), "val")
     assert not (tmp_path / "metrics.json").exists()
 

@@ -253,7 +253,7 @@ def test_only_stgat_has_a_profile(city_run: Path) -> None:
 def test_evaluate_prints_what_attention_rests_on(
     city_run: Path, tmp_path: Path, graphrec: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graphrec.evaluation.evaluation.EVIDENCE_QUESTIONS", 60)
+    monkeypatch.setattr("graphrec.evaluation.evaluation.MAX_EVIDENCE_QUERIES", 60)
     shutil.copytree(city_run, tmp_path / "run")
     shutil.copytree(city_run.with_name("graph"), tmp_path / "graph")
     done = graphrec("evaluate", tmp_path / "run", "--evidence")

@@ -326,7 +326,7 @@ def test_a_run_without_reasons_says_so(city_graph: Path, tmp_path: Path, graphre
     refused = graphrec("recommend", tmp_path / "run", "--user", "u0003", "--explain")
     assert "only stgat can take its scores apart" in refused.refusal
     refused = graphrec("evaluate", tmp_path / "run", "--evidence")
-    assert "ease shows no evidence to measure; stgat does" in refused.refusal
+    assert "model ease has no evidence to measure; stgat has" in refused.refusal
 
 
 @pytest.mark.parametrize("name", ["als", "bpr"])

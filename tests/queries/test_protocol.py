@@ -249,3 +249,12 @@ def test_the_names_on_disk_are_read_and_written() -> None:
     assert EvaluationProtocol(judge="next-item").task == "next-item"
     with pytest.raises(ValidationError, match="'next-item' or 'top-n'"):
         EvaluationProtocol(judge="sessions")
+
+
+def test_changes_are_checked_and_go_by_either_name() -> None:
+    protocol = EvaluationProtocol(task="top-n", novel=True)
+    assert protocol.with_changes({"judge": "events"}) == EvaluationProtocol(novel=True)
+    assert protocol.with_changes({"task": "next-item", "novel": False}) == EvaluationProtocol()
+    assert protocol.with_changes({}) == protocol
+    with pytest.raises(ValidationError, match="novelty"):
+        protocol.with_changes({"novelty": True})

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from graphrec.graph.time_bounds import TIME_MAX
-from graphrec.report.health import MOST_BARS, Coverage, DataHealth, Unseen, data_health
+from graphrec.report.health import MAX_BARS, Coverage, DataHealth, Unseen, data_health
 from tests.worlds import alone, events, graph, rewritten, town
 
 DAY = 86_400
@@ -38,9 +38,9 @@ def test_a_small_log_by_hand() -> None:
 @pytest.mark.parametrize(
     ("days", "period", "first"),
     [
-        (MOST_BARS - 1, "day", "2020-03-04"),
-        (MOST_BARS, "week", "2020-03-02"),
-        (7 * MOST_BARS + 7, "month", "2020-03-01"),
+        (MAX_BARS - 1, "day", "2020-03-04"),
+        (MAX_BARS, "week", "2020-03-02"),
+        (7 * MAX_BARS + 7, "month", "2020-03-01"),
         (40 * 365, "year", "2020-01-01"),
     ],
 )
@@ -56,7 +56,7 @@ def test_the_period_grows_with_the_log(days: int, period: str, first: str) -> No
 
 def test_a_log_of_many_centuries_still_fits() -> None:
     found = data_health(graph(events([0, 0], [0, 0], [-50_000_000_000, 50_000_000_000]), 1, 1), TIME_MAX)
-    assert len(found.starts) <= MOST_BARS
+    assert len(found.starts) <= MAX_BARS
     assert sum(found.events["train"]) == 2
 
 

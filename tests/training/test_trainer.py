@@ -117,7 +117,7 @@ def test_val_events_are_learned_from_where_they_are_not_held_out(
     seen = torch.zeros(counts["item"], dtype=torch.bool)
     seen[run.graph.log.item[run.graph.log.split < TEST].long()] = True
     assert torch.equal(run.model.encoder("item").trained, seen)
-    with pytest.raises(RunError, match="learned from the val events"):
+    with pytest.raises(RunError, match="the val events were trained on"):
         evaluate(run, "val")
     assert evaluate(run, "test").n == counts["test"]
 
