@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builders.assemble.event_codes import set_aside_duplicates
+from builders.assemble.event_codes import quarantine_duplicates
 from builders.engine.connect import connect
 from builders.ingest.log import ingest_log, open_log
 from builders.ingest.parts import read_log
@@ -92,7 +92,7 @@ def check(tmp_path: Path, lines: list[str], header: str = "user,item,time,lat,lo
     (tmp_path / "log").mkdir()
     log = open_log(engine, [path], None, None, NoProgress())
     [rows] = ingest_log(engine, log, False, tmp_path, NoProgress())
-    events, again = set_aside_duplicates(engine, read_log(engine, [rows.part]), [rows.part])
+    events, again = quarantine_duplicates(engine, read_log(engine, [rows.part]), [rows.part])
     return Looked(engine.to_pyarrow(events), pa.concat_tables([rows.quarantine, again]), rows.total)
 
 
