@@ -123,10 +123,10 @@ def _row(
 ) -> str:
     found, seconds = [], []
     for seed in seeds:
-        manifest = train(graph, out / str(seed), RunConfig.load(None, settings, seed), progress=progress)
-        best = manifest["history"][manifest["best_epoch"] - 1]
+        manifest = train(graph, out / str(seed), config=RunConfig.load(None, settings, seed), progress=progress)
+        best = manifest.history[manifest.best_epoch - 1]
         found.append([best[metric] for metric in metrics])
-        seconds.append(manifest["wall_seconds"])
+        seconds.append(manifest.wall_seconds)
     cells = [spread(column) for column in zip(*found, strict=True)]
     return f"| {name} | {' | '.join(cells)} | {statistics.mean(seconds):.0f} |"
 

@@ -90,7 +90,7 @@ def _row(
     held = set(np.random.default_rng(seed).choice(ids, len(ids) // 10, replace=False).tolist())
     logs = _without(data, held, out / "logs")
     build_graph([str(logs)], out / "graph", preset="nyc-getnext", progress=progress)
-    train(out / "graph", out / "run", RunConfig.load(None, [*SETTINGS, *arguments.set], seed), progress=progress)
+    train(out / "graph", out / "run", config=RunConfig.load(None, [*SETTINGS, *arguments.set], seed), progress=progress)
     run = Run.open(out / "run")
     queries, target, candidates = _asked(whole, run.graph, held, arguments.split)
     judges = {

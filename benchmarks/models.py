@@ -66,7 +66,9 @@ def _seeds(name: str, seeds: Sequence[int]) -> Sequence[int]:
 
 def _run(graph: Path, out: Path, name: str, seed: int, progress: RichProgress) -> dict[str, Any]:
     where = out / f"{name}-{seed}"
-    manifest = train(graph, where, RunConfig.load(None, [f"model.name={name}"], seed), "cpu", progress=progress)
+    manifest = train(
+        graph, where, config=RunConfig.load(None, [f"model.name={name}"], seed), device="cpu", progress=progress
+    )
     return {
         "manifest": manifest,
         "metrics": evaluate(Run.open(where, device="cpu"), "test", progress=progress).metrics,
@@ -76,9 +78,9 @@ def _run(graph: Path, out: Path, name: str, seed: int, progress: RichProgress) -
 def _row(name: str, runs: Sequence[dict[str, Any]]) -> str:
     manifests = [run["manifest"] for run in runs]
     found = [statistics.mean(run["metrics"][metric] for run in runs) for metric in METRICS]
-    chosen = statistics.mean(manifest["history"][manifest["best_epoch"] - 1]["mrr"] for manifest in manifests)
-    seconds = statistics.mean(manifest["wall_seconds"] for manifest in manifests)
-    memory = max(manifest["peak_memory"] for manifest in manifests) / 2**20
+    chosen = statistics.mean(manifest.history[manifest.best_epoch - 1]["mrr"] for manifest in manifests)
+    seconds = statistics.mean(manifest.wall_seconds for manifest in manifests)
+    memory = max(manifest.peak_memory for manifest in manifests) / 2**20
     cells = [f"{value:.4f}" for value in (*found, chosen)]
     return f"| {name} | {len(runs)} | {' | '.join(cells)} | {seconds:.1f} | {memory:,.0f} MiB |"
 

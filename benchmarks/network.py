@@ -29,6 +29,7 @@ from graphrec import EvaluationResult, Run, RunConfig, evaluate, train
 from graphrec.environment import versions
 from graphrec.evaluation.per_query import per_query_metrics
 from graphrec.metrics import means
+from graphrec.runs import RunManifest
 
 PAGE = Path(__file__).with_suffix(".md")
 RANKS = ("acc@1", "acc@5", "acc@10", "mrr")
@@ -143,7 +144,14 @@ def _graph(task: Task, out: Path, progress: RichProgress) -> Path:
 def _trained(task: Task, graph: Path, out: Path, settings: Sequence[str], seed: int, progress: RichProgress) -> Run:
     where = out / "-".join(["run", task.log, *settings, str(seed)]).replace("/", "_")
     if not (where / "manifest.json").exists():
-        train(graph, where, RunConfig.load(None, settings, seed), "auto", where.exists(), progress)
+        train(
+            graph,
+            where,
+            config=RunConfig.load(None, settings, seed),
+            device="auto",
+            resume=where.exists(),
+            progress=progress,
+        )
     return Run.open(where)
 
 
@@ -175,17 +183,17 @@ def _table(
     return "\n".join([facts, "", f"Settings: {' '.join(settings) or 'the defaults'}.", "", head, *rows])
 
 
-def _facts(manifests: Sequence[Mapping[str, Any]], questions: int) -> str:
-    seconds = ", ".join(f"{manifest['wall_seconds']:.0f}" for manifest in manifests)
-    memory = max(manifest["peak_memory"] for manifest in manifests) / 2**30
-    epochs = ", ".join(f"{manifest['best_epoch']} of {len(manifest['history'])}" for manifest in manifests)
-    threads = manifests[0].get("threads", 1)
+def _facts(manifests: Sequence[RunManifest], questions: int) -> str:
+    seconds = ", ".join(f"{manifest.wall_seconds:.0f}" for manifest in manifests)
+    memory = max(manifest.peak_memory for manifest in manifests) / 2**30
+    epochs = ", ".join(f"{manifest.best_epoch} of {len(manifest.history)}" for manifest in manifests)
+    threads = manifests[0].threads
     return (
         f"{questions:,} questions, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, "
-        f"{threads} thread{'s' * (threads > 1)} a run, {manifests[0]['device']}, torch {versions()['torch']}, "
-        f"graph {manifests[0]['graph_hash'][:12]}.\n"
+        f"{threads} thread{'s' * (threads > 1)} a run, {manifests[0].device}, torch {versions()['torch']}, "
+        f"graph {manifests[0].graph_hash[:12]}.\n"
         f"Training wall time {seconds} s; best epoch {epochs}; peak memory {memory:.2f} GiB; "
-        f"{manifests[0]['parameters']:,} parameters."
+        f"{manifests[0].parameters:,} parameters."
     )
 
 

@@ -172,7 +172,7 @@ def _facts(graph: TemporalGraph) -> str:
     lists = len(protocol_for(graph, ALL_BUT_TEST).target_rows(graph, "test"))
     return (
         f"{lists:,} lists, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} CPU cores, "
-        f"{torch.get_num_threads()} thread, torch {versions()['torch']}, graph {graph.manifest['hash'][:12]}."
+        f"{torch.get_num_threads()} thread, torch {versions()['torch']}, graph {graph.manifest.hash[:12]}."
     )
 
 

@@ -6,9 +6,8 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from builders.assemble.assembly import assemble
 from builders.assemble.directory import staged
@@ -24,7 +23,7 @@ from builders.sources.source import expand_paths, sha256_of
 from builders.text.vector_files import VectorsOption
 from builders.text.vectors import StoredVectors, VectorOptions
 from graphrec.errors import GraphError
-from graphrec.graph.manifest import read_manifest
+from graphrec.graph.manifest import GraphManifest, read_manifest
 from graphrec.progress import NoProgress, Progress
 
 
@@ -39,7 +38,7 @@ def append_to_graph(
     max_bad: float = MAX_BAD,
     engine: str = DUCKDB,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> GraphManifest:
     """Add files to a graph directory; except for codes, the result equals a build from all files.
 
     Existing codes stay, new ones follow. Events are inserted at their time. The mapping, the cells and the text model
@@ -73,20 +72,20 @@ def append_to_graph(
         copy_parts(root / "log", folder / "log")
         inputs = load_inputs(root, folder / "log")
         backend = connect(Path(scratch), engine, inputs.row_hash)
-        names = [source["name"] for source in manifest["sources"]]
+        names = [source.name for source in manifest.sources]
         log = open_log(backend, new, None, inputs.mapping, progress, names) if new else None
         inputs = ingest(backend, folder, inputs, InputFiles(log, tables, max_bad), progress)
         options = VectorOptions(vectors, stored=_stored_vectors(root, manifest), key=inputs.mapping.privacy.key())
         return assemble(backend, folder, inputs, progress, start, options)
 
 
-def _new_files(files: Sequence[str | Path], root: Path, manifest: Mapping[str, Any]) -> list[str | Path]:
+def _new_files(files: Sequence[str | Path], root: Path, manifest: GraphManifest) -> list[str | Path]:
     """Files that are not in the graph, by their hash; databases and remote files are always new."""
     remote = [file for file in map(str, files) if is_database(file) or is_remote(file)]
     local = [file for file in files if str(file) not in remote]
-    known = {source["sha256"] for source in manifest["sources"]}
+    known = {source.sha256 for source in manifest.sources}
     hide: Callable[[str], str] = str
-    if (manifest.get("privacy") or {}).get("pseudonyms"):
+    if manifest.pseudonyms:
         key = Key.from_environment()
         key.check(manifest, str(root))
         hide = key.hide
@@ -94,7 +93,7 @@ def _new_files(files: Sequence[str | Path], root: Path, manifest: Mapping[str, A
     return [*remote, *(path for path in paths if not path.is_file() or hide(sha256_of(path)) not in known)]
 
 
-def rebuild(log: Path, old: Path, out: Path) -> dict[str, Any]:
+def rebuild(log: Path, old: Path, out: Path) -> GraphManifest:
     """Build the graph ``out`` from the parts in its folder ``log``, with the codes and vectors of the graph ``old``."""
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="graphrec-") as scratch:
@@ -114,7 +113,7 @@ def copy_parts(log: Path, target: Path) -> None:
             shutil.copy2(part, target / part.name)
 
 
-def _stored_vectors(root: Path, manifest: Mapping[str, Any]) -> StoredVectors:
-    text = manifest["text"]
+def _stored_vectors(root: Path, manifest: GraphManifest) -> StoredVectors:
+    text = manifest.text.to_dict() if manifest.text else None
     model = {key: value for key, value in text.items() if key != "templates"} if text else None
-    return StoredVectors(root, model, manifest["vectors"])
+    return StoredVectors(root, model, manifest.vectors)

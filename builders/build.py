@@ -21,6 +21,7 @@ from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.table_mapping import TableMapping
 from builders.text.vector_files import VectorsOption
 from builders.text.vectors import VectorOptions
+from graphrec.graph.manifest import GraphManifest
 from graphrec.progress import NoProgress, Progress
 
 LARGE_BYTES = 50_000_000
@@ -44,7 +45,7 @@ def build_graph(
     processes: int = 1,
     engine: str = DUCKDB,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> GraphManifest:
     """Build a graph directory from log files; see docs/graph-directory.md for what is in it.
 
     Parameters

@@ -49,6 +49,6 @@ def append_command(
             progress=progress,
         )
     if as_json:
-        print_json(manifest)
+        print_json(manifest.to_dict())
     else:
         show_graph(graph, manifest)

@@ -69,6 +69,6 @@ def build_command(
             progress=progress,
         )
     if as_json:
-        print_json(manifest)
+        print_json(manifest.to_dict())
     else:
         show_graph(out, manifest)

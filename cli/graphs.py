@@ -4,28 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cli.console import command, console, facts, next_step, table
 from graphrec.formatting import format_count, format_utc, plural
 
+if TYPE_CHECKING:
+    from graphrec.graph.manifest import GraphManifest
 
-def show_graph(out: Path, manifest: Mapping[str, Any]) -> None:
+
+def show_graph(out: Path, manifest: GraphManifest) -> None:
     """Print the sources and the contents of a graph, unusable and filtered rows, and data issues."""
     console.print(table("mapping", ("key", "column or value"), _mapping(manifest)))
-    sources = [(source["name"], source["role"], source["rows"]) for source in manifest["sources"]]
+    sources = [(source.name, source.role, source.rows) for source in manifest.sources]
     console.print("", table("sources", ("file", "of", "rows"), sources))
     console.print("", facts(f"graph {out}", graph_facts(manifest)))
-    quarantined = list(manifest["quarantined"].items())
+    quarantined = list(manifest.quarantined.items())
     if quarantined:
         console.print("", table(f"set aside in {out / 'quarantine.parquet'}", ("reason", "rows"), quarantined))
-    if manifest["edition"]:
-        console.print(f"\nthis is {manifest['edition']}, with the counts that it is known to have")
-    for note in manifest["notes"]:
+    if manifest.edition:
+        console.print(f"\nthis is {manifest.edition}, with the counts that it is known to have")
+    for note in manifest.notes:
         console.print(f"\n{note}", markup=False)
-    if manifest["filtered"]:
-        console.print("", table("left out by filters", ("reason", "rows"), list(manifest["filtered"].items())))
-    show_data_issues(manifest["findings"])
+    if manifest.filtered:
+        console.print("", table("left out by filters", ("reason", "rows"), list(manifest.filtered.items())))
+    show_data_issues(manifest.findings)
     next_step(command("train", out, "--out", out.parent / "run"))
 
 
@@ -45,26 +48,25 @@ def _example(example: Mapping[str, Any]) -> str:
     return f"{example['value']!r}{where}"
 
 
-def _mapping(manifest: Mapping[str, Any]) -> list[tuple[str, str]]:
-    templates = (manifest["text"] or {}).get("templates", {})
+def _mapping(manifest: GraphManifest) -> list[tuple[str, str]]:
+    templates = manifest.text.templates if manifest.text else {}
     texts = {f"{kind}_text": template for kind, template in templates.items()}
-    return [(key, str(value)) for key, value in {**manifest["mapping"], **texts}.items()]
+    return [(key, str(value)) for key, value in {**(manifest.mapping or {}), **texts}.items()]
 
 
-def graph_facts(manifest: Mapping[str, Any]) -> dict[str, object]:
+def graph_facts(manifest: GraphManifest) -> dict[str, object]:
     """Counts, time span, split, locations and text model of a graph."""
-    counts, (first, last), text = manifest["counts"], manifest["time_span"], manifest.get("text")
-    split, locations = manifest.get("split") or {}, manifest.get("locations") or {}
-    timeless = (manifest.get("mapping") or {}).get("timeless")
+    counts, text, split, locations = manifest.counts, manifest.text, manifest.split, manifest.locations
+    time_span = None if manifest.timeless else manifest.time_span
     parts = ", ".join(f"{format_count(counts[name])} {name}" for name in ("train", "val", "test") if name in counts)
-    starts = {name: None if timeless else split.get(f"t_{name}") for name in ("val", "test")}
+    starts = {name: None if manifest.timeless else split.get(f"t_{name}") for name in ("val", "test")}
     borders = [f"{name} from {format_utc(start)}" for name, start in starts.items() if start]
     methods = {"h3": f"H3 cells of resolution {locations.get('resolution')}", "log": "the log"}
     return {
-        "events": counts["events"],
-        **{plural(kind): counts[kind] for kind in manifest["node_types"] if kind in counts},
-        "time": "none" if timeless else f"{format_utc(first)} to {format_utc(last)}",
+        "events": counts.get("events", 0),
+        **{plural(kind): counts[kind] for kind in manifest.node_types if kind in counts},
+        "time": " to ".join(map(format_utc, time_span)) if time_span else "none",
         "split": "; ".join([f"{parts} (by {split.get('method', 'time')})", *borders]),
         "locations from": methods.get(locations.get("method", ""), "none"),
-        "text": f"{text['model']}, {text['dimension']} dimensions" if text else "none",
+        "text": f"{text.model}, {text.dimension} dimensions" if text else "none",
     }

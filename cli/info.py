@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os.path import normpath
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,11 @@ from cli.graphs import graph_facts
 from graphrec.formatting import format_bytes, format_count, format_duration
 
 if TYPE_CHECKING:
+    from graphrec.graph.manifest import GraphManifest
     from graphrec.reidentification import Risk
+
+RISKS = {"before": "risk before", "after": "risk"}
+"""Labels of the re-identification risks."""
 
 
 def info_command(
@@ -27,90 +31,66 @@ def info_command(
 
     Example: graphrec info city/graph
     """
-    from graphrec.errors import GraphrecError, InputError
+    from graphrec.errors import InputError
 
     if not (path / "manifest.json").is_file() and not (path / "config.yaml").is_file():
         raise InputError(
             f"{path}: a graph or run directory expected; 'graphrec build' makes the one, 'graphrec train' the other"
         )
-    is_run = (path / "config.yaml").is_file()
-    manifest = _read_run(path) if is_run else _read_graph(path)
-    if as_json:
-        risks = {} if is_run else {when: risk.to_json() for when, risk in _risks(path, manifest).items()}
-        added = {"risk": risks} if risks else {}
-        print_json({"path": str(path), "type": "run" if is_run else "graph", **manifest, **added})
-        return
-    try:
-        (_show_run if is_run else _show_graph)(path, manifest)
-    except KeyError as missing:
-        raise GraphrecError(
-            f"{path / 'manifest.json'}: {missing} expected, but it is not there; make it again"
-        ) from missing
+    if (path / "config.yaml").is_file():
+        _info_of_run(path, as_json)
+    else:
+        _info_of_graph(path, as_json)
 
 
-def _read_graph(path: Path) -> dict[str, Any]:
+def _info_of_graph(path: Path, as_json: bool) -> None:
     from graphrec.graph.manifest import read_manifest
 
-    return read_manifest(path)
-
-
-def _read_run(path: Path) -> dict[str, Any]:
-    from graphrec.files import read_json
-    from graphrec.runs.config import RunConfig
-
-    settings = RunConfig.stored(path / "config.yaml").model_dump(mode="json")
-    metrics = read_json(path / "metrics.json") if (path / "metrics.json").is_file() else {}  # written by evaluate
-    return {**read_json(path / "manifest.json"), "settings": settings, "metrics": metrics}
-
-
-def _show_graph(path: Path, manifest: Mapping[str, Any]) -> None:
+    manifest = read_manifest(path)
+    risks = _risks(path, manifest)
+    if as_json:
+        risk = {"risk": {when: risk.to_json() for when, risk in risks.items()}} if risks else {}
+        print_json({"path": str(path), "type": "graph", **manifest.to_dict(), **risk})
+        return
     console.print(
         facts(
             f"graph {path}",
             {
                 **graph_facts(manifest),
-                "kinds": ", ".join(map(str, manifest.get("kinds", []))),
-                "relations": ", ".join(f"{name} ({' -> '.join(ends)})" for name, ends in manifest["relations"].items()),
-                "preset": manifest.get("preset") or "none",
-                "mapping": _flat(manifest.get("mapping")),
-                "protocol": _flat(manifest.get("protocol")) or "default",
-                "quarantined": _flat(manifest.get("quarantined")) or "none",
-                "privacy": _flat({k: v for k, v in (manifest.get("privacy") or {}).items() if k != "risk"}) or "none",
-                **_risk_facts(path, manifest),
-                "hash": manifest.get("hash"),
-                "created": manifest.get("created"),
+                "kinds": ", ".join(manifest.kinds),
+                "relations": ", ".join(f"{name} ({' -> '.join(ends)})" for name, ends in manifest.relations.items()),
+                "preset": manifest.preset or "none",
+                "mapping": _flat(manifest.mapping),
+                "protocol": _flat(manifest.protocol) or "default",
+                "quarantined": _flat(manifest.quarantined) or "none",
+                "privacy": _flat({k: v for k, v in (manifest.privacy or {}).items() if k != "risk"}) or "none",
+                **{name: str(risks[when]) for when, name in RISKS.items() if when in risks},
+                "hash": manifest.hash,
+                "created": manifest.created,
                 **_cost(manifest),
             },
         )
     )
-    sources = [
-        (source["name"], source["rows"], format_bytes(source["bytes"])) for source in manifest.get("sources", [])
-    ]
+    sources = [(source.name, source.rows, format_bytes(source.bytes)) for source in manifest.sources]
     console.print("", table("sources", ("file", "rows", "size"), sources))
     next_step(command("train", path, "--out", path.parent / "run"))
 
 
-def _cost(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """Time and memory of the build; not in the manifest of an older graph."""
-    if "wall_seconds" not in manifest:
+def _cost(manifest: GraphManifest) -> dict[str, str]:
+    """Duration and peak memory of the build; a graph of an earlier release does not have them."""
+    if manifest.wall_seconds is None or manifest.peak_memory is None:
         return {}
-    return {"took": f"{format_duration(manifest['wall_seconds'])}, peak memory {format_bytes(manifest['peak_memory'])}"}
+    return {"took": f"{format_duration(manifest.wall_seconds)}, peak memory {format_bytes(manifest.peak_memory)}"}
 
 
-def _risks(path: Path, manifest: Mapping[str, Any]) -> dict[str, Risk]:
+def _risks(path: Path, manifest: GraphManifest) -> dict[str, Risk]:
     """The risk of the log as it came, where the manifest knows it, and that of the graph."""
     from graphrec.reidentification import Risk, risk_of
 
-    found = {when: Risk.of(counts) for when, counts in ((manifest.get("privacy") or {}).get("risk") or {}).items()}
+    found = {when: Risk.of(counts) for when, counts in manifest.risk.items()}
     if "after" not in found and (path / "events.parquet").is_file():
         found["after"] = risk_of(path)
     return found
-
-
-def _risk_facts(path: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
-    names = {"before": "risk before", "after": "risk"}
-    risks = _risks(path, manifest)
-    return {names[when]: str(risks[when]) for when in names if when in risks}
 
 
 def _flat(values: object) -> str:
@@ -120,31 +100,37 @@ def _flat(values: object) -> str:
     return ", ".join(map(_flat, values)) if isinstance(values, list | tuple) else str(values)
 
 
-def _show_run(path: Path, run: Mapping[str, Any]) -> None:
+def _info_of_run(path: Path, as_json: bool) -> None:
+    from graphrec.evaluation.result import read_results
+    from graphrec.runs.config import RunConfig
+    from graphrec.runs.manifest import RunManifest
+
+    settings = RunConfig.stored(path / "config.yaml").model_dump(mode="json")
+    run, results = RunManifest.read(path), read_results(path)
+    if as_json:
+        metrics = {split: result.to_dict() for split, result in results.items()}
+        print_json({"path": str(path), "type": "run", **run.to_dict(), "settings": settings, "metrics": metrics})
+        return
     console.print(
         facts(
             f"run {path}",
             {
-                "graph": f"{normpath(path / run['graph'])}, hash {run['graph_hash'][:12]}",
-                "seed": run["seed"],
-                "device": f"{run['device']}, {run['threads']} threads, precision {run['precision']}",
-                "time": f"{format_duration(run['wall_seconds'])}, peak memory {format_bytes(run['peak_memory'])}",
-                "parameters": run["parameters"],
-                "trained on": f"{format_count(run['training_rows'])} events",
-                "epochs": f"{len(run['history'])}, the best is {run['best_epoch']}",
-                "protocol": _flat(run["protocol"]),
-                **{name: _flat(values) for name, values in run["settings"].items() if name != "seed"},
-                "versions": _flat(run["versions"]),
+                "graph": f"{normpath(path / run.graph)}, hash {run.graph_hash[:12]}",
+                "seed": run.seed,
+                "device": f"{run.device}, {run.threads} threads, precision {run.precision}",
+                "time": f"{format_duration(run.wall_seconds or 0)}, peak memory {format_bytes(run.peak_memory or 0)}",
+                "parameters": run.parameters,
+                "trained on": f"{format_count(run.training_rows or 0)} events",
+                "epochs": f"{len(run.history)}, the best is {run.best_epoch}",
+                "protocol": _flat(run.protocol),
+                **{name: _flat(values) for name, values in settings.items() if name != "seed"},
+                "versions": _flat(run.versions),
             },
         )
     )
-    if run["history"]:
-        console.print("", epochs_table("epochs", run["history"]))
-    for split, found in run["metrics"].items():
-        console.print(
-            "",
-            metrics_table(
-                found["metrics"], found["baselines"], name=found.get("model", "stgat"), title=f"metrics on {split}"
-            ),
-        )
-    next_step(command("recommend", path, "--all") if run["metrics"] else command("evaluate", path, "--split", "test"))
+    if run.history:
+        console.print("", epochs_table("epochs", run.history))
+    for split, result in results.items():
+        title = f"metrics on {split}"
+        console.print("", metrics_table(result.metrics, result.baselines, name=result.model, title=title))
+    next_step(command("recommend", path, "--all") if results else command("evaluate", path, "--split", "test"))

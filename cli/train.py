@@ -52,24 +52,24 @@ def train_command(
     given = config is not None or named or settings or seed is not None
     chosen = RunConfig.load(config, [*named, *(settings or ())], seed) if given else None
     with RichProgress() as progress:
-        manifest = train(graph, out, chosen, device, resume, progress)
+        manifest = train(graph, out, config=chosen, device=device, resume=resume, progress=progress)
     if environ.get("RANK", "0") != "0":  # of several processes the first one reports
         return
     publish(out)
     if as_json:
-        print_json(manifest)
+        print_json(manifest.to_dict())
         return
-    console.print(epochs_table("validation", manifest["history"]))
+    console.print(epochs_table("validation", manifest.history))
     console.print(
         "",
         facts(
             f"run {out}",
             {
-                "best epoch": manifest["best_epoch"],
-                "time": format_duration(manifest["wall_seconds"]),
-                "memory": format_bytes(manifest["peak_memory"]),
-                "device": manifest["device"],
-                "parameters": format_count(manifest["parameters"]),
+                "best epoch": manifest.best_epoch,
+                "time": format_duration(manifest.wall_seconds or 0),
+                "memory": format_bytes(manifest.peak_memory or 0),
+                "device": manifest.device,
+                "parameters": format_count(manifest.parameters or 0),
                 "report": out / "report.html",
             },
         ),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from graphrec.html_table import html_table
 
 
 class Record(BaseModel):
@@ -22,3 +24,20 @@ class Record(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """The JSON object that the record was made of: the keys that were set, and no others."""
         return self.model_dump(mode="json", exclude_unset=True)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self._facts())})"
+
+    def _repr_html_(self) -> str:
+        return html_table(type(self).__name__, ("", ""), self._facts())
+
+    def _facts(self) -> list[tuple[str, object]]:
+        """The fields that hold a single value."""
+        values = self.to_dict().items()
+        return [(name, value) for name, value in values if not isinstance(value, dict | list) and value is not None]
+
+
+def invalid_keys(error: ValidationError) -> str:
+    """The first key that a record refuses, and why."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

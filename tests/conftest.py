@@ -103,7 +103,7 @@ def city_run(city_graph: Path, tiny: RunConfig) -> Path:
     from graphrec.training.trainer import train
 
     out = city_graph.with_name("run")
-    train(city_graph, out, tiny, device="cpu")
+    train(city_graph, out, config=tiny, device="cpu")
     return out
 
 

@@ -458,8 +458,8 @@ def test_every_bad_row_is_set_aside_for_its_reason(tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text(whole + "\n".join(REASONS) + "\n")
     roles = {name: name for name in whole.splitlines()[0].split(",")}
     manifest = build_graph([tmp_path / "log.csv"], tmp_path / "graph", mapping=roles, max_bad=0.5, text_model="none")
-    assert manifest["counts"]["events"] == 40
-    assert manifest["quarantined"] == Counter(REASONS.values())
+    assert manifest.counts["events"] == 40
+    assert manifest.quarantined == Counter(REASONS.values())
     bad = pq.read_table(tmp_path / "graph" / "quarantine.parquet").to_pylist()
     assert {row["row"]: row["reason"] for row in bad} == dict(enumerate(REASONS.values(), start=41))
 
@@ -479,7 +479,7 @@ def test_a_file_may_have_any_name(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
     (tmp_path / "log1.csv").write_text("another log\n")
     manifest = build_graph([tmp_path / name], tmp_path / "graph", text_model="none")
-    assert (manifest["counts"]["events"], manifest["sources"][0]["name"]) == (40, name)
+    assert (manifest.counts["events"], manifest.sources[0].name) == (40, name)
 
 
 ODD: dict[str, str | bytes] = {

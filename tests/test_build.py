@@ -76,16 +76,16 @@ def test_a_node_of_the_log_is_known_from_its_first_event(tmp_path: Path) -> None
 
 def test_the_manifest_counts_what_is_there(tmp_path: Path) -> None:
     manifest = build(tmp_path, LOG + "dora,bar,never,40.7,-73.9\n", max_bad=0.2, mapping=FINE).manifest
-    assert manifest["counts"] == {
+    assert manifest.counts == {
         "events": 5, "user": 3, "item": 3, "location": 2, "train": 4, "val": 0, "test": 1,
     }  # fmt: skip
-    assert manifest["time_span"] == [FIRST, FIRST + 4 * DAY]
-    assert manifest["quarantined"] == {"unparsable time": 1}
-    assert manifest["mapping"]["lat"] == "latitude"
-    assert manifest["locations"] == {"method": "h3", "resolution": 8}
-    assert [(source["name"], source["rows"]) for source in manifest["sources"]] == [("log.csv", 6)]
-    assert 0 < manifest["wall_seconds"] < 600
-    assert manifest["peak_memory"] > 10_000_000
+    assert manifest.time_span == (FIRST, FIRST + 4 * DAY)
+    assert manifest.quarantined == {"unparsable time": 1}
+    assert manifest.mapping["lat"] == "latitude"
+    assert manifest.locations == {"method": "h3", "resolution": 8}
+    assert [(source.name, source.rows) for source in manifest.sources] == [("log.csv", 6)]
+    assert 0 < manifest.wall_seconds < 600
+    assert manifest.peak_memory > 10_000_000
     assert pq.read_table(tmp_path / "graph" / "quarantine.parquet")["value"].to_pylist() == ["never"]
 
 
@@ -135,7 +135,7 @@ def test_the_logs_own_locations_with_a_table_of_them(tmp_path: Path) -> None:
     graph = build(tmp_path, log, locations=places, users=users)
     assert ids(graph, "location") == ["north", "south", "west"]
     assert graph.nodes["location"].label(1) == "Southside"
-    assert graph.manifest["locations"]["method"] == "log"
+    assert graph.manifest.locations["method"] == "log"
     near_edges = graph.edges["near"]
     assert (near_edges.source.tolist(), near_edges.target.tolist()) == ([1, 2], [2, 1])
     assert near_edges.metres is not None
@@ -156,7 +156,7 @@ def test_text_kind_weight_and_offset_come_from_the_log(tmp_path: Path) -> None:
     )
     graph = build(tmp_path, log)
     assert graph.nodes["item"].texts.to_pylist() == ["Tea house", None]  # as its first event says
-    assert graph.manifest["kinds"] == ["view", "buy"]
+    assert graph.manifest.kinds == ["view", "buy"]
     assert graph.log.kind.tolist() == [0, 1, 0]
     assert graph.log.weight.tolist() == [1.0, 2.5, 1.0]
     assert graph.log.utc_offset.tolist() == [-300, 60, 0]
@@ -178,11 +178,11 @@ def test_every_format_gives_the_same_graph(form: str, tmp_path: Path) -> None:
         text = "\n".join((LOG.replace(",", "\t") if form == "tsv.gz" else LOG).splitlines())
         path.write_bytes(gzip.compress(text.encode()) if form == "tsv.gz" else text.encode())
     manifest = build_graph([path], tmp_path / "other", text_model="none")
-    assert manifest["hash"] == build(tmp_path).manifest["hash"]
+    assert manifest.hash == build(tmp_path).manifest.hash
 
 
 def test_the_hash_tells_other_data_apart(tmp_path: Path) -> None:
-    assert build(tmp_path).manifest["hash"] != build(tmp_path, LOG.replace("bar", "inn")).manifest["hash"]
+    assert build(tmp_path).manifest.hash != build(tmp_path, LOG.replace("bar", "inn")).manifest.hash
 
 
 def test_random_logs_are_encoded_as_a_slow_reference_does(tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_cells_are_as_fine_as_they_stay_full(tmp_path: Path) -> None:
         full = [resolution for resolution, count in cells.items() if wanted * count <= 10_000]
         assert choose_resolution(points, wanted) == max(full, default=min(RESOLUTIONS))
     with_parents = build(tmp_path, mapping={"h3_events_per_cell": 3}).manifest
-    assert with_parents["mapping"]["h3_resolution"] == with_parents["locations"]["resolution"] == min(RESOLUTIONS)
+    assert with_parents.mapping["h3_resolution"] == with_parents.locations["resolution"] == min(RESOLUTIONS)
 
 
 def test_near_equals_a_slow_reference() -> None:
@@ -335,7 +335,7 @@ def test_a_table_that_does_not_fit_is_refused(name: str, tmp_path: Path) -> None
 def test_rows_of_a_table_are_set_aside_too(tmp_path: Path) -> None:
     items = table(tmp_path, "items.csv", "id,name,lat,lon\ntea,Tea,99,100\nbar,Bar,1,1\nbar,Other,2,2\n,None,3,3\n")
     graph = build(tmp_path, items=items)
-    assert graph.manifest["quarantined"] == {
+    assert graph.manifest.quarantined == {
         "latitude out of range": 1, "missing id": 1, "id is listed twice": 1,
     }  # fmt: skip
     assert graph.nodes["item"].labels.to_pylist() == ["Bar", None, None]

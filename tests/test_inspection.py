@@ -74,11 +74,11 @@ def test_tables_and_filters_count_as_in_a_build(tmp_path: Path) -> None:
     path, options = write(tmp_path, LOG), {"items": items, "mapping": {"dates": ["2024-01-01", "2024-01-07"]}}
     found = inspect_log([path], **options)
     manifest = build_graph([path], tmp_path / "graph", text_model="none", **options)
-    counts = manifest["counts"]
+    counts = manifest.counts
     assert (
         (found.users, found.items, found.locations) == (counts["user"], counts["item"], counts["location"]) == (6, 4, 0)
     )
-    assert found.filtered == manifest["filtered"] == {"outside the dates": 2}
+    assert found.filtered == manifest.filtered == {"outside the dates": 2}
     assert found.events == 8
 
 

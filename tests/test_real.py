@@ -41,7 +41,7 @@ def test_a_real_log_goes_through_the_line(
     preset: str, folder: str, has_places: bool, data_folder: Path, tmp_path: Path
 ) -> None:
     graph = built(data_folder, preset, folder, tmp_path)
-    train(graph, tmp_path / "run", RunConfig.load(None, SMALL), device="cpu")
+    train(graph, tmp_path / "run", config=RunConfig.load(None, SMALL), device="cpu")
     run = Run.open(tmp_path / "run", device="cpu")
     result = evaluate(run, "val")
     assert result.metrics["mrr"] > 0.8 * result.baselines["popularity"]["mrr"] > 0
@@ -56,7 +56,7 @@ def test_a_real_log_goes_through_the_line(
 
 def test_the_published_rows_of_new_york(data_folder: Path, tmp_path: Path) -> None:
     graph = TemporalGraph.open(built(data_folder, "nyc-getnext", "nyc-getnext", tmp_path))
-    protocol = EvaluationProtocol(**graph.manifest["protocol"])
+    protocol = EvaluationProtocol(**graph.manifest.protocol)
     assert len(protocol.target_rows(graph, "test")) == 1348  # counted only: the test split is read by benchmarks
     assert (protocol.query_time, protocol.history) == ("last-event", "streaming")
     assert int(protocol.candidate_mask(graph).sum()) == 4938
@@ -64,7 +64,7 @@ def test_the_published_rows_of_new_york(data_folder: Path, tmp_path: Path) -> No
 
 def test_the_rows_of_getnext_in_blocks_of_time(data_folder: Path, tmp_path: Path) -> None:
     graph = TemporalGraph.open(built(data_folder, "nyc-chrono", "nyc-chrono", tmp_path))
-    protocol = EvaluationProtocol(**graph.manifest["protocol"])
+    protocol = EvaluationProtocol(**graph.manifest.protocol)
     assert len(protocol.target_rows(graph, "test")) == 5550
     frozen = protocol.model_copy(update={"history": "frozen"}).queries(graph, protocol.target_rows(graph, "test"))
     assert frozen.history_cutoff == int(graph.log.time[graph.log.split == TEST].min())

@@ -190,7 +190,7 @@ def test_without_a_time_everything_is_known(run: Run) -> None:
 
 
 def test_a_log_without_times_has_no_time_of_asking(run: Run) -> None:
-    timeless = replace(run.graph, manifest={**run.graph.manifest, "mapping": {"timeless": True}})
+    timeless = replace(run.graph, manifest=run.graph.manifest.model_copy(update={"mapping": {"timeless": True}}))
     (answer,) = recommend(replace(run, graph=timeless), ["u0001"], k=1, reasons=False)
     assert answer.asked_at is None
 
@@ -302,7 +302,7 @@ def test_histories_in_words(run: Run) -> None:
     assert len(rows) == int((graph.log.user == user).sum())
     assert history_in_words(graph, rows).startswith(f"{len(rows)} events since 2024-03-")
     assert history_in_words(graph, rows[-1:]).startswith("1 event since 2024-03-")
-    timeless = replace(graph, manifest={**graph.manifest, "mapping": {"timeless": True}})
+    timeless = replace(graph, manifest=graph.manifest.model_copy(update={"mapping": {"timeless": True}}))
     assert history_in_words(timeless, rows[-1:]) == "1 event"
     assert len(user_events(graph, -1, end_of_log(graph))) == 0
     first = int(graph.log.time[rows[0]])
@@ -364,7 +364,7 @@ def ratings(tiny: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Run:
     rows = [f"u{n % 7},m{(n * n) % 11},{1 + n % 5},{1_500_000_000 + 7200 * n}" for n in range(200)]
     (folder / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *rows]))
     build_graph([folder / "ratings.csv"], folder / "graph", text_model="none")
-    train(folder / "graph", folder / "run", tiny, device="cpu")
+    train(folder / "graph", folder / "run", config=tiny, device="cpu")
     return Run.open(folder / "run", device="cpu")
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from graphrec.graph.events import Events
+from graphrec.graph.manifest import GraphManifest
 from graphrec.graph.nodes import Edges, Nodes
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
@@ -78,7 +79,7 @@ def graph(
             torch.full((locations,), TIME_MIN),
             torch.full((locations,), 500.0),
         )
-    return TemporalGraph(tables, log, edges, {"format": 1, "hash": f"world-{seed}", "text": None, "kinds": ["event"]})
+    return TemporalGraph(tables, log, edges, GraphManifest(hash=f"world-{seed}", text=None, kinds=["event"]))
 
 
 def random_world(
@@ -140,7 +141,7 @@ def town(
     if declared:
         tables["brand"] = nodes("brand", 4, log)
         edges |= {name: _declared(ends, tables, rng) for name, ends in DECLARED.items()}
-    return TemporalGraph(tables, log, edges, {"format": 1, "hash": f"town-{seed}", "text": None, "kinds": ["event"]})
+    return TemporalGraph(tables, log, edges, GraphManifest(hash=f"town-{seed}", text=None, kinds=["event"]))
 
 
 DECLARED = {

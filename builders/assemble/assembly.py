@@ -39,6 +39,7 @@ from builders.ingest.row_checks import DEFAULT_KIND
 from builders.mapping.column_mapping import ColumnMapping
 from builders.text.vectors import DEFAULT, VectorOptions, write_vectors
 from graphrec.environment import process_memory
+from graphrec.graph.manifest import GraphManifest
 from graphrec.progress import Progress
 
 ENDPOINTS = {"at": ["item", "location"], "near": ["location", "location"]}
@@ -58,7 +59,7 @@ def assemble(
     progress: Progress,
     start: float,
     options: VectorOptions = DEFAULT,
-) -> dict[str, Any]:
+) -> GraphManifest:
     """Write a graph directory from the log parts in ``folder``; its manifest.
 
     ``start`` is ``time.perf_counter()`` at the beginning of the ingestion.
@@ -67,9 +68,10 @@ def assemble(
         tables = build_tables(engine, inputs, progress)
     check_tables(tables.events, tables.nodes, tables.relations)
     text, vectors = write_vectors(folder / "vectors", tables.nodes, inputs.text_model, progress, options)
-    manifest = describe(inputs, tables, text, vectors)
+    values = describe(inputs, tables, text, vectors)
     _write(folder, tables)
-    manifest |= {"wall_seconds": time.perf_counter() - start, "peak_memory": process_memory()}
+    cost = {"wall_seconds": time.perf_counter() - start, "peak_memory": process_memory()}
+    manifest = GraphManifest.model_validate(values | cost)
     write_manifest(folder, manifest)
     return manifest
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +28,7 @@ from graphrec.environment import cache_folder
 from graphrec.errors import GraphError, InputError
 from graphrec.files import read_json
 from graphrec.formatting import FORGOTTEN
-from graphrec.graph.manifest import read_manifest
+from graphrec.graph.manifest import GraphManifest, read_manifest
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
 from graphrec.runs.unlearning import forgotten, unlearn
@@ -113,11 +113,11 @@ def forget_user(
     return Erasure(rows, counts, quarantined, vectors, tuple(paths), proof)
 
 
-def _user_ids(root: Path, manifest: Mapping[str, Any], user: str) -> list[str]:
+def _user_ids(root: Path, manifest: GraphManifest, user: str) -> list[str]:
     """The user's id in the graph, and the real id behind a pseudonym."""
     if not user:
         raise InputError("--user: the id of a user expected, got an empty one")
-    if not (manifest.get("privacy") or {}).get("pseudonyms"):
+    if not manifest.pseudonyms:
         return [user]
     key = Key.from_environment()
     key.check(manifest, str(root))
@@ -181,7 +181,7 @@ def _unreferenced_nodes(graph: TemporalGraph, user: str, deleted: DeletedRows, l
     for kind in ids:
         candidates = (graph.nodes[kind].code(identity) for identity in ids[kind] - referenced[kind])
         codes[kind] = sorted(candidate for candidate in candidates if candidate >= 0)
-    if (graph.manifest.get("locations") or {}).get("method") == "h3":
+    if graph.manifest.locations.get("method") == "h3":
         codes["location"] = _exclusive_cells(graph, code)
     return codes
 
@@ -210,7 +210,7 @@ def _clear_quarantine(root: Path, copy: Path, names: Sequence[str], deleted: Del
     return int(mask.sum())
 
 
-def user_id_columns(path: Path, manifest: Mapping[str, Any]) -> set[str]:
+def user_id_columns(path: Path, manifest: GraphManifest) -> set[str]:
     """The columns of a file of a graph directory that hold ids of users."""
     if path.parent.name == "nodes":
         return {"id"} if path.stem == "user" else set()

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from builders.forget.id_search import IdPattern
 from builders.mapping.id_columns import part_id_columns, user_columns
+from graphrec.graph.manifest import GraphManifest
 
 DELETED = -1
 """Value of the column ``failed`` of a part in a deleted row."""
@@ -32,7 +33,7 @@ class DeletedRows:
     """Row numbers, from 1, by file name of the part."""
 
 
-def delete_rows(log: Path, out: Path, user: str, names: Sequence[str], manifest: Mapping[str, Any]) -> DeletedRows:
+def delete_rows(log: Path, out: Path, user: str, names: Sequence[str], manifest: GraphManifest) -> DeletedRows:
     """Copy log parts with a user's rows blanked; the row numbers of the other rows stay the same.
 
     Parameters
@@ -57,7 +58,7 @@ def delete_rows(log: Path, out: Path, user: str, names: Sequence[str], manifest:
     return deleted
 
 
-def contains_user(log: Path, user: str, names: Sequence[str], manifest: Mapping[str, Any]) -> bool:
+def contains_user(log: Path, user: str, names: Sequence[str], manifest: GraphManifest) -> bool:
     """Whether a log part has a row to delete."""
     return any(_has_user(path, user, names, part_id_columns(path, manifest)) for path in sorted(log.glob("*.parquet")))
 
@@ -119,7 +120,7 @@ def blank_rows(table: pa.Table, mask: np.ndarray, values: Mapping[str, Any]) -> 
     return pa.table(columns, schema=table.schema)
 
 
-def referenced_ids(log: Path, ids: Mapping[str, set[str]], manifest: Mapping[str, Any]) -> dict[str, set[str]]:
+def referenced_ids(log: Path, ids: Mapping[str, set[str]], manifest: GraphManifest) -> dict[str, set[str]]:
     """Those of some ids, by node type, that a usable row of the log parts refers to."""
     referenced: dict[str, set[str]] = {kind: set() for kind in ids}
     for path in sorted(log.glob("*.parquet")):

@@ -48,9 +48,9 @@ def blank_nodes(folder: Path, forgotten: Codes, old: Path) -> None:
         pq.write_table(_blank(nodes, codes.tolist()), path)
         _blank_vectors(folder / "vectors" / f"{path.stem}.safetensors", old, len(nodes), codes.tolist())
     manifest = read_manifest(folder)
-    tables = {kind: pq.read_table(folder / "nodes" / f"{kind}.parquet") for kind in manifest["node_types"]}
-    manifest["hash"] = content_hash({"events": pq.read_table(folder / "events.parquet"), **tables})
-    write_manifest(folder, manifest)
+    tables = {kind: pq.read_table(folder / "nodes" / f"{kind}.parquet") for kind in manifest.node_types}
+    content = content_hash({"events": pq.read_table(folder / "events.parquet"), **tables})
+    write_manifest(folder, manifest.model_copy(update={"hash": content}))
 
 
 def _blank_vectors(path: Path, old: Path, count: int, codes: Sequence[int]) -> None:

@@ -26,7 +26,7 @@ from builders.mapping.relation_mapping import RelationMapping
 from builders.mapping.table_mapping import TableMapping, table_mapping
 from builders.mapping.templates import unused_columns
 from graphrec.errors import ConfigError, MappingError
-from graphrec.graph.manifest import read_manifest
+from graphrec.graph.manifest import GraphManifest, read_manifest
 from graphrec.progress import Progress
 from graphrec.reidentification import Risk
 
@@ -77,23 +77,23 @@ def load_inputs(root: Path, log: Path) -> BuildInputs:
     quarantine = QUARANTINE.empty_table()
     if (root / "quarantine.parquet").is_file():
         quarantine = pq.read_table(root / "quarantine.parquet")
-    roles = dict.fromkeys(source["role"] for source in manifest["sources"])
+    roles = dict.fromkeys(source.role for source in manifest.sources)
     reason = quarantine["reason"]
     by_assembly = pc.or_(pc.is_in(reason, pa.array(ASSEMBLY_REASONS)), pc.starts_with(reason, UNKNOWN_NODE))
-    risk = ((manifest.get("privacy") or {}).get("risk") or {}).get("before")
+    risk = manifest.risk.get("before")
     return BuildInputs(
         name=str(root),
-        mapping=ColumnMapping.of(manifest["mapping"], f"{root / 'manifest.json'}"),
-        preset=manifest["preset"],
-        protocol=manifest["protocol"],
-        text_model=manifest["text_model"],
-        row_hash=manifest.get("row_hash", DUCKDB),
-        sources=manifest["sources"],
+        mapping=ColumnMapping.of(manifest.mapping or {}, f"{root / 'manifest.json'}"),
+        preset=manifest.preset,
+        protocol=manifest.protocol,
+        text_model=manifest.text_model,
+        row_hash=manifest.row_hash or DUCKDB,
+        sources=[source.to_dict() for source in manifest.sources],
         parts={role: _parts(log, role, manifest, quarantine) for role in roles},
-        written={kind: TableMapping.model_validate(values) for kind, values in manifest["tables"].items()},
+        written={kind: TableMapping.model_validate(values) for kind, values in manifest.tables.items()},
         quarantine=quarantine.filter(pc.invert(by_assembly)),
         risk=Risk.of(risk) if risk else None,
-        old={**{kind: _ids(root, kind) for kind in manifest["node_types"]}, "kind": manifest["kinds"]},
+        old={**{kind: _ids(root, kind) for kind in manifest.node_types}, "kind": manifest.kinds},
     )
 
 
@@ -102,8 +102,8 @@ def _ids(root: Path, kind: str) -> list[str]:
     return ids
 
 
-def _parts(log: Path, role: str, manifest: Mapping[str, Any], quarantine: pa.Table) -> list[Part]:
-    names = [source["name"] for source in manifest["sources"] if source["role"] == role]
+def _parts(log: Path, role: str, manifest: GraphManifest, quarantine: pa.Table) -> list[Part]:
+    names = [source.name for source in manifest.sources if source.role == role]
     broken = quarantine.filter(pc.equal(quarantine["reason"], BROKEN_LINE))
     rejected = [np.sort(broken.filter(pc.equal(broken["file"], name))["row"].to_numpy()) for name in names]
     return [
@@ -212,7 +212,7 @@ def _anonymized(engine: Engine, folder: Path, mapping: ColumnMapping, file: Inge
     """The part of a file anonymized, in the graph directory."""
     raw, bad = file.rows.part, file.rows.quarantine
     out = folder / "log" / raw.path.name
-    types = part_id_columns(raw.path, {"mapping": mapping.settings()})
+    types = part_id_columns(raw.path, GraphManifest(mapping=mapping.settings()))
     anonymize_part(engine, raw.path, out, mapping.privacy, types, keep_user_text=mapping.user_text is not None)
     bad = redact_values(bad) if mapping.privacy.redacts_rows else bad
     return replace(file, rows=replace(file.rows, part=replace(raw, path=out), quarantine=bad))

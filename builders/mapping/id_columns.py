@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from builders.mapping.relation_mapping import RelationMapping
+from graphrec.graph.manifest import GraphManifest
 
 ID_COLUMNS: dict[str, dict[str, str]] = {
     "events": {"user": "user", "item": "item", "location": "location"},
@@ -22,12 +22,12 @@ def relation_id_columns(mapping: RelationMapping) -> dict[str, str]:
     return {"source_id": mapping.source, "target_id": mapping.target, "item": "item"}
 
 
-def part_id_columns(part: Path, manifest: Mapping[str, Any]) -> dict[str, str]:
+def part_id_columns(part: Path, manifest: GraphManifest) -> dict[str, str]:
     """The id columns of a part in the ``log`` folder of a graph; none for any other file."""
     role = part.stem.rpartition("-")[0]
     if role in ID_COLUMNS:
         return ID_COLUMNS[role]
-    declared = (manifest.get("mapping") or {}).get("relations") or {}
+    declared = (manifest.mapping or {}).get("relations") or {}
     relation = declared.get(role.partition("-")[2])  # after relation- or links-
     return relation_id_columns(RelationMapping.model_validate(relation)) if relation else {}
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from graphrec.errors import ConfigError
+from graphrec.graph.manifest import GraphManifest
 
 VARIABLE = "GRAPHREC_PSEUDONYM_KEY"
 """Environment variable of the key."""
@@ -65,9 +64,9 @@ class Key:
     def _digest(self, purpose: str, text: str) -> bytes:
         return hmac.digest(self.secret, f"{purpose}\0{text}".encode("utf-8", "surrogatepass"), "sha256")
 
-    def check(self, manifest: Mapping[str, Any], where: str) -> None:
+    def check(self, manifest: GraphManifest, where: str) -> None:
         """Raise ConfigError if the graph of this manifest has another key."""
-        fingerprint = (manifest.get("privacy") or {}).get("key")
+        fingerprint = (manifest.privacy or {}).get("key")
         if fingerprint != self.fingerprint:
             raise ConfigError(
                 f"{where}: its pseudonyms were made with the key {fingerprint}, but {VARIABLE} holds "

@@ -89,7 +89,7 @@ def evaluate(
         "seconds": seconds,
         "peak_memory": peak_memory(rows.device),
         "seed": run.config.seed,
-        "graph_hash": run.graph.manifest["hash"],
+        "graph_hash": run.graph.manifest.hash,
         "versions": versions(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

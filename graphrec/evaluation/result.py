@@ -43,7 +43,7 @@ class Lead(Record):
 class Slice(Record):
     """Metrics of the queries that have something in common."""
 
-    n: int
+    n: int = 0
     """Number of queries."""
     users: int | None = None
     """Number of their users."""

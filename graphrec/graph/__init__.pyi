@@ -1,6 +1,7 @@
 __all__ = [
     "Edges",
     "Events",
+    "GraphManifest",
     "Nodes",
     "Relation",
     "TemporalGraph",
@@ -10,7 +11,7 @@ __all__ = [
 
 from .conversion import adjacency as adjacency
 from .events import Events as Events
-from .manifest import read_manifest as read_manifest
+from .manifest import GraphManifest as GraphManifest, read_manifest as read_manifest
 from .nodes import Edges as Edges, Nodes as Nodes
 from .relation import Relation as Relation
 from .temporal_graph import TemporalGraph as TemporalGraph

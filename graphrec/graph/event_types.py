@@ -33,7 +33,7 @@ def event_noun(graph: TemporalGraph, event: Int64[Tensor, " events"]) -> str:
 
     Events without a type are visits if all of them have a location. Events of several types are events.
     """
-    kinds = list(graph.manifest.get("kinds", ()))
+    kinds = graph.manifest.kinds
     codes = torch.unique(graph.log.kind[event]).tolist()
     if len(codes) != 1:
         return DEFAULT_TYPE

@@ -14,6 +14,7 @@ from torch import Tensor
 from graphrec.errors import GraphError
 from graphrec.graph.device import to_device
 from graphrec.graph.events import Events
+from graphrec.graph.manifest import GraphManifest
 from graphrec.graph.nodes import Edges, Nodes
 from graphrec.graph.relation import Relation
 from graphrec.graph.time_bounds import TIME_MAX
@@ -48,7 +49,7 @@ class TemporalGraph:
     """All events of the directory; ask ``events`` for those before the horizon."""
     edges: Mapping[str, Edges]
     """Static relations by name: ``at`` (item -> location), ``near`` (location -> location) and declared ones."""
-    manifest: Mapping[str, Any]
+    manifest: GraphManifest
     """The directory's manifest.json: counts, mapping, split, text model, hashes, versions."""
     horizon: int = TIME_MAX
     """UTC seconds at and after which nothing is visible."""
@@ -87,8 +88,8 @@ class TemporalGraph:
 
         root = Path(directory)
         manifest = stored.read_manifest(root)
-        nodes = {kind: stored.read_nodes(root, kind) for kind in manifest["node_types"]}
-        edges = {name: stored.read_edges(root, name, ends) for name, ends in manifest["relations"].items()}
+        nodes = {kind: stored.read_nodes(root, kind) for kind in manifest.node_types}
+        edges = {name: stored.read_edges(root, name, ends) for name, ends in manifest.relations.items()}
         return TemporalGraph(nodes, stored.read_events(root), edges, manifest).to(device)
 
     def as_of(self, time: int) -> TemporalGraph:
@@ -103,7 +104,7 @@ class TemporalGraph:
     @property
     def timeless(self) -> bool:
         """Whether the log has no times: the events of a split then happen at one second."""
-        return bool(self.manifest.get("mapping", {}).get("timeless"))
+        return self.manifest.timeless
 
     def visible(self, kind: str) -> Bool[Tensor, " count"]:
         """Which nodes of a type are known before the horizon."""

@@ -105,7 +105,7 @@ def default_ridge(graph: TemporalGraph, asked: float | None) -> float:
     """The ridge that is asked for, else ``RIDGE`` in a log with times whose protocol judges users by lists; 0: none."""
     if asked is not None:
         return asked
-    lists = graph.manifest.get("protocol", {}).get("judge") == "users"
+    lists = graph.manifest.protocol.get("judge") == "users"
     return RIDGE if lists and not graph.timeless else 0.0
 
 

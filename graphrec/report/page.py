@@ -15,14 +15,15 @@ from graphrec.evaluation.comparison import compare, compare_slices, metric_names
 from graphrec.evaluation.query_map import MIN_USERS
 from graphrec.evaluation.result import EvaluationResult, read_results
 from graphrec.evidence.shares import SHARE_LABELS
-from graphrec.files import atomic_write, read_json
-from graphrec.graph.storage import read_manifest
+from graphrec.files import atomic_write
+from graphrec.graph.manifest import GraphManifest, read_manifest
 from graphrec.pictures.palette import SHARES, SHARES_ON_DARK
 from graphrec.recommendation import RecommendationList
 from graphrec.report.chart import Bar, interval_chart, line_chart, period_chart
 from graphrec.report.health import DataHealth
 from graphrec.report.map_chart import centre, question_maps
 from graphrec.runs.config import RunConfig
+from graphrec.runs.manifest import RunManifest
 
 FILTERS = (
     words.format_count,
@@ -86,6 +87,10 @@ class GraphFacts(Record):
     """Largest memory of its process, bytes."""
 
 
+OWN_FACTS = ("time_span", "text_model", "sources", "rows")
+"""Fields of GraphFacts that differ from those of the manifest."""
+
+
 class RunFacts(Record):
     """What the report says of the training."""
 
@@ -138,7 +143,7 @@ def run_content(
     evaluations: Mapping[str, EvaluationResult] | None = None,
     users: Sequence[RecommendationList] = (),
     *,
-    graph: Mapping[str, Any] | None = None,
+    graph: GraphManifest | None = None,
     health: DataHealth | None = None,
     title: str = "",
     created: str = "",
@@ -157,48 +162,45 @@ def run_content(
 
     Raises RunError or GraphError when the run or its graph is incomplete.
     """
-    manifest = read_json(run / "manifest.json")
-    graph = graph or read_manifest(run / manifest["graph"])
+    manifest = RunManifest.read(run)
+    graph = graph or read_manifest(run / manifest.graph)
     if evaluations is None:
         evaluations = read_results(run)
     return ReportContent(
         title=title or f"Run {run.resolve().name}",
-        created=created or manifest.get("created", ""),
+        created=created or "",
         graph=_graph_facts(graph),
         run=_run_facts(run, manifest, command),
         health=health or DataHealth(),
-        curves=tuple(manifest["history"]),
+        curves=tuple(manifest.history),
         evaluations=tuple(evaluations[split] for split in sorted(evaluations)),
         users=tuple(users),
         notes=tuple(notes),
     )
 
 
-def _graph_facts(manifest: Mapping[str, Any]) -> GraphFacts:
-    same = (
-        "counts", "time_span", "hash", "quarantined", "filtered", "findings", "notes", "wall_seconds", "peak_memory",
-    )  # fmt: skip
-    log = [source for source in manifest.get("sources", ()) if source.get("role", "events") == "events"]
-    known = {name: manifest[name] for name in same if name in manifest}
-    if (manifest.get("mapping") or {}).get("timeless"):
-        known["time_span"] = None
+def _graph_facts(manifest: GraphManifest) -> GraphFacts:
+    values, log = manifest.to_dict(), [source for source in manifest.sources if source.role == "events"]
+    rows = [source.rows for source in log if source.rows is not None]
     return GraphFacts(
-        **known,
-        text_model=(manifest.get("text") or {}).get("model"),
-        sources=tuple(source["name"] for source in manifest.get("sources", ())),
-        rows=sum(source["rows"] for source in log) if log and all("rows" in source for source in log) else None,
+        **{name: values[name] for name in GraphFacts.model_fields if name in values and name not in OWN_FACTS},
+        time_span=None if manifest.timeless else manifest.time_span,
+        text_model=manifest.text.model if manifest.text else None,
+        sources=tuple(source.name for source in manifest.sources),
+        rows=sum(rows) if log and len(rows) == len(log) else None,
     )
 
 
-def _run_facts(run: Path, manifest: Mapping[str, Any], command: str) -> RunFacts:
-    config, weights, history = RunConfig.stored(run / "config.yaml"), run / "model.safetensors", manifest["history"]
-    by_steps = "training_rows" in manifest and any("train_loss" in record for record in history)
+def _run_facts(run: Path, manifest: RunManifest, command: str) -> RunFacts:
+    config, weights, values = RunConfig.stored(run / "config.yaml"), run / "model.safetensors", manifest.to_dict()
+    by_steps = any("train_loss" in epoch for epoch in manifest.history)
+    size = manifest.training_rows if by_steps else None
     return RunFacts(
-        **{name: manifest[name] for name in RunFacts.model_fields if name in manifest},
+        **{name: values[name] for name in RunFacts.model_fields if name in values},
         command=command,
         settings=_dotted(config.model_dump(exclude_defaults=True)),
-        epochs=len(history),
-        questions=min(manifest["training_rows"], config.training.samples_per_epoch) if by_steps else None,
+        epochs=len(manifest.history),
+        questions=None if size is None else min(size, config.training.samples_per_epoch),
         model_bytes=weights.stat().st_size if weights.is_file() else None,
     )
 

@@ -45,7 +45,7 @@ def publish(path: str | Path, run: Run | None = None, users: Sequence[str] = ())
         health=data_health(graph, end_of_log(graph)),
         title="/".join(root.resolve().parts[-2:]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=shlex.join(["graphrec", "train", opened.manifest["graph"], *_options(opened)]),
+        command=shlex.join(["graphrec", "train", opened.manifest.graph, *_options(opened)]),
     )
     write_report(content, root / "report.html")
     return root / "report.html"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import textwrap
-from collections.abc import Mapping
 from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -17,7 +14,6 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from graphrec.errors import RunError
-from graphrec.files import read_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.old_keys import current_names
 from graphrec.models.ranker import Ranker
@@ -25,6 +21,7 @@ from graphrec.models.registry import Model, load_model, ranker_of
 from graphrec.models.stgat import Stgat
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.runs.config import RunConfig
+from graphrec.runs.manifest import RunManifest, vocabulary_hash
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,8 @@ class Run:
     """The run directory."""
     config: RunConfig
     """Settings of the training."""
-    manifest: Mapping[str, Any]
-    """Provenance and cost: graph hash, seed, versions, wall time, peak memory, device, history of the training."""
+    manifest: RunManifest
+    """Graph hash, seed, versions, cost and history of the training."""
     protocol: EvaluationProtocol
     """Evaluation protocol: the graph's, with the query time and novelty of the training."""
     graph: TemporalGraph
@@ -51,17 +48,18 @@ class Run:
         Raises RunError if the run is unfinished or broken, or was trained on other nodes.
         """
         root = Path(path)
-        manifest, protocol = _manifest(root)
+        manifest = RunManifest.read(root)
+        protocol = _protocol(root, manifest)
         config = RunConfig.stored(root / "config.yaml")
         where = pick_device(device)
-        if graph is None and not (root / manifest["graph"]).is_dir():
-            gone = normpath(root / manifest["graph"])
+        if graph is None and not (root / manifest.graph).is_dir():
+            gone = normpath(root / manifest.graph)
             raise RunError(f"{root}: its graph is not at {gone}; say where it is (--graph)")
-        opened = TemporalGraph.open(graph or root / manifest["graph"], where)
-        trained_on = manifest["nodes"]
+        opened = TemporalGraph.open(graph or root / manifest.graph, where)
+        trained_on = manifest.nodes
         counts = {kind: len(opened.nodes[kind]) for kind in trained_on}
         grown = all(counts[kind] >= trained_on[kind] for kind in trained_on)
-        if not grown or vocabulary_hash(opened, trained_on) != manifest.get("vocabulary"):
+        if not grown or vocabulary_hash(opened, trained_on) != manifest.vocabulary:
             raise RunError(
                 f"{root}: trained on a graph of {trained_on} nodes, but this graph has {counts}; "
                 "give the graph of the training, or one grown from it"
@@ -82,25 +80,9 @@ class Run:
         return ranker_of(self.graph, self.model, self.config.model)
 
 
-def vocabulary_hash(graph: TemporalGraph, counts: Mapping[str, int]) -> str:
-    """SHA-256 over the ids of the first ``counts`` nodes of each type, which a grown graph keeps."""
-    digest = hashlib.sha256()
-    for kind in sorted(counts):
-        digest.update("\0".join([kind, *map(str, graph.nodes[kind].ids[: counts[kind]].to_pylist())]).encode())
-    return digest.hexdigest()
-
-
-def _manifest(root: Path) -> tuple[dict[str, Any], EvaluationProtocol]:
-    """The manifest of a run directory and the protocol in it."""
-    manifest = read_json(root / "manifest.json")
-    if "format" in manifest and "graph" not in manifest:
-        raise RunError(
-            f"{root}: a finished run expected, but this is a graph; make one with 'graphrec train {root} --out RUN'"
-        )
+def _protocol(root: Path, manifest: RunManifest) -> EvaluationProtocol:
     try:
-        if missing := sorted({"graph", "nodes", "protocol"} - manifest.keys()):
-            raise ValueError(f"no {', '.join(missing)} in it")
-        return manifest, EvaluationProtocol(**manifest["protocol"])
+        return EvaluationProtocol(**manifest.protocol)
     except (TypeError, ValueError) as error:
         reason = textwrap.shorten(str(error), 200)
         raise RunError(f"{root / 'manifest.json'}: the manifest of a run expected ({reason})") from error

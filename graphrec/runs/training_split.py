@@ -17,7 +17,7 @@ from graphrec.runs.config import TrainingConfig
 
 def protocol_for(graph: TemporalGraph, settings: TrainingConfig) -> EvaluationProtocol:
     """The graph's own protocol, with the query time and the novelty that the settings give."""
-    protocol = EvaluationProtocol(**graph.manifest.get("protocol", {}))
+    protocol = EvaluationProtocol(**graph.manifest.protocol)
     changes = {"query_time": settings.query_time, "novel": settings.novel}
     return protocol.with_changes({name: value for name, value in changes.items() if value is not None})
 

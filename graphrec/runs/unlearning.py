@@ -12,9 +12,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from graphrec.errors import RunError
-from graphrec.files import atomic_write, read_json, write_json
+from graphrec.files import atomic_write, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.runs.run import read_weights, vocabulary_hash
+from graphrec.runs.manifest import RunManifest, vocabulary_hash
+from graphrec.runs.run import read_weights
 
 EXCLUDED = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
 """Files of a run that are not copied: checkpoints, pages with personal data, and files that are written anew."""
@@ -56,20 +57,19 @@ def unlearn(run: Path, out: Path, old: TemporalGraph, new: TemporalGraph, home: 
     RunError
         If the run is of another graph, unfinished or broken.
     """
-    manifest = read_json(run / "manifest.json")
-    counts = manifest.get("nodes") or {}
+    manifest = RunManifest.read(run)
+    counts = manifest.nodes
     contained = all(kind in new.nodes and counts[kind] <= len(new.nodes[kind]) for kind in counts)
     known = [vocabulary_hash(graph, counts) for graph in (old, new)] if contained else []
-    same_home = (run / str(manifest.get("graph"))).resolve() == home.resolve()
-    if not known or not (manifest.get("vocabulary") in known or same_home):
+    same_home = (run / manifest.graph).resolve() == home.resolve()
+    if not known or not (manifest.vocabulary in known or same_home):
         raise RunError(f"{run}: a run of the graph {home} expected, but it was trained on another; leave it out")
     shutil.copytree(run, out, ignore=lambda folder, _: EXCLUDED if Path(folder) == run else (), dirs_exist_ok=True)
     with atomic_write(out / "model.safetensors") as temporary:
         save_file(_erase_nodes(read_weights(run / "model.safetensors"), forgotten(new)), temporary)
-    manifest["vocabulary"] = known[1]
-    if manifest.get("graph_hash") == old.manifest.get("hash"):
-        manifest["graph_hash"] = new.manifest["hash"]
-    write_json(out / "manifest.json", manifest)
+    graph_hash = new.manifest.hash if manifest.graph_hash == old.manifest.hash else manifest.graph_hash
+    manifest = manifest.model_copy(update={"vocabulary": known[1], "graph_hash": graph_hash})
+    write_json(out / "manifest.json", manifest.to_dict())
 
 
 def _erase_nodes(weights: Mapping[str, Tensor], codes: Mapping[str, list[int]]) -> dict[str, Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -15,7 +14,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.registry import model_entry
 from graphrec.progress import Progress
 from graphrec.runs.config import RunConfig
-from graphrec.runs.manifest import peak_memory, run_manifest
+from graphrec.runs.manifest import RunManifest, peak_memory, run_manifest
 from graphrec.runs.run import pick_device
 from graphrec.runs.training_split import check_not_empty, protocol_for, training_view
 
@@ -23,7 +22,7 @@ STEPS = ("weights", "validation")
 """Steps of the progress."""
 
 
-def fit(graph_path: Path, root: Path, config: RunConfig, device: str, progress: Progress) -> dict[str, Any]:
+def fit(graph_path: Path, root: Path, config: RunConfig, device: str, progress: Progress) -> RunManifest:
     """Fit a model, write its run directory and return the manifest. Nothing is resumed: the model is fitted again."""
     began = time.monotonic()
     where = pick_device(device)
@@ -40,22 +39,26 @@ def fit(graph_path: Path, root: Path, config: RunConfig, device: str, progress: 
     progress.finish()
     tensors = {name: value.contiguous() for name, value in model.tensors().items()}
     seconds = round(time.monotonic() - began, 1)
-    manifest = {
-        **run_manifest(graph, graph_path, root, protocol, config.seed),
-        "device": str(where),
-        "precision": "no",
-        "processes": 1,
-        "threads": torch.get_num_threads(),
-        "parameters": sum(value.numel() for value in tensors.values()),
-        "training_rows": len(rows),
-        "best_epoch": 1,
-        "wall_seconds": seconds,
-        "peak_memory": peak_memory(where),
-        "history": [{"epoch": 1, "seconds": seconds, **metrics}],
-    }
+    manifest = run_manifest(
+        graph,
+        graph_path,
+        root,
+        protocol,
+        config.seed,
+        device=str(where),
+        precision="no",
+        processes=1,
+        threads=torch.get_num_threads(),
+        parameters=sum(value.numel() for value in tensors.values()),
+        training_rows=len(rows),
+        best_epoch=1,
+        wall_seconds=seconds,
+        peak_memory=peak_memory(where),
+        history=[{"epoch": 1, "seconds": seconds, **metrics}],
+    )
     with atomic_write(root / "config.yaml") as temporary:
         config.save(temporary)
     with atomic_write(root / "model.safetensors") as temporary:
         save_file(tensors, temporary)
-    write_json(root / "manifest.json", manifest)
+    write_json(root / "manifest.json", manifest.to_dict())
     return manifest

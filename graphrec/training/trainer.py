@@ -24,7 +24,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.registry import LossOptions, model_entry
 from graphrec.progress import NoProgress, Progress
 from graphrec.runs.config import RunConfig, TrainingConfig
-from graphrec.runs.manifest import peak_memory, run_manifest
+from graphrec.runs.manifest import RunManifest, peak_memory, run_manifest
 from graphrec.runs.run import pick_device
 from graphrec.runs.training_split import check_not_empty, protocol_for, training_view
 from graphrec.training import checkpoint
@@ -38,11 +38,12 @@ MIN_EPOCHS = 3
 def train(
     graph: str | Path,
     out: str | Path,
+    *,
     config: RunConfig | None = None,
     device: str = "auto",
     resume: bool = False,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> RunManifest:
     """Train a model on a graph directory and leave a run directory.
 
     Parameters
@@ -122,7 +123,7 @@ class Training:
         _keep_buffers_local(loss)
         self.optimiser = _optimiser(self.model, settings)
         self.loss, self.optimiser = self.accelerator.prepare(loss, self.optimiser)
-        self.state = TrainingState(graph=self.graph.manifest["hash"])
+        self.state = TrainingState(graph=self.graph.manifest.hash)
         self.precision = precision
 
     def restore(self) -> None:
@@ -133,7 +134,7 @@ class Training:
             if self.state.graph != asked:
                 raise RunError(f"{self.root}: begun on another graph than {self.graph_path}; resume it on that one")
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> RunManifest:
         """Train until the epochs are over or validation stops improving; write model and manifest."""
         self.started = time.monotonic() - self.state.seconds
         writer = SummaryWriter(str(self.root)) if self.accelerator.is_main_process else None
@@ -229,31 +230,32 @@ class Training:
             optimiser = self.optimiser if name == "last" else None
             checkpoint.save(self.root / "checkpoints" / f"{name}.safetensors", self.model, optimiser, self.state)
 
-    def _finish(self) -> dict[str, Any]:
+    def _finish(self) -> RunManifest:
         """Take the best checkpoint as the model and write the manifest, which says that the run is whole."""
         self.accelerator.wait_for_everyone()
         checkpoint.load(self.root / "checkpoints" / "best.safetensors", self.model)
-        manifest = self._manifest()
+        manifest = run_manifest(
+            self.graph,
+            self.graph_path,
+            self.root,
+            self.protocol,
+            self.config.seed,
+            device=str(self.accelerator.device),
+            precision=self.precision,
+            processes=self.accelerator.num_processes,
+            threads=torch.get_num_threads(),
+            parameters=sum(parameter.numel() for parameter in self.model.parameters()),
+            training_rows=len(self.training_set),
+            best_epoch=self.state.best_epoch + 1,
+            wall_seconds=round(self.state.seconds, 1),
+            peak_memory=self.state.peak_memory,
+            history=self.state.history,
+        )
         if self.accelerator.is_main_process:
             with atomic_write(self.root / "model.safetensors") as temporary:
                 save_file({name: value.contiguous() for name, value in self.model.state_dict().items()}, temporary)
-            write_json(self.root / "manifest.json", manifest)
+            write_json(self.root / "manifest.json", manifest.to_dict())
         return manifest
-
-    def _manifest(self) -> dict[str, Any]:
-        return {
-            **run_manifest(self.graph, self.graph_path, self.root, self.protocol, self.config.seed),
-            "device": str(self.accelerator.device),
-            "precision": self.precision,
-            "processes": self.accelerator.num_processes,
-            "threads": torch.get_num_threads(),
-            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
-            "training_rows": len(self.training_set),
-            "best_epoch": self.state.best_epoch + 1,
-            "wall_seconds": round(self.state.seconds, 1),
-            "peak_memory": self.state.peak_memory,
-            "history": self.state.history,
-        }
 
 
 def _precision(settings: TrainingConfig, device: torch.device) -> str:

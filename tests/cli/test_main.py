@@ -238,7 +238,7 @@ def test_info_says_what_a_manifest_lacks(trained: Path) -> None:
     (trained / "manifest.json").write_text("{}")
     result = CliRunner().invoke(app, ["info", str(trained)])
     assert isinstance(result.exception, GraphrecError)
-    assert "manifest.json: 'graph' expected" in str(result.exception)
+    assert "manifest.json: the manifest of a run expected (no graph, protocol in it)" in str(result.exception)
 
 
 def test_doctor_json_lists_what_was_looked_at(tmp_path: Path) -> None:

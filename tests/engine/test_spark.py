@@ -170,7 +170,7 @@ def test_duckdb_appends_to_what_spark_built(tmp_path: Path) -> None:
     ours, theirs = graphs(tmp_path, [tmp_path / "one.csv"])
     manifests = [append_to_graph(graph, [tmp_path / "two.csv"], max_bad=0.9) for graph in (ours, theirs)]
     assert_same(ours, theirs)
-    assert [manifest["quarantined"] for manifest in manifests] == [{"duplicate row": 1}] * 2
+    assert [manifest.quarantined for manifest in manifests] == [{"duplicate row": 1}] * 2
     (tmp_path / "three.csv").write_text(f"{HEADER}\nyan,tea,2024-02-02,40.7,-73.9,visit,\n")
     append_to_graph(theirs, [tmp_path / "three.csv"], engine=SPARK)
     with pytest.raises(ConfigError, match="append with 'duckdb'"):

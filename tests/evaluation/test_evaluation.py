@@ -21,6 +21,7 @@ from graphrec.models.ranking import StgatRanker
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from graphrec.runs.config import RunConfig
+from graphrec.runs.manifest import RunManifest
 from graphrec.runs.run import Run
 from tests.networks import untrained
 from tests.worlds import rewritten, town
@@ -32,7 +33,7 @@ DAY = 86_400
 
 def run_of(world: TemporalGraph, folder: Path, seed: int = 0, **protocol: Any) -> Run:
     """A run in memory, with random weights."""
-    return Run(folder, RunConfig(), {}, EvaluationProtocol(**protocol), world, untrained(world, seed))
+    return Run(folder, RunConfig(), RunManifest(), EvaluationProtocol(**protocol), world, untrained(world, seed))
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def test_the_model_and_every_baseline_have_the_same_measures(run: Run) -> None:
         assert all(0 <= value <= 1 for value in metrics.values())
     assert result.errors.keys() == result.metrics.keys()
     assert result.protocol == run.protocol.model_dump()
-    assert result.graph_hash == run.graph.manifest["hash"]
+    assert result.graph_hash == run.graph.manifest.hash
 
 
 def test_the_slices_are_parts_of_the_whole(run: Run) -> None:
@@ -167,7 +168,7 @@ def test_what_comes_after_the_split_moves_nothing(tmp_path: Path) -> None:
     ties = world.log.time[world.log.split == VAL] == t_test
     assert not bool(ties.any())
     run = run_of(world, tmp_path)
-    other = Run(tmp_path, run.config, {}, run.protocol, rewritten(world, t_test, seed=1), run.model)
+    other = Run(tmp_path, run.config, RunManifest(), run.protocol, rewritten(world, t_test, seed=1), run.model)
     usual, poisoned = evaluate(run, "val"), evaluate(other, "val")
     for name in ("n", "metrics", "baselines", "slices", "intervals", "leads", "map"):
         assert getattr(usual, name) == getattr(poisoned, name)

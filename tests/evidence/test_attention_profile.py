@@ -180,7 +180,7 @@ def test_segments_are_of_the_question() -> None:
 
 def test_a_log_without_times_or_places_has_no_such_aspects() -> None:
     world = diary()
-    world = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
+    world = replace(world, manifest=world.manifest.model_copy(update={"mapping": {"timeless": True}}))
     question = Queries.from_users(torch.tensor([0]), torch.tensor([8 * DAY + 21 * HOUR]))
     assert profile(StgatRanker(world, network(world)), question).aspects == ("relation",)
 

@@ -25,6 +25,7 @@ from builders.mapping.pseudonyms import VARIABLE, Key
 from builders.text.vector_cache import VectorCache, delete_cached_vectors
 from graphrec.errors import ConfigError, GraphError, InputError, RunError
 from graphrec.formatting import FORGOTTEN
+from graphrec.graph.manifest import GraphManifest
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.models.registry import BUILT_IN
@@ -104,7 +105,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(original: Path, tiny: RunConfig) -> Path:
     """A run on it; read only."""
     model = tiny.model.model_copy(update={"transition_ridge": 2.0})
-    train(original, original.with_name("run"), tiny.model_copy(update={"model": model}), device="cpu")
+    train(original, original.with_name("run"), config=tiny.model_copy(update={"model": model}), device="cpu")
     return original.with_name("run")
 
 
@@ -137,7 +138,7 @@ def test_what_is_left_is_what_would_be_there_without_them(graph: Path, tmp_path:
 def test_a_search_finds_nothing_where_it_found_a_lot(graph: Path) -> None:
     def found() -> Search:
 
-        return search({graph: graph}, [ANNA], lambda path: user_id_columns(path, {}))
+        return search({graph: graph}, [ANNA], lambda path: user_id_columns(path, GraphManifest()))
 
     assert {match.where for match in found().matches} >= {"column user", "column id", "column session", "column value"}
     done = forget_user(graph, ANNA)
@@ -297,7 +298,7 @@ def test_a_run_forgets_what_it_learned_of_them(graph: Path, run: Path) -> None:
     assert done.runs == (run,)
     assert not (run / "checkpoints").exists()
     assert not (run / "report.html").exists()
-    assert Run.open(run, device="cpu").manifest["graph_hash"] == Run.open(run, device="cpu").graph.manifest["hash"]
+    assert Run.open(run, device="cpu").manifest.graph_hash == Run.open(run, device="cpu").graph.manifest.hash
     (hers, his) = recommend(Run.open(run, device="cpu"), [ANNA, "bo_bergman"], k=5)
     assert (hers.known, his.known) == (False, True)
     assert not {FORGOTTEN, "", "clinic_x"} & {item.item for item in [*hers.items, *his.items]}
@@ -306,7 +307,7 @@ def test_a_run_forgets_what_it_learned_of_them(graph: Path, run: Path) -> None:
 @pytest.mark.parametrize("name", [name for name in BUILT_IN if name != "stgat"])
 def test_every_model_forgets(name: str, graph: Path) -> None:
     run = graph.with_name(name)
-    train(graph, run, RunConfig.load(settings=[f"model.name={name}", "epochs=1"]), device="cpu")
+    train(graph, run, config=RunConfig.load(settings=[f"model.name={name}", "epochs=1"]), device="cpu")
     clinic = TemporalGraph.open(graph).nodes["item"].code("clinic_x")
     done = forget_user(graph, ANNA, [run])
     assert (done.runs, done.search.found) == ((run,), 0)

@@ -24,7 +24,7 @@ def world(kinds: list[str], kind: list[int], location: list[int] | None = None, 
     """User 0 has item 0 twice and item 1 once; these are the kinds of the three events."""
     log = events([0, 0, 0], [0, 1, 0], [DAY, 2 * DAY, 3 * DAY], location)
     made = graph(replace(log, kind=torch.tensor(kind, dtype=torch.int8)), 1, 2, 2 if location else 0)
-    return replace(made, manifest={**made.manifest, "kinds": kinds, "mapping": mapping})
+    return replace(made, manifest=made.manifest.model_copy(update={"kinds": kinds, "mapping": mapping}))
 
 
 @pytest.mark.parametrize(

@@ -219,8 +219,10 @@ def write(world: TemporalGraph, root: Path) -> Path:
         columns = {**ends, "valid_from": valid_from, "metres": edges.metres.numpy()}
         pq.write_table(pa.table(columns), root / "relations" / f"{name}.parquet")
     relations = {name: [edges.source_type, edges.target_type] for name, edges in world.edges.items()}
-    manifest = {**world.manifest, "node_types": [*world.nodes], "relations": relations}
-    (root / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    manifest = world.manifest.model_copy(
+        update={"format": FORMAT, "node_types": [*world.nodes], "relations": relations}
+    )
+    (root / "manifest.json").write_text(json.dumps(manifest.to_dict()), encoding="utf-8")
     return root
 
 
@@ -245,7 +247,7 @@ def test_a_directory_opens_as_what_was_written(directory: Path) -> None:
     assert torch.equal(opened.nodes["item"].coordinates, world.nodes["item"].coordinates)
     assert edges_of(opened.relation("near")) == edges_of(world.relation("near"))
     assert torch.equal(opened.edges["near"].metres, world.edges["near"].metres)
-    assert opened.manifest["hash"] == "world-1"
+    assert opened.manifest.hash == "world-1"
 
 
 def test_an_empty_world_survives_the_disk(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from builders.mapping.privacy import Privacy
 from builders.mapping.pseudonyms import VARIABLE, Key
 from builders.mapping.relation_mapping import RelationMapping
 from graphrec.errors import ConfigError, GraphError, InputError
+from graphrec.graph.manifest import GraphManifest
 from graphrec.reidentification import Risk, hours_of_week, reidentification_risk, risk_of
 
 SECRET = "correct horse battery staple"
@@ -136,7 +137,7 @@ def test_a_key_that_is_no_secret_is_refused(secret: str | None, monkeypatch: pyt
 
 
 def test_a_graph_is_not_continued_with_another_key(key: Key) -> None:
-    manifest = {"privacy": Privacy.parse("pseudonyms").describe()}
+    manifest = GraphManifest(privacy=Privacy.parse("pseudonyms").describe())
     key.check(manifest, "graph")
     with pytest.raises(ConfigError, match="set the key of the build"):
         Key(b"another key of enough bytes").check(manifest, "graph")
@@ -425,17 +426,17 @@ def test_a_graph_under_privacy_shows_nobody(city: Path, tmp_path: Path, monkeypa
     out, options = tmp_path / "graph", "pseudonyms,coordinates=6,time=1d,places=2"
     tables = {"items": city / "items.csv", "users": tmp_path / "users.csv"}
     built = build_graph([tmp_path / "anna.csv"], out, text_model="none", mapping={"privacy": options}, **tables)  # type: ignore[arg-type]
-    assert built["privacy"]["risk"]["before"]["unique"] >= built["privacy"]["risk"]["after"]["unique"]
+    assert built.risk["before"]["unique"] >= built.risk["after"]["unique"]
     monkeypatch.setenv(VARIABLE, "another key of enough bytes")
     with pytest.raises(ConfigError, match="set the key of the build"):
         append_to_graph(out, [tmp_path / "bo.csv"])
     monkeypatch.setenv(VARIABLE, SECRET)
     manifest = append_to_graph(out, [tmp_path / "bo.csv"])
-    assert append_to_graph(out, [tmp_path / "anna.csv"])["sources"] == manifest["sources"]  # it is known by its hash
+    assert append_to_graph(out, [tmp_path / "anna.csv"]).sources == manifest.sources  # it is known by its hash
     for path in (path for path in out.rglob("*") if path.is_file()):
         assert b"person-" not in path.read_bytes(), path
         assert path.suffix != ".parquet" or "person-" not in str(pq.read_table(path).to_pylist()), path
-    assert not {"anna.csv", "bo.csv", "users.csv"} & {source["name"] for source in manifest["sources"]}
+    assert not {"anna.csv", "bo.csv", "users.csv"} & {source.name for source in manifest.sources}
     assert set(pq.read_table(out / "quarantine.parquet")["value"].to_pylist()) == {REDACTED}
     events_of = pq.read_table(out / "events.parquet")
     assert {time % 86_400 for time in events_of["time"].to_pylist()} == {0}
@@ -443,6 +444,6 @@ def test_a_graph_under_privacy_shows_nobody(city: Path, tmp_path: Path, monkeypa
         for row in pq.read_table(out / "nodes" / f"{kind}.parquet").to_pylist():
             centre = None if row["lat"] is None else h3.cell_to_latlng(h3.latlng_to_cell(row["lat"], row["lon"], 6))
             assert centre is None or (row["lat"], row["lon"]) == centre
-    told = manifest["privacy"]
+    told = manifest.privacy
     assert told["key"] == Key(SECRET.encode()).fingerprint
     assert risk_of(out).to_json() == told["risk"]["after"]

@@ -59,7 +59,7 @@ def test_a_database_gives_the_graph_of_its_rows(tmp_path: Path) -> None:
     connection.close()
     for query in ("visits", "SELECT * FROM visits ORDER BY time"):
         found = build(tmp_path, f"sqlite:///{tmp_path / 'shop.db'}", mapping={"query": query}).manifest
-        assert found["hash"] == expected["hash"]
+        assert found.hash == expected.hash
     with pytest.raises(GraphrecError, match="query: a database"):
         build(tmp_path, write(tmp_path / "log.csv"), mapping={"query": "visits"})
 
@@ -69,9 +69,9 @@ def test_an_address_gives_the_graph_of_its_file_and_grows(tmp_path: Path) -> Non
     store = fsspec.filesystem("memory")
     store.pipe("/origins/a.csv", write(tmp_path / "a.csv", ROWS[:3]).read_bytes())
     found = build(tmp_path, "memory://origins/*.csv")
-    assert found.manifest["counts"]["events"] == 3
+    assert found.manifest.counts["events"] == 3
     store.pipe("/origins/b.csv", write(tmp_path / "b.csv", ROWS[3:]).read_bytes())
-    assert append_to_graph(tmp_path / "graph", ["memory://origins/b.csv"])["counts"] == expected["counts"]
+    assert append_to_graph(tmp_path / "graph", ["memory://origins/b.csv"]).counts == expected.counts
     assert [source["name"] for source in json.loads((tmp_path / "graph" / "manifest.json").read_text())["sources"]] == [
         "memory:///origins/a.csv", "memory:///origins/b.csv",
     ]  # fmt: skip
@@ -82,7 +82,7 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
         (tmp_path / day).mkdir()
         write(tmp_path / day / "log.csv", rows)
     graph = build(tmp_path, tmp_path / "*" / "log.csv", max_bad=0.5)
-    assert [source["name"] for source in graph.manifest["sources"]] == ["monday/log.csv", "tuesday/log.csv"]
+    assert [source.name for source in graph.manifest.sources] == ["monday/log.csv", "tuesday/log.csv"]
     [bad] = pq.read_table(tmp_path / "graph" / "quarantine.parquet").to_pylist()
     assert (bad["file"], bad["row"]) == ("tuesday/log.csv", 3)
 
@@ -97,8 +97,8 @@ def test_an_item_is_wherever_it_had_an_event(tmp_path: Path) -> None:
 
 def test_filters_are_counted(tmp_path: Path) -> None:
     graph = build(tmp_path, mapping={"dates": ["2024-01-02", "2024-01-05"], "user_core": 2})
-    assert graph.manifest["counts"]["events"] == 2
-    assert graph.manifest["filtered"] == {"outside the dates": 2, "user with too few events": 1}
+    assert graph.manifest.counts["events"] == 2
+    assert graph.manifest.filtered == {"outside the dates": 2, "user with too few events": 1}
 
 
 def test_a_log_without_times_is_a_split_a_second(tmp_path: Path) -> None:
@@ -118,16 +118,16 @@ def test_relations_of_a_mapping_beside_it(tmp_path: Path) -> None:
     mapping = tmp_path / "mapping.yaml"
     mapping.write_text("relations:\n  friend: {file: ties.csv, both_ways: true}\n")
     graph = build(tmp_path, mapping=ColumnMapping.load(mapping))
-    assert graph.manifest["relations"]["friend"] == ["user", "user"]
+    assert graph.manifest.relations["friend"] == ["user", "user"]
     assert sorted(zip(graph.edges["friend"].source.tolist(), graph.edges["friend"].target.tolist(), strict=True)) == [
         (0, 1), (1, 0),
     ]  # fmt: skip
-    assert graph.manifest["quarantined"] == {"unknown user": 1}
+    assert graph.manifest.quarantined == {"unknown user": 1}
     write(tmp_path / "more.csv", ["nobody,bar,2024-01-09,40.70,-73.90"])
     append_to_graph(tmp_path / "graph", [tmp_path / "more.csv"])
     grown = TemporalGraph.open(tmp_path / "graph")
     assert len(grown.edges["friend"].source) == 4
-    assert grown.manifest["quarantined"] == {}
+    assert grown.manifest.quarantined == {}
 
 
 def test_given_vectors_outlive_an_append(tmp_path: Path) -> None:
@@ -150,11 +150,11 @@ def test_under_pseudonyms_no_file_names_a_person(tmp_path: Path, monkeypatch: py
     users.write_text("user,name,bio\nannabel-lee,Annabel,I am annabel-lee\n")
     log = write(tmp_path / "annabel-lee.csv", [*ROWS, "annabel-lee,bar,never,40.70,-73.90", "annabel-lee,too"])
     graph = build(tmp_path, log, users=users, max_bad=0.5, mapping={"privacy": "pseudonyms,coordinates=7,time=1d"})
-    privacy = graph.manifest["privacy"]
+    privacy = graph.manifest.privacy
     assert privacy["risk"]["before"]["users"] == privacy["risk"]["after"]["users"] == 2
     more = write(tmp_path / "benjamin-button.csv", ["benjamin-button,tea,2024-01-09,40.70,-73.90"])
     append_to_graph(tmp_path / "graph", [more])
-    assert append_to_graph(tmp_path / "graph", [more])["counts"]["events"] == 6
+    assert append_to_graph(tmp_path / "graph", [more]).counts["events"] == 6
     assert len(TemporalGraph.open(tmp_path / "graph").nodes["user"]) == 2
     for path in (path for path in (tmp_path / "graph").rglob("*") if path.is_file()):
         said = (
@@ -169,8 +169,8 @@ def test_under_pseudonyms_no_file_names_a_person(tmp_path: Path, monkeypatch: py
 
 def test_places_of_few_are_dropped_and_counted(tmp_path: Path) -> None:
     graph = build(tmp_path, mapping={"privacy": {"places": 2}, "h3_resolution": 8})
-    assert graph.manifest["counts"]["events"] == 4
-    assert graph.manifest["privacy"]["dropped"] == 1
+    assert graph.manifest.counts["events"] == 4
+    assert graph.manifest.privacy["dropped"] == 1
     assert "zoo" not in graph.nodes["item"].ids.to_pylist()
 
 

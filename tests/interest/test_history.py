@@ -69,6 +69,6 @@ def test_a_step_has_at_least_a_day(ask: str) -> None:
 
 def test_a_log_without_times_has_no_steps_to_count() -> None:
     graph = days([0, 0], [0, 9])
-    timeless = replace(graph, manifest={**graph.manifest, "mapping": {"timeless": True}}, _cache={})
+    timeless = replace(graph, manifest=graph.manifest.model_copy(update={"mapping": {"timeless": True}}), _cache={})
     with pytest.raises(InputError, match="a log with times expected"):
         History.before(timeless, "user-0", TIME_MAX).whole_steps()

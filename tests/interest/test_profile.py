@@ -72,7 +72,7 @@ def test_what_the_log_does_not_say_is_left_out() -> None:
 
 def test_a_log_without_times_tells_of_no_day_hour_or_week() -> None:
     graph = reader()
-    timeless = {**graph.manifest, "mapping": {"timeless": True}}
+    timeless = graph.manifest.model_copy(update={"mapping": {"timeless": True}})
     graph = replace(graph, manifest=timeless, log=replace(graph.log, time=graph.log.time * 0), _cache={})
     assert [sentence.topic for sentence in user_profile(graph, "user-0", TIME_MAX).sentences] == ["themes", "returns"]
 

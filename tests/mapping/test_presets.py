@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
@@ -19,6 +19,7 @@ from builders.mapping.relation_mapping import RelationMapping
 from builders.mapping.table_mapping import TableMapping
 from builders.sources.source import detect_source
 from graphrec.errors import GraphrecError
+from graphrec.graph.manifest import GraphManifest
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.protocol import EvaluationProtocol
 from tests.known_logs import KNOWN, write
@@ -26,7 +27,7 @@ from tests.known_logs import KNOWN, write
 DOCS = Path(__file__).parents[2] / "docs" / "presets.md"
 
 
-def build(folder: Path, name: str, files: list[Path] | None = None) -> tuple[dict[str, Any], TemporalGraph]:
+def build(folder: Path, name: str, files: list[Path] | None = None) -> tuple[GraphManifest, TemporalGraph]:
     manifest = build_graph(files or [folder], folder / "graph", preset=name, text_model="none", max_bad=0.6)
     return manifest, TemporalGraph.open(folder / "graph")
 
@@ -35,7 +36,7 @@ class Built(NamedTuple):
     """A known log, built."""
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: GraphManifest
     graph: TemporalGraph
 
 
@@ -92,7 +93,7 @@ ALIKE = {
 @pytest.mark.parametrize("form", COUNTS)
 def test_every_form_is_built_and_has_its_counts(form: str, known: Callable[[str], Built]) -> None:
     _, manifest, graph = known(form)
-    assert (len(graph.log), len(graph.log.user.unique()), manifest["counts"]["item"]) == COUNTS[form]
+    assert (len(graph.log), len(graph.log.user.unique()), manifest.counts["item"]) == COUNTS[form]
 
 
 @pytest.mark.parametrize("form", ALIKE)
@@ -122,7 +123,7 @@ def test_foursquare(tmp_path: Path, known: Callable[[str], Built]) -> None:
     assert graph.nodes["item"].texts.to_pylist() == ["Café", 'Bridge "old"']
     assert graph.log.time.tolist() == [1333476009, 1333476025]
     assert graph.log.utc_offset.tolist() == [-240, -240]
-    assert manifest["kinds"] == ["check-in"]
+    assert manifest.kinds == ["check-in"]
     mine = (write(tmp_path, "foursquare-tsmc/TSMC2014") / "dataset_TSMC2014_NYC.txt").rename(tmp_path / "mine.txt")
     assert len(build(tmp_path, "foursquare-tsmc", [mine])[1].log) == 2  # a single log has any name
 
@@ -140,7 +141,7 @@ def test_snap(known: Callable[[str], Built]) -> None:
     folder, manifest, graph = known("gowalla/SNAP")
     assert graph.nodes["item"].ids.to_pylist() == ["22847", "420315"]
     assert graph.log.time.tolist() == [1287358923, 1287440263, 1287532527]
-    assert manifest["relations"]["friend"] == ["user", "user"]
+    assert manifest.relations["friend"] == ["user", "user"]
     path, friends = find_files("gowalla", [folder]).relations["friend"]
     assert path == folder / "loc-gowalla_edges.txt.gz"
     assert RelationMapping.model_validate(friends).columns == ("user", "friend")
@@ -148,7 +149,7 @@ def test_snap(known: Callable[[str], Built]) -> None:
 
 def test_rows_without_a_place_are_set_aside(known: Callable[[str], Built]) -> None:
     _, manifest, graph = known("brightkite/SNAP")
-    assert sum(manifest["quarantined"].values()) == 2
+    assert sum(manifest.quarantined.values()) == 2
     assert graph.nodes["user"].ids.to_pylist() == ["7", "0"]
 
 
@@ -156,8 +157,8 @@ def test_getnext(known: Callable[[str], Built]) -> None:
     _, manifest, graph = known("nyc-getnext/GETNext")
     assert graph.log.split.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert graph.nodes["item"].texts.to_pylist() == ["Joe's. Bar.", "Ann's. Café.", "Bar"]
-    assert (manifest["split"]["t_val"], manifest["split"]["t_test"]) == (1328090400, 1330596000)
-    protocol = EvaluationProtocol(**manifest["protocol"])
+    assert (manifest.split["t_val"], manifest.split["t_test"]) == (1328090400, 1330596000)
+    protocol = EvaluationProtocol(**manifest.protocol)
     assert protocol.target_rows(graph, "test").tolist() == [8]
     assert protocol.training_rows(graph).tolist() == [0, 1, 2]
 
@@ -165,8 +166,8 @@ def test_getnext(known: Callable[[str], Built]) -> None:
 def test_sthgcn(known: Callable[[str], Built]) -> None:
     _, manifest, graph = known("sthgcn/sample")
     assert graph.log.utc_offset.tolist() == [540] * 30
-    assert manifest["protocol"]["targets"] == "session-last"
-    assert [manifest["counts"][split] for split in ("train", "val", "test")] == [24, 3, 3]
+    assert manifest.protocol["targets"] == "session-last"
+    assert [manifest.counts[split] for split in ("train", "val", "test")] == [24, 3, 3]
 
 
 def test_chrono(known: Callable[[str], Built]) -> None:
@@ -187,7 +188,7 @@ def test_movielens(edition: str, known: Callable[[str], Built]) -> None:
     assert graph.log.weight.tolist() == [2.5, 4.0]
     assert graph.log.time.tolist() == [1260759144, 1260759179]
     assert graph.nodes["user"].texts.to_pylist() == USERS[edition]
-    assert manifest["protocol"]["novel"]
+    assert manifest.protocol["novel"]
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_lightgcn(known: Callable[[str], Built]) -> None:
 
 def test_recbole(known: Callable[[str], Built]) -> None:
     folder, manifest, graph = known("recbole/ratings")
-    assert ["item", "entity"] in manifest["relations"].values()
+    assert ["item", "entity"] in manifest.relations.values()
     assert graph.nodes["user"].texts.to_pylist() == ["writer.", None]
     assert graph.nodes["item"].labels.to_pylist() == ['Kolya "the" film', "L.A. Confidential"]
     assert graph.log.weight.tolist() == [3, 3]
@@ -318,8 +319,8 @@ def test_a_key_of_ones_own_goes_before_the_presets(tmp_path: Path) -> None:
     write(tmp_path, "nyc-getnext/GETNext")
     mapping = {"split_by": "time", "h3_resolution": 5}
     manifest = build_graph([tmp_path], tmp_path / "graph", preset="nyc-getnext", mapping=mapping, text_model="none")
-    assert manifest["split"]["method"] == "time"
-    assert manifest["locations"]["resolution"] == 5
+    assert manifest.split["method"] == "time"
+    assert manifest.locations["resolution"] == 5
 
 
 def test_presets_are_listed_when_one_is_unknown(tmp_path: Path) -> None:
@@ -402,6 +403,6 @@ def test_real_logs_have_their_known_counts(name: str, tmp_path: Path) -> None:
     if root is None or not (Path(root) / folder).is_dir():
         pytest.skip(f"GRAPHREC_DATA does not lead to a folder with {folder}")
     manifest = build_graph([Path(root) / folder], tmp_path / "graph", preset=name, text_model="none")
-    assert {key: manifest["counts"][key] for key in counts} == counts
-    graph, protocol = TemporalGraph.open(tmp_path / "graph"), EvaluationProtocol(**manifest["protocol"])
+    assert {key: manifest.counts[key] for key in counts} == counts
+    graph, protocol = TemporalGraph.open(tmp_path / "graph"), EvaluationProtocol(**manifest.protocol)
     assert {split: len(protocol.target_rows(graph, split)) for split in targets} == targets

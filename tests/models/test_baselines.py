@@ -366,7 +366,7 @@ def test_only_fitting_baselines_are_listed() -> None:
 @given(SEEDS, st.booleans())
 def test_item_transition_is_a_baseline_of_lists_and_equals_the_regression(seed: int, frozen: bool) -> None:
     world = city(seed)
-    lists = replace(world, manifest={**world.manifest, "protocol": {"judge": "users"}}, _cache={})
+    lists = replace(world, manifest=world.manifest.model_copy(update={"protocol": {"judge": "users"}}), _cache={})
     assert by_name(lists).keys() - by_name(world).keys() == {"item-transition"}
     asked, baseline = questions(world, seed, frozen), by_name(lists)["item-transition"]
     found, regression = baseline.scores(asked), ItemTransitionRegression(world, None, 30.0)

@@ -101,15 +101,15 @@ def test_hardly_any_event(count: int) -> None:
 
 def test_a_log_without_times_has_no_later() -> None:
     world = town(6)
-    timeless = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
+    timeless = replace(world, manifest=world.manifest.model_copy(update={"mapping": {"timeless": True}}))
     with pytest.raises(ConfigError, match=r"transition_ridge=200: a log with times expected"):
         ItemTransitionRegression(timeless, None, 200.0)
 
 
 def test_lists_with_times_get_it_unless_told_otherwise() -> None:
     world = town(9, dated=False)
-    lists = replace(world, manifest={**world.manifest, "protocol": {"judge": "users"}})
-    timeless = replace(lists, manifest={**lists.manifest, "mapping": {"timeless": True}})
+    lists = replace(world, manifest=world.manifest.model_copy(update={"protocol": {"judge": "users"}}))
+    timeless = replace(lists, manifest=lists.manifest.model_copy(update={"mapping": {"timeless": True}}))
     assert [default_ridge(one, None) for one in (world, lists, timeless)] == [0.0, 30.0, 0.0]
     assert [default_ridge(lists, asked) for asked in (0.0, 7.0)] == [0.0, 7.0]
     model = untrained(lists, 9)

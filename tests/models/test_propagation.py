@@ -139,7 +139,7 @@ def test_an_item_without_a_visit_stands_at_the_mean(seed: int) -> None:
 @given(SEEDS)
 def test_a_question_of_a_log_without_times_does_not_see_its_answer(seed: int) -> None:
     world = town(seed, dated=False)
-    timeless = {**world.manifest, "mapping": {"timeless": True}}
+    timeless = world.manifest.model_copy(update={"mapping": {"timeless": True}})
     world = alone(replace(world, manifest=timeless), replace(world.log, time=world.log.split.long()))
     rows = torch.arange(96)[seed % 7 :: 7]
     asked = EvaluationProtocol().queries(world, rows)

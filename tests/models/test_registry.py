@@ -82,10 +82,10 @@ def tensors(model: Any) -> dict[str, Tensor]:
 @pytest.mark.parametrize("name", OTHERS)
 def test_each_makes_a_run_that_is_judged_and_asked_like_any_other(name: str, city_graph: Path, tmp_path: Path) -> None:
     chosen = config(name, seed=3, **({"epochs": 1} if name in ("sasrec", "lightgcn") else {}))
-    manifest = train(city_graph, tmp_path / "run", chosen, device="cpu")
-    again = train(city_graph, tmp_path / "again", chosen, device="cpu")
+    manifest = train(city_graph, tmp_path / "run", config=chosen, device="cpu")
+    again = train(city_graph, tmp_path / "again", config=chosen, device="cpu")
     assert weights(tmp_path / "run") == weights(tmp_path / "again")
-    assert (manifest["seed"], manifest["graph_hash"]) == (3, again["graph_hash"])
+    assert (manifest.seed, manifest.graph_hash) == (3, again.graph_hash)
     run = Run.open(tmp_path / "run")
     assert run.config == chosen
     found = evaluate(run, "val")
@@ -95,12 +95,14 @@ def test_each_makes_a_run_that_is_judged_and_asked_like_any_other(name: str, cit
     [answer] = recommend(run, ["u0003"], k=4)
     assert len({item.item for item in answer.items}) == 4
     assert "shares" not in answer.items[0].to_dict()
-    assert json.loads((tmp_path / "run" / "manifest.json").read_text()) == manifest
+    assert json.loads((tmp_path / "run" / "manifest.json").read_text()) == manifest.to_dict()
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_run_answers_over_a_graph_that_has_grown(name: str, city_graph: Path, tmp_path: Path) -> None:
-    train(city_graph, tmp_path / "run", config(name, **({"epochs": 1} if name in ("sasrec", "lightgcn") else {})))
+    train(
+        city_graph, tmp_path / "run", config=config(name, **({"epochs": 1} if name in ("sasrec", "lightgcn") else {}))
+    )
     old, new = Run.open(tmp_path / "run"), Run.open(tmp_path / "run", appended(city_graph, tmp_path))
     items, end = len(old.graph.nodes["item"]), int(old.graph.log.time[-1])
     asked = Queries.from_users(torch.arange(5), torch.full((5,), end))
@@ -194,7 +196,7 @@ def test_a_log_without_an_order_is_refused_by_what_learns_it(tmp_path: Path) -> 
     (tmp_path / "log.csv").write_text("user,item,time\n" + "".join(f"u,i{n},1700000000\n" for n in range(5)))
     build_graph([tmp_path / "log.csv"], tmp_path / "graph", text_model="none", mapping={"split_fractions": [1, 0, 0]})
     with pytest.raises(GraphError, match="none after an earlier one of its user"):
-        train(tmp_path / "graph", tmp_path / "run", config("sasrec"), device="cpu")
+        train(tmp_path / "graph", tmp_path / "run", config=config("sasrec"), device="cpu")
     assert not (tmp_path / "run").exists()
 
 
@@ -246,7 +248,9 @@ def test_a_model_has_its_own_settings_of_the_training() -> None:
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_weights_of_another_model_are_one_line(name: str, city_graph: Path, city_run: Path, tmp_path: Path) -> None:
-    train(city_graph, tmp_path / "run", config(name, **({"epochs": 1} if name in ("sasrec", "lightgcn") else {})))
+    train(
+        city_graph, tmp_path / "run", config=config(name, **({"epochs": 1} if name in ("sasrec", "lightgcn") else {}))
+    )
     (tmp_path / "run" / "model.safetensors").write_bytes(weights(city_run))
     with pytest.raises(RunError, match=r"model\.safetensors: "):
         Run.open(tmp_path / "run")
@@ -256,7 +260,7 @@ def test_weights_of_another_model_are_one_line(name: str, city_graph: Path, city
 def test_a_log_with_one_event_is_enough(name: str, tmp_path: Path) -> None:
     (tmp_path / "log.csv").write_text("user,item,time\nu,i,1700000000\nu,i,1700000001\nv,j,1700000002\n")
     build_graph([tmp_path / "log.csv"], tmp_path / "graph", text_model="none", mapping={"split_fractions": [1, 0, 0]})
-    train(tmp_path / "graph", tmp_path / "run", config(name), device="cpu")
+    train(tmp_path / "graph", tmp_path / "run", config=config(name), device="cpu")
     [answer] = recommend(Run.open(tmp_path / "run"), ["u"], k=3)
     assert len(answer.items) == 2
 
@@ -291,7 +295,7 @@ def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
     name: str, city_graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = config(name, epochs=3, min_steps=1, checkpoint_every=1, batch_size=16 if name == "sasrec" else 200)
-    train(city_graph, tmp_path / "whole", chosen, device="cpu")
+    train(city_graph, tmp_path / "whole", config=chosen, device="cpu")
     step, done = Training._step, []
 
     def interrupted(self: Training, batch: Tensor) -> float:
@@ -303,7 +307,7 @@ def test_an_interrupted_training_ends_where_an_undisturbed_one_does(
     with monkeypatch.context() as patch:
         patch.setattr(Training, "_step", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            train(city_graph, tmp_path / "run", chosen, device="cpu")
+            train(city_graph, tmp_path / "run", config=chosen, device="cpu")
     train(city_graph, tmp_path / "run", resume=True, device="cpu")
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 

@@ -81,5 +81,5 @@ def test_a_variant_trains_as_a_registered_model(city_graph: Path, tmp_path: Path
     small = ["model.name=stgat-no-time", "dimension=16", "heads=2", "epochs=1", "samples_per_epoch=64", "min_steps=1"]
     config = RunConfig.load(settings=small)
     assert model_entry("stgat-no-time").config is type(config.model)
-    manifest = train(city_graph, tmp_path / "run", config, device="cpu")
-    assert manifest["history"][0]["mrr"] > 0
+    manifest = train(city_graph, tmp_path / "run", config=config, device="cpu")
+    assert manifest.history[0]["mrr"] > 0

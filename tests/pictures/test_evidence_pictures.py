@@ -39,7 +39,7 @@ def no_figure_left_open() -> Iterator[None]:
 def planted(visits: int, timeless: bool = False) -> AttentionFlow:
     """One item that the user had so often, and a network of zeros: half of the gate each way."""
     world = graph(events([0] * visits, [0] * visits, [DAY * day for day in range(visits)]), 1, 5)
-    world = replace(world, manifest={**world.manifest, "mapping": {"timeless": timeless}})
+    world = replace(world, manifest=world.manifest.model_copy(update={"mapping": {"timeless": timeless}}))
     model = untrained(world, 0, spread=0.0, fan_out={"own_history": 40}, heads=1)
     with torch.no_grad():
         for weight in model.parameters():

@@ -76,7 +76,7 @@ def test_nothing_is_healthy() -> None:
 
 def test_a_log_without_times_has_no_periods() -> None:
     world = graph(events([0, 1], [0, 1], [0, 1], split=[0, 2]), 2, 2)
-    timeless = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
+    timeless = replace(world, manifest=world.manifest.model_copy(update={"mapping": {"timeless": True}}))
     found = data_health(timeless, TIME_MAX)
     assert (found.period, found.starts, found.events) == ("", (), {})
     assert found.unseen[0].new_items == 1

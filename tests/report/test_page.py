@@ -24,6 +24,7 @@ from graphrec.evaluation.comparison import compare, lead_in_words, verdict
 from graphrec.evaluation.result import EvaluationResult, Slice
 from graphrec.evidence.counterfactual import Counterfactual
 from graphrec.evidence.shares import LINKED, SHARE_LABELS, Evidence, Recommendation
+from graphrec.graph.manifest import GraphManifest
 from graphrec.pictures.palette import SHARES
 from graphrec.recommendation import RecommendationList
 from graphrec.report.chart import Bar, interval_chart, line_chart, period_chart
@@ -187,9 +188,9 @@ def users() -> list[RecommendationList]:
 
 
 def test_a_log_without_times_has_no_day_in_its_report() -> None:
-    manifest = {"counts": {}, "time_span": [0, 2], "mapping": {"timeless": True}}
+    manifest = GraphManifest(counts={}, time_span=(0, 2), mapping={"timeless": True})
     assert _graph_facts(manifest).time_span is None
-    assert _graph_facts({**manifest, "mapping": None}).time_span == (0, 2)
+    assert _graph_facts(manifest.model_copy(update={"mapping": None})).time_span == (0, 2)
 
 
 def content(**changes: Any) -> ReportContent:

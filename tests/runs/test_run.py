@@ -32,7 +32,7 @@ def run(city_run: Path, tmp_path: Path) -> Path:
 
 def test_what_training_validated_is_what_is_evaluated(run: Path, city_graph: Path) -> None:
     opened = Run.open(run, city_graph, "cpu")
-    (record,) = opened.manifest["history"]
+    (record,) = opened.manifest.history
     metrics = evaluate(opened, "val").metrics
     assert {name: metrics[name] for name in ("acc@1", "acc@10", "mrr")} == pytest.approx(
         {name: record[name] for name in ("acc@1", "acc@10", "mrr")}, abs=1e-12
@@ -53,7 +53,7 @@ def test_a_run_and_its_graph_move_together(city_run: Path, tmp_path: Path) -> No
 def test_where_the_graph_is_can_be_said(run: Path, city_graph: Path) -> None:
     with pytest.raises(RunError, match=r"its graph is not at .*; say where it is \(--graph\)"):
         Run.open(run, device="cpu")
-    assert Run.open(run, city_graph, "cpu").manifest["graph"] == "../graph"
+    assert Run.open(run, city_graph, "cpu").manifest.graph == "../graph"
     with pytest.raises(GraphError, match="a graph directory with a manifest.json expected"):  # noqa: RUF043
         Run.open(run, run.parent, "cpu")
 

@@ -61,7 +61,7 @@ def test_a_path_says_what_it_walked() -> None:
 
 def test_a_log_without_times_says_no_day() -> None:
     world = chain()
-    world = replace(world, manifest={**world.manifest, "mapping": {"timeless": True}})
+    world = replace(world, manifest=world.manifest.model_copy(update={"mapping": {"timeless": True}}))
     world = alone(world, replace(world.log, time=world.log.time * 0))
     found = shortest_path(world, ("item", "item-0"), ("item", "item-2"), TIME_MAX, ["user->item"])
     assert found is not None

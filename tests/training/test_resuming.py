@@ -67,7 +67,7 @@ def long(tiny: RunConfig) -> RunConfig:
 @pytest.fixture(scope="module")
 def undisturbed(city_graph: Path, long: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("undisturbed") / "run"
-    train(city_graph, run, long, device="cpu")
+    train(city_graph, run, config=long, device="cpu")
     return run
 
 
@@ -106,7 +106,7 @@ def short(tiny: RunConfig) -> RunConfig:
 @pytest.fixture(scope="module")
 def whole(city_graph: Path, short: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("whole") / "run"
-    train(city_graph, run, short, device="cpu")
+    train(city_graph, run, config=short, device="cpu")
     return run
 
 
@@ -145,7 +145,7 @@ def test_wherever_an_interrupt_comes_the_end_is_the_same(
     owner: Any, name: str, call: int, before: bool, city_graph: Path, short: RunConfig, whole: Path, tmp_path: Path
 ) -> None:
     with interrupted(owner, name, call, before):
-        train(city_graph, tmp_path / "run", short, device="cpu")
+        train(city_graph, tmp_path / "run", config=short, device="cpu")
     train(city_graph, tmp_path / "run", device="cpu", resume=True)
     assert weights(tmp_path / "run") == weights(whole)
     assert history(tmp_path / "run") == history(whole)
@@ -174,10 +174,10 @@ def test_an_interrupted_training_remembers_how_long_it_has_been_patient(
 ) -> None:
     planned(monkeypatch, [0.3, 0.2, 0.1, 0.9])
     with interrupted(torch.optim.AdamW, "step", 5, before=True):  # two steps an epoch: in the third
-        train(city_graph, tmp_path / "run", changed(tiny, epochs=4, batch_size=512), device="cpu")
+        train(city_graph, tmp_path / "run", config=changed(tiny, epochs=4, batch_size=512), device="cpu")
     manifest = train(city_graph, tmp_path / "run", device="cpu", resume=True)
-    assert [record["mrr"] for record in manifest["history"]] == [0.3, 0.2, 0.1]
-    assert manifest["best_epoch"] == 1
+    assert [record["mrr"] for record in manifest.history] == [0.3, 0.2, 0.1]
+    assert manifest.best_epoch == 1
 
 
 # what is refused
@@ -194,8 +194,8 @@ def test_a_run_resumes_with_its_own_settings_only(
 ) -> None:
     run = shutil.copytree(city_run, tmp_path / "run")
     with pytest.raises(RunError, match="the run to resume has other settings than given"):
-        train(city_graph, run, changed(tiny, epochs=9), device="cpu", resume=True)
-    train(city_graph, run, tiny, device="cpu", resume=True)
+        train(city_graph, run, config=changed(tiny, epochs=9), device="cpu", resume=True)
+    train(city_graph, run, config=tiny, device="cpu", resume=True)
 
 
 def test_a_run_resumes_on_its_own_graph_only(

@@ -26,13 +26,13 @@ from tests.run_fixtures import changed, graph_of, history, planned, weights
 
 
 def test_the_same_seed_gives_the_same_run(city_graph: Path, city_run: Path, tiny: RunConfig, tmp_path: Path) -> None:
-    train(city_graph, tmp_path / "run", tiny, device="cpu")
+    train(city_graph, tmp_path / "run", config=tiny, device="cpu")
     assert weights(tmp_path / "run") == weights(city_run)
     assert history(tmp_path / "run") == history(city_run)
 
 
 def test_another_seed_gives_another_run(city_graph: Path, city_run: Path, tiny: RunConfig, tmp_path: Path) -> None:
-    train(city_graph, tmp_path / "run", changed(tiny, seed=1), device="cpu")
+    train(city_graph, tmp_path / "run", config=changed(tiny, seed=1), device="cpu")
     assert weights(tmp_path / "run") != weights(city_run)
     assert history(tmp_path / "run") != history(city_run)
 
@@ -47,7 +47,7 @@ def test_what_happens_in_the_test_split_does_not_touch_a_training(
         column[late] = torch.randint(0, count, (int(late.sum()),)).numpy()
         events = events.set_column(events.column_names.index(name), name, pa.array(column, pa.int32()))
     pq.write_table(events, poisoned / "events.parquet")
-    train(poisoned, tmp_path / "run", tiny, device="cpu")
+    train(poisoned, tmp_path / "run", config=tiny, device="cpu")
     assert weights(tmp_path / "run") == weights(city_run)
 
 
@@ -67,10 +67,10 @@ def test_a_run_directory_says_what_made_it(city_graph: Path, city_run: Path) -> 
 
 
 def test_each_epoch_learns_more(city_graph: Path, tiny: RunConfig, tmp_path: Path) -> None:
-    manifest = train(city_graph, tmp_path / "run", changed(tiny, epochs=3, patience=3), device="cpu")
-    losses = [record["train_loss"] for record in manifest["history"]]
+    manifest = train(city_graph, tmp_path / "run", config=changed(tiny, epochs=3, patience=3), device="cpu")
+    losses = [record["train_loss"] for record in manifest.history]
     assert losses == sorted(losses, reverse=True)
-    assert manifest["history"][-1]["learning_rate"] < manifest["history"][0]["learning_rate"]
+    assert manifest.history[-1]["learning_rate"] < manifest.history[0]["learning_rate"]
 
 
 # when it stops, and what it keeps
@@ -81,9 +81,9 @@ def test_it_stops_when_validation_no_longer_improves_and_keeps_the_best(
 ) -> None:
     ends = planned(monkeypatch, [0.1, 0.3, 0.2, 0.3, 0.9])
     config = changed(tiny, epochs=5, patience=2, batch_size=512)
-    manifest = train(city_graph, tmp_path / "run", config, device="cpu")
-    assert [record["mrr"] for record in manifest["history"]] == [0.1, 0.3, 0.2, 0.3]  # level is not better
-    assert manifest["best_epoch"] == 2
+    manifest = train(city_graph, tmp_path / "run", config=config, device="cpu")
+    assert [record["mrr"] for record in manifest.history] == [0.1, 0.3, 0.2, 0.3]  # level is not better
+    assert manifest.best_epoch == 2
     with safe_open(tmp_path / "run" / "model.safetensors", "pt") as file:
         kept = {name: file.get_tensor(name) for name in ends[2]}
     assert all(torch.equal(kept[name], value) for name, value in ends[2].items())
@@ -94,25 +94,25 @@ def test_patience_starts_again_with_each_better_epoch(
     city_graph: Path, tiny: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     planned(monkeypatch, [0.2, 0.1, 0.3, 0.1])
-    manifest = train(city_graph, tmp_path / "run", changed(tiny, epochs=4, batch_size=512), device="cpu")
-    assert len(manifest["history"]) == 4
-    assert manifest["best_epoch"] == 3
+    manifest = train(city_graph, tmp_path / "run", config=changed(tiny, epochs=4, batch_size=512), device="cpu")
+    assert len(manifest.history) == 4
+    assert manifest.best_epoch == 3
 
 
 def test_without_validation_the_lowest_loss_is_the_best(tiny: RunConfig, tmp_path: Path) -> None:
-    manifest = train(graph_of(tmp_path, "train"), tmp_path / "run", changed(tiny, epochs=3), device="cpu")
-    losses = [record["train_loss"] for record in manifest["history"]]
-    assert "mrr" not in manifest["history"][0]
-    assert manifest["best_epoch"] == 1 + losses.index(min(losses))
+    manifest = train(graph_of(tmp_path, "train"), tmp_path / "run", config=changed(tiny, epochs=3), device="cpu")
+    losses = [record["train_loss"] for record in manifest.history]
+    assert "mrr" not in manifest.history[0]
+    assert manifest.best_epoch == 1 + losses.index(min(losses))
 
 
 def test_val_events_are_learned_from_where_they_are_not_held_out(
     city_graph: Path, tiny: RunConfig, tmp_path: Path
 ) -> None:
     counts = json.loads((city_graph / "manifest.json").read_text())["counts"]
-    manifest = train(city_graph, tmp_path / "run", changed(tiny, train_on_val=True), device="cpu")
-    assert manifest["training_rows"] == counts["train"] + counts["val"]
-    assert all("mrr" not in epoch for epoch in manifest["history"])
+    manifest = train(city_graph, tmp_path / "run", config=changed(tiny, train_on_val=True), device="cpu")
+    assert manifest.training_rows == counts["train"] + counts["val"]
+    assert all("mrr" not in epoch for epoch in manifest.history)
     run = Run.open(tmp_path / "run", device="cpu")
     seen = torch.zeros(counts["item"], dtype=torch.bool)
     seen[run.graph.log.item[run.graph.log.split < TEST].long()] = True
@@ -129,7 +129,7 @@ def test_an_epoch_is_as_long_as_it_is_set(city_graph: Path, tiny: RunConfig, tmp
 
 def test_without_a_train_event_there_is_nothing_to_learn(tiny: RunConfig, tmp_path: Path) -> None:
     with pytest.raises(GraphError, match="no train event to learn from"):
-        train(graph_of(tmp_path, "test"), tmp_path / "run", tiny, device="cpu")
+        train(graph_of(tmp_path, "test"), tmp_path / "run", config=tiny, device="cpu")
     assert not (tmp_path / "run").exists()
 
 
@@ -174,16 +174,16 @@ def test_the_gradient_is_clipped(city_graph: Path, exact: RunConfig, tmp_path: P
 def test_a_sampled_softmax_and_bfloat16_learn_too(
     settings: dict[str, Any], city_graph: Path, city_run: Path, tiny: RunConfig, tmp_path: Path
 ) -> None:
-    manifest = train(city_graph, tmp_path / "run", changed(tiny, **settings), device="cpu")
+    manifest = train(city_graph, tmp_path / "run", config=changed(tiny, **settings), device="cpu")
     assert weights(tmp_path / "run") != weights(city_run)
-    assert manifest["history"][0]["mrr"] > 0.1  # by chance 0.045, the mean of 1 / rank over 120 items
-    assert manifest["precision"] == settings.get("precision", "no")
+    assert manifest.history[0]["mrr"] > 0.1  # by chance 0.045, the mean of 1 / rank over 120 items
+    assert manifest.precision == settings.get("precision", "no")
 
 
 @pytest.mark.parametrize("model", [{"fan_out": {}}, {"fan_out": {"nearby": 3}}])
 def test_a_model_with_less_learns_too(model: dict[str, Any], city_graph: Path, tiny: RunConfig, tmp_path: Path) -> None:
-    manifest = train(city_graph, tmp_path / "run", changed(tiny, model=model, epochs=2), device="cpu")
-    first, second = (record["train_loss"] for record in manifest["history"])
+    manifest = train(city_graph, tmp_path / "run", config=changed(tiny, model=model, epochs=2), device="cpu")
+    first, second = (record["train_loss"] for record in manifest.history)
     assert second < first
 
 
@@ -216,7 +216,7 @@ def test_a_finished_run_and_a_file_are_refused(city_graph: Path, city_run: Path,
 
 
 def test_an_empty_folder_is_taken(city_graph: Path, tiny: RunConfig, tmp_path: Path) -> None:
-    assert train(city_graph, tmp_path, tiny, device="cpu")["best_epoch"] == 1
+    assert train(city_graph, tmp_path, config=tiny, device="cpu").best_epoch == 1
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "gpu", "mps", ""])
