@@ -1,14 +1,14 @@
-"""How attention flows from one question to one item, hop by hop.
+"""Flow of attention from one query to one item, hop by hop.
 
-Two sorts of numbers stand here, and are never added to each other:
+It has two kinds of numbers, which are never added to each other:
 
-- **masses** are parts of the score: what the gate and the second asking (the pointer) give each event, and what the
-  semantic space gives the item. They are the score, split; at every node as much goes out as came in.
-- **weights** are what the network used on the way to the state and the logits, before anything was scored: the
-  summary attention ("read"), how strongly the event before each event enters its key ("before", the learned path
-  decay), and the recency weights of the user's own events in propagation ("remember"). No part of the score is theirs.
+- **masses** are parts of the score: the probability that gate and pointer attention give each event, and that of the
+  item in the semantic space. They add up to the score; at every node the outflow equals the inflow.
+- **weights** belong to the computation of the state and the logits: the summary attention ("read"), the learned weight
+  of the previous event in an event's key ("before", the path decay), and the recency weights of the user's own events
+  in propagation ("remember"). They are no part of the score.
 
-All of them are captured from the network while it answers; nothing is computed a second time.
+All of them are captured in one forward pass of the network.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ from graphrec.queries.sampling import Context, previous_event
 from graphrec.runs.run import Run
 
 UNKNOWN_USER = "(a stranger)"
-"""A user that the graph does not know at the question's time."""
+"""Label of a user that the graph does not know at the time of the query."""
 
 
 @dataclass(frozen=True)
 class AttendedEvent:
-    """One event of a neighbourhood, as the network read it."""
+    """One event of a neighbourhood with its attention."""
 
     relation: str
-    """The neighbourhood: ``own_history``, ``transitions``, ``nearby`` or a declared relation."""
+    """Relation of the neighbourhood: ``own_history``, ``transitions``, ``nearby`` or a declared relation."""
     event: int
     """Row of the event in the log."""
     item: int
@@ -49,15 +49,15 @@ class AttendedEvent:
     label: str
     """Name of the item for people."""
     local_time: int | None
-    """When it happened, seconds since 1970 on the clock of its place; None in a log without times."""
+    """Local time of the event, seconds since 1970; None in a log without times."""
     own: bool
-    """Whether the asking user did it."""
+    """True for an event of the query's user."""
     mass: float
-    """What it gives its item: exactly a part of that item's score."""
-    read: float
-    """Weight in the first asking, mean over heads; 1 over all events of the relation."""
-    remembered: float
-    """Weight as a signal of propagation, mean over heads; 1 over all of ``own_history``, 0 in other relations."""
+    """Probability that it gives its item: a part of that item's score."""
+    summary_weight: float
+    """Summary attention, mean over heads; it sums to 1 over the events of the relation."""
+    recency_weight: float
+    """Recency attention of the propagation, mean over heads; it sums to 1 over ``own_history``, 0 elsewhere."""
     previous: int | None
     """Row of the same user's event before it, whose item is a part of its key; None where there is none."""
     previous_label: str | None
@@ -66,7 +66,7 @@ class AttendedEvent:
 
 @dataclass(frozen=True)
 class AttentionFlow:
-    """From a user over relations and events to an item, and what made the state that asked."""
+    """Flow from a user over relations and events to an item, and the attention behind the user's state."""
 
     user: str
     """The user's own id."""
@@ -77,28 +77,28 @@ class AttentionFlow:
     label: str
     """Its name for people."""
     time: int
-    """UTC seconds as of which the question was asked."""
+    """Time of the query, UTC seconds."""
     score: float
     """Probability that the item comes next: the masses of ``supporting_events`` and ``semantic`` add up to it."""
     semantic: float
-    """What the semantic space gives the item."""
+    """Probability of the item in the semantic space, times its gate."""
     logit: dict[str, float]
     """Terms of the item's logit in the semantic space, in nats: ``state``, ``bias``, ``cf``, ``distance``."""
     gates: dict[str, float]
-    """Part of the whole probability that goes through the semantic space and through each relation; they sum to 1."""
+    """Mixture weights of the semantic space and of each relation; they sum to 1."""
     events: tuple[AttendedEvent, ...]
-    """Every event that the question saw, by relation, the latest first."""
+    """All events of the query, by relation, the latest first."""
     path_decay: dict[str, float]
-    """By relation, the learned weight of the previous event's item in an event's key."""
+    """Learned weight of the previous event's item in an event's key, by relation."""
 
     @property
     def supporting_events(self) -> tuple[AttendedEvent, ...]:
-        """The events that speak for the item, the strongest first."""
-        speaking = [one for one in self.events if one.mass > 0 and one.item == self.code]
-        return tuple(sorted(speaking, key=lambda one: -one.mass))
+        """The events with the item, the largest mass first."""
+        supporting = [one for one in self.events if one.mass > 0 and one.item == self.code]
+        return tuple(sorted(supporting, key=lambda one: -one.mass))
 
     def share_by_relation(self) -> dict[str, float]:
-        """Mass that reaches the item through the semantic space and each relation."""
+        """Mass of the item by the semantic space and each relation."""
         mass = dict.fromkeys(self.gates, 0.0) | {"semantic": self.semantic}
         for one in self.supporting_events:
             mass[one.relation] += one.mass
@@ -130,9 +130,9 @@ class AttentionFlow:
     def _add_weights(self, network: nx.DiGraph[Node], one: AttendedEvent) -> None:
         node = (one.relation, str(one.event))
         network.add_node(node, label=one.label, event=one.event, own=one.own, local_time=one.local_time)
-        network.add_edge(node, ("read", one.relation), layer="read", weight=one.read)
-        if one.remembered:
-            network.add_edge(node, ("propagation", "cf"), layer="remember", weight=one.remembered)
+        network.add_edge(node, ("read", one.relation), layer="read", weight=one.summary_weight)
+        if one.recency_weight:
+            network.add_edge(node, ("propagation", "cf"), layer="remember", weight=one.recency_weight)
 
     def _add_supporting_event(self, network: nx.DiGraph[Node], one: AttendedEvent) -> None:
         node = (one.relation, str(one.event))
@@ -151,41 +151,41 @@ def attention_flow(
     item: str | None = None,
     near: tuple[float, float] | None = None,
 ) -> AttentionFlow:
-    """Follow the attention behind one item of one user.
+    """Flow of attention to one item for one user.
 
     Parameters
     ----------
     run
         A trained run of ``stgat``.
     user
-        Id as the log writes it; one that the graph has never seen is answered from time and place alone.
+        Id as in the log; an unknown user is answered from time and position alone.
     at
-        UTC seconds as of which to ask; one second after the last event of the log where None.
+        Time of the query, UTC seconds; one second after the last event of the log where None.
     item
-        Id of the item to ask about; the one that ranks first, as the run is judged, where None.
+        Id of the item; the first of the ranking under the run's protocol where None.
     near
-        Latitude and longitude, degrees; the place of the user's last event where None.
+        Latitude and longitude, degrees; the position of the user's last event where None.
 
     Raises RunError for a run of another model, InputError for an item that is not known by then.
     """
     graph, ranker = run.graph, run.ranker
     if not isinstance(ranker, StgatRanker):
         raise RunError(f"{run.path}: only stgat can take its scores apart, and this is {run.config.model.name}")
-    asked = Queries.from_user_ids(graph, [user], at, near)
+    query = Queries.from_user_ids(graph, [user], at, near)
     if item is None:
-        wanted = int(ranker.top(asked, 1, run.protocol.candidate_mask(graph), run.protocol.novel).items)
-        if wanted < 0:
-            raise InputError(f"no item may be ranked as of {format_utc(int(asked.time))}; ask a later time")
-    elif (wanted := graph.nodes["item"].code(item)) < 0:
+        code = int(ranker.top(query, 1, run.protocol.candidate_mask(graph), run.protocol.novel).items)
+        if code < 0:
+            raise InputError(f"no item may be ranked as of {format_utc(int(query.time))}; ask a later time")
+    elif (code := graph.nodes["item"].code(item)) < 0:
         raise InputError(f"item {item!r} is not among the {len(graph.nodes['item']):,} items of this graph")
-    return flow_to(ranker, asked, wanted)
+    return flow_to(ranker, query, code)
 
 
 @torch.inference_mode()
 def flow_to(ranker: StgatRanker, query: Queries, item: int) -> AttentionFlow:
-    """Follow the attention behind one item (its code) of one question.
+    """Flow of attention to one item (its code) for one query.
 
-    Raises InputError for more or less than one question, and for an item that is not known by then.
+    Raises InputError for more or less than one query, and for an item that is not known by then.
     """
     if len(query) != 1:
         raise InputError(f"attention flow: one question expected, got {len(query)}")
@@ -193,8 +193,8 @@ def flow_to(ranker: StgatRanker, query: Queries, item: int) -> AttentionFlow:
         answer = ranker.forward(query)
     table = ranker.graph.nodes["item"]
     if not bool(table.first_seen[item] < answer.context.queries.time):
-        seen, asked = format_utc(int(table.first_seen[item])), format_utc(int(answer.context.queries.time))
-        raise InputError(f"item {table.ids[item].as_py()!r} is first seen at {seen}, so not before {asked}")
+        seen, time = format_utc(int(table.first_seen[item])), format_utc(int(answer.context.queries.time))
+        raise InputError(f"item {table.ids[item].as_py()!r} is first seen at {seen}, so not before {time}")
     semantic = float(semantic_share(ranker, answer, 0, [item]))
     mass = answer.state.event_probabilities()
     events = tuple(one for name in mass for one in _events(ranker, answer.context, name, mass[name][0], weights))
@@ -207,7 +207,7 @@ def flow_to(ranker: StgatRanker, query: Queries, item: int) -> AttentionFlow:
         time=int(answer.context.queries.time),
         score=semantic + sum(one.mass for one in events if one.item == item),
         semantic=semantic,
-        logit=_logit(ranker, answer, item),
+        logit=_logit_terms(ranker, answer, item),
         gates=_gates(answer),
         events=events,
         path_decay={name: ranker.model.attention(name).path_decay.item() for name in mass},
@@ -221,14 +221,14 @@ def capture_attention(model: Stgat) -> Iterator[dict[str, Tensor]]:
     ``read RELATION`` is the summary attention of each relation, ``remember`` the recency attention of the propagation.
     """
     weights: dict[str, Tensor] = {}
-    asking: dict[str, nn.Module] = {
+    modules: dict[str, nn.Module] = {
         f"read {name}": model.attention(name).summary_attention for name in model.relation_attention
     }
     if model.cf is not None:
-        asking["remember"] = model.cf.recency_attention
+        modules["remember"] = model.cf.recency_attention
     handles = [
-        scorer.register_forward_hook(lambda _, __, given, name=name: weights.update({name: given}))
-        for name, scorer in asking.items()
+        module.register_forward_hook(lambda _, __, output, name=name: weights.update({name: output}))
+        for name, module in modules.items()
     ]
     try:
         yield weights
@@ -240,38 +240,36 @@ def capture_attention(model: Stgat) -> Iterator[dict[str, Tensor]]:
 def _events(
     ranker: StgatRanker, context: Context, name: str, mass: Float[Tensor, " k"], weights: dict[str, Tensor]
 ) -> Iterator[AttendedEvent]:
-    """The events of one neighbourhood of the only question."""
-    graph, around = ranker.graph, context.neighbourhoods[name]
-    log, real = graph.log, around.mask[0]
-    event = around.event[0][real]
-    previous = previous_event(graph, context.queries, around.event)[0][real]
-    read = weights[f"read {name}"][0].mean(-1)[real]
-    remembered = weights["remember"][0].mean(-1)[real] if name == "own_history" and "remember" in weights else read * 0
-    item = log.item[event].long()
-    local = log.local_time(event)
+    """The events of one neighbourhood of the only query."""
+    graph, neighbourhood = ranker.graph, context.neighbourhoods[name]
+    log, mask, label = graph.log, neighbourhood.mask[0], graph.nodes["item"].label
+    event = neighbourhood.event[0][mask]
+    previous = previous_event(graph, context.queries, neighbourhood.event)[0][mask]
+    summary = weights[f"read {name}"][0].mean(-1)[mask]
+    recent = name == "own_history" and "remember" in weights
+    recency = weights["remember"][0].mean(-1)[mask] if recent else summary * 0
     own = log.user[event] == context.queries.user
-    columns = (event, item, local, own, mass[real], read, remembered, previous)
-    label = graph.nodes["item"].label
-    for row, code, moment, *weights_of, before in zip(*(column.tolist() for column in columns), strict=True):
-        when = None if graph.timeless else moment
+    columns = (event, log.item[event].long(), log.local_time(event), own, mass[mask], summary, recency, previous)
+    for row, code, local_time, *numbers, before in zip(*(column.tolist() for column in columns), strict=True):
+        time = None if graph.timeless else local_time
         labelled = (before, label(int(log.item[before]))) if before >= 0 else (None, None)
-        yield AttendedEvent(name, row, code, label(code), when, *weights_of, *labelled)
+        yield AttendedEvent(name, row, code, label(code), time, *numbers, *labelled)
 
 
 def _gates(answer: ModelOutput) -> dict[str, float]:
-    """Part of the whole probability that goes through each part of the mixture."""
+    """Mixture weights by part, summed over heads."""
     gate = answer.state.log_mixture_weights[0].exp()
     parts = gate[1:].view(len(answer.state.attention), -1).sum(1) if len(answer.state.attention) else gate[1:]
     return {"semantic": float(gate[0]), **dict(zip(answer.state.attention, parts.tolist(), strict=True))}
 
 
-def _logit(ranker: StgatRanker, answer: ModelOutput, item: int) -> dict[str, float]:
+def _logit_terms(ranker: StgatRanker, answer: ModelOutput, item: int) -> dict[str, float]:
     """The terms of the item's logit in the semantic space; they add up to it."""
     state, code = answer.state, torch.tensor([item], device=answer.state.z.device)
-    whole = float(ranker.item_logits(state, answer.context)[0, item])
+    total = float(ranker.item_logits(state, answer.context)[0, item])
     terms = {
         "state": float(state.z[0] @ ranker.table.vector[item]),
         "bias": float(ranker.model.item_bias(code)),
         "cf": 0.0 if state.cf_logits is None else float(state.cf_logits[0, item]),
     }
-    return {**terms, "distance": whole - sum(terms.values()) if ranker.model.place is not None else 0.0}
+    return {**terms, "distance": total - sum(terms.values()) if ranker.model.place is not None else 0.0}

@@ -1,11 +1,11 @@
-"""Why this item: the parts of its score, and the events that carry them.
+"""Explanation of a score: its shares by relation, and the events behind them.
 
-The score is a sum over the semantic space and over events, so the shares are the score itself, split; nothing is
-estimated.
+The score is a sum over the semantic space and over events, so its shares are exact; nothing is estimated.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,23 +31,23 @@ SHARE_LABELS = {
     "nearby": "what happens here",
     "semantic": "semantic space",
 }
-"""The parts of a score, as people read them."""
+"""Labels of the parts of a score."""
 LINKED = "what is linked"
-"""The part that relations declared by the graph bring, where the model reads some."""
+"""Label of the part of relations that the graph declares."""
 MIN_LOGIT = 0.25
-"""Nats in an item's logit from which what it follows is worth naming."""
+"""Logit of the item transitions, in nats, from which the preceding items are named."""
 MIN_SIMILARITY = 0.25
-"""Cosine similarity from which an item is said to be close to another."""
+"""Cosine similarity from which a similar item is named."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The events of one relation that speak for an item."""
+    """The events of one relation that support an item."""
 
     relation: str
     """``own_history``, ``transitions``, ``nearby``, a declared relation or ``semantic``."""
     share: float
-    """Part of the item's score that they carry, as probability mass."""
+    """Their part of the item's score, as probability mass."""
     description: str
     """The evidence as a phrase."""
     events: tuple[tuple[int, float], ...] = ()
@@ -67,7 +67,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One ranked item with its score taken apart."""
+    """One ranked item with its score and the shares of it."""
 
     item: str
     """The user's own id of the item."""
@@ -97,111 +97,97 @@ class Recommendation:
 
 
 def explain(ranker: StgatRanker, queries: Queries, items: Int64[Tensor, "batch k"]) -> list[list[Recommendation]]:
-    """Take apart the scores of items (codes; -1 is skipped) for each question; one list a question."""
+    """Recommendations with shares and evidence of the items of each query (codes; -1 is skipped); a list per query."""
     answer = ranker.forward(queries)
-    return [_explain_one(ranker, answer, row, items[row].tolist()) for row in range(len(queries))]
+    return [_explain_query(ranker, answer, row, items[row].tolist()) for row in range(len(queries))]
 
 
 @torch.inference_mode()
-def _explain_one(ranker: StgatRanker, answer: ModelOutput, row: int, items: list[int]) -> list[Recommendation]:
+def _explain_query(ranker: StgatRanker, answer: ModelOutput, row: int, items: list[int]) -> list[Recommendation]:
     codes = [code for code in items if code >= 0]
     masses = {name: mass[row] for name, mass in answer.state.event_probabilities().items()}
     semantic = semantic_share(ranker, answer, row, codes)
     recommendations = []
-    for place, code in enumerate(codes):
+    table = ranker.graph.nodes["item"]
+    for code, share in zip(codes, semantic.tolist(), strict=True):
         evidence = []
         for relation, mass in masses.items():
             event = answer.context.neighbourhoods[relation].event[row]
-            carrying = (ranker.graph.log.item[event] == code) & (mass > 0)
-            if bool(carrying.any()):
-                evidence.append(_of_relation(ranker.graph, answer, row, relation, event[carrying], mass[carrying]))
-        evidence.append(_of_semantics(ranker, answer, row, code, float(semantic[place])))
+            supporting = (ranker.graph.log.item[event] == code) & (mass > 0)
+            if bool(supporting.any()):
+                evidence.append(
+                    _relation_evidence(ranker.graph, answer, row, relation, event[supporting], mass[supporting])
+                )
+        evidence.append(Evidence("semantic", share, _describe_semantics(ranker, answer, row, code)))
         shares = dict.fromkeys(SHARE_LABELS.values(), 0.0)
         for part in evidence:
             name = SHARE_LABELS.get(part.relation, LINKED)
             shares[name] = shares.get(name, 0.0) + part.share
-        table = ranker.graph.nodes["item"]
-        recommendations.append(
-            Recommendation(
-                str(table.ids[code].as_py()),
-                table.label(code),
-                sum(shares.values()),
-                shares,
-                tuple(sorted(evidence, key=lambda part: -part.share)),
-            )
-        )
+        ordered = tuple(sorted(evidence, key=lambda part: -part.share))
+        item = str(table.ids[code].as_py())
+        recommendations.append(Recommendation(item, table.label(code), sum(shares.values()), shares, ordered))
     return recommendations
 
 
 def semantic_share(ranker: StgatRanker, answer: ModelOutput, row: int, items: list[int]) -> Float[Tensor, " items"]:
-    """What the semantic space gives each item for one question."""
+    """Probability of each item in the semantic space times its gate, for one query."""
     one = slice(row, row + 1)
     logits = ranker.item_logits(answer.state.rows(one), answer.context.rows(one))[0]
-    return (
-        logits[items] - logits.logsumexp(0) + answer.state.log_mixture_weights[row, 0]
-    ).exp()  # rounded as one: they add up
+    log_share = logits[items] - logits.logsumexp(0) + answer.state.log_mixture_weights[row, 0]
+    return log_share.exp()  # rounded once, so that the shares add up to the score
 
 
-def _of_relation(
+def _relation_evidence(
     graph: TemporalGraph, answer: ModelOutput, row: int, relation: str, event: Tensor, mass: Tensor
 ) -> Evidence:
     order = mass.argsort(descending=True)
     event, mass = event[order], mass[order]
-    asked = int(answer.context.queries.time[row])
-    habits = f", {format_habit(graph, event)}, last {format_ago(asked - int(graph.log.time[event].max()))}"
-    when = "" if graph.timeless else habits
-    count = len(event)
     if relation == "own_history":
-        words = f"{count_by_type(graph, event)} of yours{when}"
+        text = f"{count_by_type(graph, event)} of yours"
     elif relation == "transitions":
         last = graph.nodes["item"].label(int(answer.context.last_item[row]))
-        words = f"{pluralize(count, 'time')} next after {last}{_own(graph, answer, row, event)}{when}"
+        own = int((graph.log.user[event] == answer.context.queries.user[row]).sum())
+        text = f"{pluralize(len(event), 'time')} next after {last}" + (f" ({own} by you)" if own else "")
     else:
-        people = len(torch.unique(graph.log.user[event]))
-        where = "around here" if relation == "nearby" else f"linked by {relation}"
-        words = f"{count_by_type(graph, event)} {where} by {pluralize(people, 'user')}{when}"
-    rows = tuple(zip(event.tolist(), mass.tolist(), strict=True))
-    return Evidence(relation, float(mass.sum()), words, rows)
+        users = pluralize(len(torch.unique(graph.log.user[event])), "user")
+        origin = "around here" if relation == "nearby" else f"linked by {relation}"
+        text = f"{count_by_type(graph, event)} {origin} by {users}"
+    if not graph.timeless:
+        age = int(answer.context.queries.time[row]) - int(graph.log.time[event].max())
+        text += f", {format_habit(graph, event)}, last {format_ago(age)}"
+    return Evidence(relation, float(mass.sum()), text, tuple(zip(event.tolist(), mass.tolist(), strict=True)))
 
 
-def _own(graph: TemporalGraph, answer: ModelOutput, row: int, event: Tensor) -> str:
-    own = int((graph.log.user[event] == answer.context.queries.user[row]).sum())
-    return f" ({own} by you)" if own else ""
+def _describe_semantics(ranker: StgatRanker, answer: ModelOutput, row: int, code: int) -> str:
+    """The preceding items or the most similar item of the user, and the distance, in words."""
+    graph, label = ranker.graph, ranker.graph.nodes["item"].label
+    text = "fits your state"
+    if preceding := _preceding_items(ranker, answer, row, code):
+        text = f"what people turn to after {' and '.join(map(label, preceding))}"
+    elif (history := answer.context.neighbourhoods.get("own_history")) is not None:
+        own = torch.unique(graph.log.item[history.event[row][history.mask[row]]].long())
+        own = own[own != code]
+        vector = ranker.table.vector
+        similarity = torch.cosine_similarity(vector[own], vector[code][None])
+        if len(own) and float(similarity.max()) >= MIN_SIMILARITY:
+            text = f"close to {label(int(own[similarity.argmax()]))} (similarity {float(similarity.max()):.2f})"
+    coordinates = graph.nodes["item"].coordinates
+    if coordinates is not None:
+        km = float(distance_km(coordinates[code], answer.context.coordinates[row]))
+        text += "" if math.isnan(km) else f", {km:.1f} km away"
+    return text
 
 
-def _of_semantics(ranker: StgatRanker, answer: ModelOutput, row: int, code: int, share: float) -> Evidence:
-    """Name what the item follows or is close to among the user's own items, and how far away it lies."""
-    words = "fits your state"
-    graph = ranker.graph
-    around = answer.context.neighbourhoods.get("own_history")
-    if around is not None and bool(around.mask[row].any()):
-        mine = torch.unique(graph.log.item[around.event[row][around.mask[row]]].long())
-        mine = mine[mine != code]
-        if len(mine):
-            alike = torch.cosine_similarity(ranker.table.vector[mine], ranker.table.vector[code][None])
-            best = int(alike.argmax())
-            if float(alike[best]) >= MIN_SIMILARITY:
-                words = f"close to {graph.nodes['item'].label(int(mine[best]))} (similarity {float(alike[best]):.2f})"
-    if followed := _followed(ranker, answer, row, code):
-        words = f"what people turn to after {' and '.join(graph.nodes['item'].label(item) for item in followed)}"
-    table = graph.nodes["item"].coordinates
-    if table is not None:
-        far = float(distance_km(table[code], answer.context.coordinates[row]))
-        words += f", {far:.1f} km away" if far == far else ""
-    return Evidence("semantic", share, words, ())
-
-
-def _followed(ranker: StgatRanker, answer: ModelOutput, row: int, code: int) -> list[int]:
-    """The items of the user's, two at most, that do most to let this one be expected later; none if little does."""
-    later = ranker.model.cf.transition if ranker.model.cf is not None else None
-    if later is None:
+def _preceding_items(ranker: StgatRanker, answer: ModelOutput, row: int, code: int) -> list[int]:
+    """The two items of the user that raise this one's transition logit most; none below MIN_LOGIT in all."""
+    transition = ranker.model.cf.transition if ranker.model.cf is not None else None
+    if transition is None:
         return []
-    near = answer.context.neighbourhoods["own_history"].rows(slice(row, row + 1))
-    items = len(ranker.graph.nodes["item"])
-    parts = TRANSITION_WEIGHT * later.parts(
-        recency_weighted_history(ranker.graph.log.item[near.event].long(), near.mask, items)[0], code
-    )
-    if float(parts.sum()) < MIN_LOGIT:
+    history = answer.context.neighbourhoods["own_history"].rows(slice(row, row + 1))
+    items = ranker.graph.log.item[history.event].long()
+    weights = recency_weighted_history(items, history.mask, len(ranker.graph.nodes["item"]))[0]
+    logits = TRANSITION_WEIGHT * transition.parts(weights, code)
+    if float(logits.sum()) < MIN_LOGIT:
         return []
-    added, best = parts.topk(min(2, items))
-    return best[added > 0].tolist()
+    largest, best = logits.topk(min(2, len(logits)))
+    return best[largest > 0].tolist()

@@ -209,10 +209,10 @@ def _strips(flow: AttentionFlow) -> Iterator[tuple[str, str, list[tuple[str, flo
         yield (
             f"read in {SHARE_LABELS.get(name, name)}",
             _colour(name),
-            _by_item((one.label, one.read) for one in events),
+            _by_item((one.label, one.summary_weight) for one in events),
         )
-    if any(one.remembered for one in flow.events):
-        remembered = ((one.label, one.remembered) for one in flow.events)
+    if any(one.recency_weight for one in flow.events):
+        remembered = ((one.label, one.recency_weight) for one in flow.events)
         yield "remembered by propagation", _colour("semantic"), _by_item(remembered)
 
 

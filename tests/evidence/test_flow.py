@@ -113,7 +113,7 @@ def test_terms_are_the_logit() -> None:
         StgatRanker(placeless, untrained(placeless, 6, spread=0.2, propagation=False)), question(placeless), 2
     )
     assert (bare.logit["distance"], bare.logit["cf"]) == (0.0, 0.0)
-    assert not any(one.remembered for one in bare.events)
+    assert not any(one.recency_weight for one in bare.events)
 
 
 @settings(deadline=None, max_examples=8)
@@ -145,7 +145,7 @@ def test_a_planted_flow_by_hand() -> None:
     assert flow.share_by_relation() == pytest.approx({"semantic": 1 / 10, "own_history": 1 / 4})
     assert [(one.event, one.previous) for one in flow.supporting_events] == [(2, 1), (0, None)]
     assert [one.mass for one in flow.supporting_events] == pytest.approx([1 / 8, 1 / 8])
-    assert [one.read for one in flow.events] == pytest.approx([1 / 4] * 4)
+    assert [one.summary_weight for one in flow.events] == pytest.approx([1 / 4] * 4)
     network = flow.to_networkx()
     assert network.edges[("before", "1"), ("own_history", "2")] == {"layer": "before", "weight": 1.0}
 

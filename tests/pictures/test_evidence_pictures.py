@@ -89,11 +89,11 @@ def test_slivers_are_drawn_as_one() -> None:
     """Of ten events of a history five carry 0.4% of the score each; of its items five weigh 2% each."""
     flow = planted(10)
     rows = [
-        replace(one, mass=0.004 * flow.score, read=0.02, label=f"a rare item {row}")
+        replace(one, mass=0.004 * flow.score, summary_weight=0.02, label=f"a rare item {row}")
         for row, one in enumerate(flow.events[:5])
     ]
     rows += [
-        replace(one, mass=0.12 * flow.score, read=0.18, label=f"MOST WANTED {row}")
+        replace(one, mass=0.12 * flow.score, summary_weight=0.18, label=f"MOST WANTED {row}")
         for row, one in enumerate(flow.events[5:])
     ]
     figure = draw_flow(replace(flow, events=tuple(rows)))
@@ -107,7 +107,7 @@ def test_slivers_are_drawn_as_one() -> None:
 
 def test_no_words_of_a_flow_run_into_others() -> None:
     flow = planted(10)
-    rows = [replace(one, read=0.1, label=f"WWW {row} of a long name") for row, one in enumerate(flow.events)]
+    rows = [replace(one, summary_weight=0.1, label=f"WWW {row} of a long name") for row, one in enumerate(flow.events)]
     figure = draw_flow(replace(flow, events=tuple(rows)))
     figure.canvas.draw()
     for ax in panels(figure):
