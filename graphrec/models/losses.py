@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""Losses: negative log-likelihood of the target, over all items or a sample of them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from graphrec.queries.user_history import UserHistory
 
 
 class Negatives(nn.Module):
-    """Items drawn to stand for all, by the square root of popularity in the train split.
+    """Sampled items in place of the catalogue, drawn by the square root of popularity in the train split.
 
-    They are corrected by their log-probability (log-Q), so that the partition function is estimated without bias:
-    Bengio and Senecal 2008; Yi et al. 2019, RecSys.
+    Their logits are corrected by log-Q, so that the partition function is estimated without bias: Bengio and Senecal
+    2008; Yi et al. 2019, RecSys.
     """
 
     sampling_weight: Tensor
 
     def __init__(self, graph: TemporalGraph, count: int, full_softmax: int) -> None:
-        """``count`` items are drawn from a catalogue larger than ``full_softmax``."""
+        """``count`` items are sampled from a catalogue larger than ``full_softmax``."""
         super().__init__()
         items = len(graph.nodes["item"])
         self.count = count if items > full_softmax else 0
@@ -35,16 +35,20 @@ class Negatives(nn.Module):
         visible = (graph.nodes["item"].first_seen < end_of_training(graph)).float()
         self.register_buffer("sampling_weight", visible * (visits + 1).sqrt(), persistent=False)
 
-    def sample(self) -> Int64[Tensor, " drawn"]:
-        """Codes of so many items, each drawn anew."""
+    def sample(self) -> Int64[Tensor, " sampled"]:
+        """Codes of ``count`` items, with replacement."""
         return torch.multinomial(self.sampling_weight, self.count, replacement=True)
 
     def sampled_logits(
-        self, own: Float[Tensor, "n 1"], other: Float[Tensor, "n drawn"], target: Int64[Tensor, " n"], drawn: Tensor
-    ) -> Float[Tensor, "n drawn_plus_one"]:
-        """Logits whose partition function estimates that of all items: the target's and those of the drawn."""
-        log_q = (self.sampling_weight[drawn] / self.sampling_weight.sum()).log() + torch.tensor(float(self.count)).log()
-        return torch.cat((own, (other - log_q).masked_fill(drawn == target[:, None], -torch.inf)), 1)
+        self,
+        positive: Float[Tensor, "n 1"],
+        negative: Float[Tensor, "n sampled"],
+        target: Int64[Tensor, " n"],
+        sampled: Int64[Tensor, " sampled"],
+    ) -> Float[Tensor, "n sampled_plus_one"]:
+        """Logits of the target and the sampled items; their partition function estimates that of all items."""
+        log_q = (self.sampling_weight[sampled] / self.sampling_weight.sum() * self.count).log()
+        return torch.cat((positive, (negative - log_q).masked_fill(sampled == target[:, None], -torch.inf)), 1)
 
 
 @runtime_checkable
@@ -57,7 +61,7 @@ class FactoredModel(Protocol):
 
 
 class SoftmaxNLL(nn.Module):
-    """Negative log-likelihood of the item that came, for models that score by a product of vectors."""
+    """Softmax loss of models whose logits are products of vectors."""
 
     unseen: Tensor
 
@@ -68,24 +72,24 @@ class SoftmaxNLL(nn.Module):
         self.register_buffer("unseen", self.negatives.sampling_weight == 0, persistent=False)
 
     def forward(self, *unit: Tensor) -> Float[Tensor, ""]:
-        """Mean loss of a batch of what the model learns from."""
+        """Mean loss of a batch of training samples."""
         state, target, items = self.model.logit_factors(*unit)
         if not self.negatives.count:
             logits = (state @ items.T).float().masked_fill(self.unseen, -torch.inf)
             return nn.functional.cross_entropy(logits, target)
-        drawn = self.negatives.sample()
-        own = (state * items[target]).sum(1, keepdim=True).float()
-        logits = self.negatives.sampled_logits(own, (state @ items[drawn].T).float(), target, drawn)
+        sampled = self.negatives.sample()
+        positive = (state * items[target]).sum(1, keepdim=True).float()
+        logits = self.negatives.sampled_logits(positive, (state @ items[sampled].T).float(), target, sampled)
         return nn.functional.cross_entropy(logits, torch.zeros_like(target))
 
 
 class MixtureNLL(nn.Module):
-    """Negative log-likelihood of the event that happened, over all items or a sample of them."""
+    """Negative log-likelihood of ``stgat``'s mixture."""
 
     def __init__(
         self, model: Stgat, graph: TemporalGraph, negatives: int, full_softmax: int, novel: bool = False
     ) -> None:
-        """``novel``: the answer is known to be an item that the user had not visited, so none of these competes."""
+        """``novel``: targets are items that the user had not visited, and only such items compete."""
         super().__init__()
         self.model = model
         self.graph = graph

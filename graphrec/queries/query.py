@@ -1,9 +1,9 @@
-"""A question: which item next, for this user, as of this time, at this place?"""
+"""Queries: which item next, for this user, as of this time, at this place."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float32, Int64
@@ -20,41 +20,41 @@ FIRST, LAST = -62_135_596_800, 253_402_300_799
 
 @dataclass(frozen=True)
 class Queries:
-    """A batch of questions. Only what is strictly before ``time`` can be used to answer."""
+    """A batch of queries. Only events strictly before ``time`` can be used to answer."""
 
     user: Int64[Tensor, " batch"]
     """Code of the user; -1 for one the graph has never seen."""
     time: Int64[Tensor, " batch"]
-    """UTC seconds as of which the question is asked."""
+    """UTC seconds as of which the query is answered."""
     coordinates: Float32[Tensor, "batch 2"]
-    """Where the user is, degrees; NaN: at the place of the last visible event."""
+    """Latitude and longitude of the user, degrees; NaN: those of the last visible event."""
     session: Int64[Tensor, " batch"]
-    """Session that the question belongs to, -1 for none; matters only to a frozen history."""
+    """Session of the query, -1 for none; used by a frozen history only."""
     history_cutoff: int = TIME_MAX
-    """Frozen history: events at or after this time are visible only inside the question's own session."""
+    """Frozen history: events at or after this time are visible within the query's own session only."""
     masked_event: Int64[Tensor, " batch"] | None = None
-    """Row of an event of the user's own that the question does not see; for a log without times."""
+    """Row of one event of the user's own that is not visible; for a log without times."""
 
     def __len__(self) -> int:
         return len(self.time)
 
     def rows(self, index: slice | Tensor) -> Queries:
-        """The questions at ``index``."""
+        """The queries at ``index``."""
         masked = None if self.masked_event is None else self.masked_event[index]
         columns = (self.user[index], self.time[index], self.coordinates[index], self.session[index])
         return Queries(*columns, self.history_cutoff, masked)
 
     def to(self, device: torch.device | str) -> Queries:
-        """The same questions on another device."""
+        """The same queries on another device."""
         return to_device(self, device)
 
     @staticmethod
     def from_users(user: Tensor, time: Tensor, coordinates: Tensor | None = None) -> Queries:
-        """Questions with a full history; without coordinates the place is that of the last event."""
-        nowhere = torch.full((len(user), 2), float("nan"), device=user.device)
-        return Queries(
-            user.long(), time.long(), nowhere if coordinates is None else coordinates, torch.full_like(user.long(), -1)
-        )
+        """Queries with a full history; without coordinates those of the user's last event count."""
+        user = user.long()
+        if coordinates is None:
+            coordinates = torch.full((len(user), 2), torch.nan, device=user.device)
+        return Queries(user, time.long(), coordinates, torch.full_like(user, -1))
 
     @staticmethod
     def from_user_ids(
@@ -76,37 +76,37 @@ class Queries:
 def queries_for_events(
     graph: TemporalGraph, rows: Int64[Tensor, " batch"], query_time: str = "last-event", history_cutoff: int = TIME_MAX
 ) -> Queries:
-    """The question that each event answered, without anything of the event itself but, on ``request``, its time.
+    """The query that each event answers, without anything of the event itself but, on ``request``, its time.
 
-    ``last-event`` asks one second after the user's preceding event of an earlier second: everything known then,
-    that event included, and nothing later. A user without one is asked at the event's time.
-    ``request`` asks at the event's own time (events of the same second stay unseen).
+    ``last-event``: one second after the user's preceding event of an earlier second, with that event visible and
+    nothing later; the event's time for a user without one. ``request``: the event's own time (events of the same
+    second are not visible).
     """
     log = graph.log
     user, time = log.user[rows].long(), log.time[rows]
     if query_time == "last-event":
-        mine = graph.relation("user->item")
-        last, real = mine.before(user, time, 1)
-        time = torch.where(real[:, 0], mine.time[last[:, 0]] + 1, time) if len(mine) else time
-    asked = Queries.from_users(user, time)
-    return Queries(asked.user, asked.time, asked.coordinates, log.session[rows].long(), history_cutoff)
+        relation = graph.relation("user->item")
+        last, mask = relation.before(user, time, 1)
+        time = torch.where(mask[:, 0], relation.time[last[:, 0]] + 1, time) if len(relation) else time
+    session = log.session[rows].long()
+    return replace(Queries.from_users(user, time), session=session, history_cutoff=history_cutoff)
 
 
 def end_of_log(graph: TemporalGraph) -> int:
-    """One second after the last event that the graph shows, UTC seconds: as of then, all of it is known."""
+    """UTC seconds, one after the last visible event: as of then, all events are visible."""
     times = graph.events.time
     return int(times[-1]) + 1 if len(times) else 0
 
 
 def check_time(time: int) -> int:
-    """UTC seconds that a calendar reaches, or InputError."""
+    """The time, UTC seconds; InputError if it is outside the years 1 to 9999."""
     if not FIRST <= time <= LAST:
         raise InputError(f"--at {time}: UTC seconds of the years 1 to 9999 expected (not milliseconds)")
     return time
 
 
 def check_place(place: tuple[float, float]) -> tuple[float, float]:
-    """Latitude and longitude on the globe, or InputError."""
+    """The latitude and longitude, degrees; InputError if they are outside the globe."""
     latitude, longitude = place
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
         raise InputError(f"--near {latitude},{longitude}: latitude in -90..90 and longitude in -180..180 expected")

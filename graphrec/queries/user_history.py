@@ -1,4 +1,4 @@
-"""What a question may count: the user's own visits and everybody's, strictly before its time."""
+"""Visits before a query's time: the user's own, and counts of everybody's."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from graphrec.queries.query import Queries
 
 @dataclass(frozen=True)
 class UserHistory:
-    """Each question's own past, flat: the user's visible events, question by question, the oldest first."""
+    """Visible events of the user of each query, flat: query by query, the oldest first."""
 
     question: Int64[Tensor, " visits"]
-    """Row of the question that may see this visit."""
+    """Row of the query that the visit belongs to."""
     item: Int64[Tensor, " visits"]
     """Code of the item visited."""
     event: Int64[Tensor, " visits"]
     """Row of the event in the log."""
     age: Int64[Tensor, " visits"]
-    """Seconds from the visit to the question, at least 1."""
+    """Seconds from the visit to the query, at least 1."""
     shape: tuple[int, int]
-    """How many questions and how many items there are."""
+    """Number of queries and number of items."""
 
     @staticmethod
     def before(graph: TemporalGraph, queries: Queries) -> UserHistory:
-        """What the users of these questions did, as far as each question may know."""
-        mine, time = graph.relation("user->item"), own_cutoff(graph, queries)
-        question, edge = flatten_edges(mine.end(queries.user, time), mine.count_before(queries.user, time))
-        event, when = mine.event[edge].long(), mine.time[edge]
+        """The history of each query."""
+        relation, time = graph.relation("user->item"), own_cutoff(graph, queries)
+        question, edge = flatten_edges(relation.end(queries.user, time), relation.count_before(queries.user, time))
+        event, event_time = relation.event[edge].long(), relation.time[edge]
         session = queries.session[question]
         own = (session >= 0) & (graph.log.session[event] == session)
-        seen = (when < queries.history_cutoff) | own
+        seen = (event_time < queries.history_cutoff) | own
         if queries.masked_event is not None:
             seen &= event != queries.masked_event[question]
         return UserHistory(
             question=question[seen],
-            item=mine.target[edge[seen]].long(),
+            item=relation.target[edge[seen]].long(),
             event=event[seen],
-            age=(time[question] - when)[seen],
+            age=(time[question] - event_time)[seen],
             shape=(len(queries), len(graph.nodes["item"])),
         )
 
     def to_matrix(
         self, weight: Float64[Tensor, " visits"], reduce: Literal["sum", "amax"] = "sum"
     ) -> Float64[Tensor, "batch items"]:
-        """The visits' weights by question and item; 0 for an item never visited."""
+        """Weights of the visits by query and item; 0 for an item without a visit."""
         return to_matrix(self.question, self.item, weight, self.shape, reduce)
 
     def last(self) -> Int64[Tensor, " batch"]:
-        """Row of the event of each question's last visit, -1 for none."""
+        """Row of the event of each query's last visit, -1 for none."""
         last = torch.full(self.shape[:1], -1, device=self.event.device)
         return last.scatter_reduce_(0, self.question, self.event, "amax")
 
@@ -67,9 +67,9 @@ def user_events(graph: TemporalGraph, user: int, time: int) -> Int64[Tensor, " e
 
 
 def popularity(graph: TemporalGraph, time: Int64[Tensor, " batch"]) -> Float64[Tensor, "batch items"]:
-    """How many events each item has strictly before each time.
+    """Count of each item's events strictly before each time.
 
-    Counts once at the earliest time, then adds up what lies between the distinct times: a batch of near times costs
+    Counted once at the earliest time, and then summed between the distinct times: a batch of close times costs
     the events between them, whatever the length of the log.
     """
     items = len(graph.nodes["item"])
@@ -98,6 +98,6 @@ def shared_cutoff(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " bat
 def to_matrix(
     question: Tensor, item: Tensor, weight: Tensor, shape: tuple[int, int], reduce: Literal["sum", "amax"] = "sum"
 ) -> Float64[Tensor, "batch items"]:
-    """Weights gathered into ``shape``, [batch, items]; zero where there is none."""
+    """Weights reduced into a matrix of ``shape``, [batch, items]; 0 for a pair without one."""
     flat = torch.zeros(shape[0] * shape[1], dtype=torch.float64, device=weight.device)
     return flat.scatter_reduce_(0, question * shape[1] + item, weight, reduce).view(shape)

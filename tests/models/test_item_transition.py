@@ -61,7 +61,7 @@ def test_the_regression_equals_a_slow_reference(seed: int) -> None:
 
 def test_the_most_visited_items_are_those_that_it_knows(monkeypatch: pytest.MonkeyPatch) -> None:
     world = town(3)
-    monkeypatch.setattr(later, "ITEMS", 4)
+    monkeypatch.setattr(later, "MAX_ITEMS", 4)
     history = torch.zeros(1, ITEMS)
     history[0, world.log.item[0].long()] = 1.0
     expected = ItemTransitionRegression(world, None, RIDGE)(history)
