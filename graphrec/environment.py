@@ -1,4 +1,4 @@
-"""Where graphrec runs: the versions of what it is made with, the folder of its cache, the memory it took."""
+"""Environment: versions of python and packages, cache folder, memory of the process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def versions() -> dict[str, str]:
 
 
 def cache_folder() -> Path:
-    """Where text vectors are kept: $GRAPHREC_CACHE, else the user's cache folder."""
+    """Cache folder of text vectors: $GRAPHREC_CACHE, else the user's cache folder."""
     if given := os.environ.get("GRAPHREC_CACHE"):
         return Path(given).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "graphrec"

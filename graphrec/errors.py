@@ -1,12 +1,12 @@
-"""Every error that graphrec raises on purpose, one tree.
+"""All errors of graphrec, in one tree.
 
     GraphrecError
-    +-- InputError        a log, table or request that cannot be used as it is
-    |   +-- MappingError  columns that do not fit the roles they are given
+    +-- InputError        an unusable log, table or request
+    |   +-- MappingError  columns that do not fit their roles
     +-- ConfigError       a setting that is unknown or out of its range
-    +-- GraphError        a graph directory or record that contradicts itself
+    +-- GraphError        an inconsistent graph directory or record
     +-- RunError          a run directory that is incomplete or belongs to another graph
-    +-- MissingPackage    an optional part that is not installed
+    +-- MissingPackage    an optional dependency that is not installed
 
 The command line prints ``str(error)`` on one line and exits with 1. A message says what was expected, what
 came, where, and what to do.
@@ -18,28 +18,28 @@ __all__ = ["ConfigError", "GraphError", "GraphrecError", "InputError", "MappingE
 
 
 class GraphrecError(Exception):
-    """Anything that graphrec refuses to go on with; its text is meant for the user."""
+    """Base of all errors; the message is meant for the user."""
 
 
 class InputError(GraphrecError):
-    """A log, a table or a request cannot be used as it is."""
+    """Unusable log, table or request."""
 
 
 class MappingError(InputError):
-    """Columns do not fit the roles that a mapping gives them."""
+    """Columns do not fit the roles of a mapping."""
 
 
 class ConfigError(GraphrecError):
-    """A setting is unknown or out of its range."""
+    """Unknown setting, or value out of range."""
 
 
 class GraphError(GraphrecError):
-    """A graph directory or record contradicts itself."""
+    """Inconsistent graph directory or record."""
 
 
 class RunError(GraphrecError):
-    """A run directory is incomplete or belongs to another graph."""
+    """Incomplete run directory, or one of another graph."""
 
 
 class MissingPackage(GraphrecError):
-    """An optional part is not installed; the message names the extra that brings it."""
+    """Optional dependency that is not installed; the message names its extra."""

@@ -13,7 +13,7 @@ from graphrec.errors import InputError, RunError
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file of a run directory; RunError where it is missing or broken."""
+    """Content of a JSON file of a run directory; RunError if it is missing or broken."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -30,7 +30,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place when all has gone well."""
+    """A temporary path in the same folder, renamed to ``path`` on success and removed on failure."""
     if path.is_dir():
         raise InputError(f"{path}: a file to write expected, but this is a folder; give a name in it")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +46,6 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write JSON aside and rename it into place."""
+    """Write a JSON file atomically."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""How well rankings answered: exact ranks with fair ties, the usual measures at k, and how sure they are.
+"""Ranking metrics: expected ranks under ties, metrics at k, standard errors and bootstrap intervals.
 
 ``docs/metrics.md`` has each formula with its source, and where other libraries differ.
 """
@@ -24,16 +24,16 @@ __all__ = [
     "summarise",
 ]
 DEPTHS = (1, 5, 10, 20)
-"""The k of every measure at k, unless told otherwise."""
+"""Default k of every metric at k."""
 
 
 @dataclass
 class RankCounts:
-    """Counts the candidates above and level with each target while the catalogue goes by in tiles.
+    """Counts of candidates that score above or equal to each target, over the catalogue in tiles.
 
-    Every candidate must go by exactly once, the target among them. ``target_score`` must be the very float that
-    the tile holds: a score that was computed another way may differ in its last bit, and the target is then level
-    with nothing and counts as not ranked.
+    Every candidate must be counted exactly once, the target included. ``target_score`` must be the very float of the
+    tile: a score computed another way may differ in its last bit, and then the target ties with nothing and counts as
+    not ranked.
     """
 
     target_score: Float[Tensor, " batch"]
@@ -45,14 +45,14 @@ class RankCounts:
 
     @staticmethod
     def start(target_score: Float[Tensor, " batch"]) -> RankCounts:
-        """Nothing counted yet."""
-        nothing = torch.zeros(len(target_score), dtype=torch.int64, device=target_score.device)
-        return RankCounts(target_score, nothing, nothing)
+        """Counts of zero."""
+        zero = torch.zeros(len(target_score), dtype=torch.int64, device=target_score.device)
+        return RankCounts(target_score, zero, zero)
 
     def add(self, scores: Float[Tensor, "batch tile"]) -> None:
         """Count one tile of candidates; -inf marks an item that is no candidate.
 
-        A NaN candidate counts as above, so that a broken model cannot gain by it.
+        A NaN candidate counts as above, so that a broken model gains nothing by it.
         """
         level = self.target_score[:, None]
         self.above = self.above + (~(scores <= level)).sum(1)
@@ -72,7 +72,7 @@ def expected_rank(scores: Float[Tensor, "batch items"], target: Int64[Tensor, " 
     Parameters
     ----------
     scores : higher is better; -inf for an item that is no candidate.
-    target : code of the item that is right; -1 for one that the scores do not hold.
+    target : code of the relevant item; -1 for one without a score.
 
     Returns
     -------
@@ -88,14 +88,14 @@ def expected_rank(scores: Float[Tensor, "batch items"], target: Int64[Tensor, " 
 
 
 def query_metrics(rank: Float64[Tensor, " n"], k: Sequence[int] = DEPTHS) -> dict[str, Float64[Tensor, " n"]]:
-    """Every measure of every query with one relevant item, from its expected rank.
+    """Every metric of every query with one relevant item, from its expected rank.
 
     A half rank is used as it is: a target at 10.5 (tied across the boundary of 10) is outside the first 10, and
     its reciprocal rank is 1 / 10.5.
 
     Parameters
     ----------
-    rank : from 1; inf for a target that could not be ranked, which earns 0 everywhere.
+    rank : from 1; inf for a target that was not ranked, with 0 in every metric.
     k : depths.
 
     Returns
@@ -120,19 +120,19 @@ def query_metrics(rank: Float64[Tensor, " n"], k: Sequence[int] = DEPTHS) -> dic
 
 
 def summarise(rank: Float64[Tensor, " n"], k: Sequence[int] = DEPTHS) -> dict[str, float]:
-    """The mean of every measure of ``query_metrics``; NaN throughout when there is no query."""
+    """The mean of every metric of ``query_metrics``; NaN throughout when there is no query."""
     return means(query_metrics(rank, k))
 
 
 def ranked_metrics(
     relevance: Bool[Tensor, "n depth"], relevant: Int64[Tensor, " n"], k: Sequence[int] = DEPTHS
 ) -> dict[str, Float64[Tensor, " n"]]:
-    """Every measure of every query with a set of relevant items, from its ranked list.
+    """Every metric of every query with a set of relevant items, from its ranked list.
 
     Parameters
     ----------
-    relevance : whether the item at each place of the list is relevant, the best place first. A list shorter than
-        k has nothing beyond its end.
+    relevance : whether the item at each rank of the list is relevant, rank 1 first. A list shorter than k
+        has no item beyond its end.
     relevant : size of the whole relevant set, in the list or not; at least 1.
     k : depths.
 
@@ -164,14 +164,14 @@ def ranked_metrics(
 
 
 def means(values: Mapping[str, Float64[Tensor, " n"]]) -> dict[str, float]:
-    """Average each measure over its queries."""
+    """Mean of each metric over its queries."""
     return {name: float(value.mean()) for name, value in values.items()}
 
 
 def standard_error(values: Float[Tensor, " n"]) -> float:
     """Standard error of the mean, ``std / sqrt(n)`` with n - 1 in the variance; NaN below two values.
 
-    It takes the queries as independent; questions of the same user are not quite, so it is a lower bound.
+    Queries are treated as independent; those of the same user are not quite, so it is a lower bound.
     """
     return float(values.double().std() / len(values) ** 0.5) if len(values) > 1 else float("nan")
 
@@ -185,8 +185,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean (Efron and Tibshirani 1993); NaN below two groups.
 
-    ``group`` names what each value belongs to, such as the user of a question: groups are drawn whole, because
-    questions of one user are alike. None draws each value for itself.
+    ``group`` is the group of each value, such as the user of a query: groups are resampled whole, because queries of
+    one user are correlated. None resamples single values.
     """
     groups = len(values) if group is None else len(torch.unique(group))
     if groups < 2:
@@ -196,7 +196,7 @@ def bootstrap_interval(
 
 
 def interval(drawn: Float64[Tensor, " resamples"], confidence: float = 0.95) -> tuple[float, float]:
-    """The middle of resampled means: what is left when as many are cut off below as above."""
+    """Percentile interval of resampled means, with equal tails."""
     low, high = drawn.quantile(drawn.new_tensor([(1 - confidence) / 2, (1 + confidence) / 2])).tolist()
     return low, high
 
@@ -206,8 +206,8 @@ def resampled_means(
 ) -> Float64[Tensor, "resamples columns"]:
     """Means of each column over groups drawn with replacement, the same draws for every column.
 
-    Because the draws are shared, the difference of two columns is a paired one. A large group counts for as much as it
-    holds: each mean is a sum over the groups drawn, divided by the number of values in them.
+    The draws are shared, so the difference of two columns is paired. Each mean is the sum over the drawn groups divided
+    by the number of values in them, so groups weigh by their size.
     """
     values = values.cpu()
     place = torch.arange(len(values)) if group is None else torch.unique(group.cpu(), return_inverse=True)[1]

@@ -1,4 +1,4 @@
-"""A model beside its baselines: one table, and an honest sentence."""
+"""Comparison of a model with its baselines: a table and a verdict."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ class Cell:
 
     value: float
     part: float
-    """Length of its bar, 1 for the largest of its column."""
+    """Length of its bar, relative to the largest value of the column."""
     best: bool
-    """Whether none that it is compared with is larger."""
+    """Whether no compared value is larger."""
     error: float | None = None
     """Standard error, where known."""
     rival: float | None = None
-    """What the best baseline has, where the table does not show it."""
+    """Value of the best baseline, if the table has no row for it."""
     interval: tuple[float, float] | None = None
     """Ends of the interval (95%), where known."""
     lead: Lead | None = None
-    """What the model has over the best baseline, where known."""
+    """Difference to the best baseline, if known."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def metric_names(measured: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def compare(evaluation: EvaluationResult) -> tuple[list[str], list[Row]]:
-    """Names of the columns, and a row for the model and each baseline, the better on the last column first."""
+    """Column names, and a row for the model and each baseline, by descending value of the last column."""
     measured = [evaluation.metrics, *evaluation.baselines.values()]
     names = metric_names(measured)
     largest = {name: max(_known(values, name) for values in measured) for name in names}
@@ -86,7 +86,7 @@ def _cells(
 
 
 def compare_slices(evaluation: EvaluationResult) -> tuple[list[str], list[tuple[str, Slice, list[Cell]]]]:
-    """Names of the columns, and for each slice its name, itself and the model's cells beside the best baseline's."""
+    """Column names, and for each slice its name, itself and the cells of the model with the best baseline."""
     slices = evaluation.slices
     names = metric_names(part.metrics for part in slices.values())
     largest = {name: max(_known(part.metrics, name) for part in slices.values()) for name in names}
@@ -107,7 +107,7 @@ def _known(values: Mapping[str, float], name: str) -> float:
 
 
 def verdict(evaluation: EvaluationResult) -> str:
-    """What the numbers say: how often the model is right, and wherever a baseline does better."""
+    """Summary in sentences: accuracy of the model, and every case in which a baseline is better."""
     if not evaluation.n or not evaluation.metrics:
         return f"No {split_label(evaluation.split)} question could be asked."
     slices = (_slice_lost(name, part) for name, part in evaluation.slices.items())
@@ -135,7 +135,7 @@ def _standing(evaluation: EvaluationResult) -> str:
 
 
 def lead_in_words(part: Slice) -> str:
-    """How far the model is from the best baseline by its last measure, and how sure that is; empty if unknown."""
+    """Difference to the best baseline by the last metric, with its interval; empty if unknown."""
     known = [name for name in metric_names([part.metrics]) if name in part.leads]
     if not known:
         return ""
@@ -149,7 +149,7 @@ def lead_in_words(part: Slice) -> str:
 
 
 def _slice_lost(title: str, part: Slice) -> str:
-    """A sentence on a slice where a baseline does better, by its last measure."""
+    """Sentence about a slice in which a baseline is better by the last metric; empty otherwise."""
     lost = [name for name, (_, value) in _rivals(part).items() if value > part.metrics[name]]
     if not lost:
         return ""
@@ -159,7 +159,7 @@ def _slice_lost(title: str, part: Slice) -> str:
 
 
 def _rivals(part: Slice) -> dict[str, tuple[str, float]]:
-    """For each measure that the model has, the best baseline and its value."""
+    """Best baseline and its value, by metric of the model."""
     rivals = {}
     for name in metric_names([part.metrics]):
         values = {rival: _known(found, name) for rival, found in part.baselines.items()}

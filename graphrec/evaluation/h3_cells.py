@@ -1,4 +1,4 @@
-"""Gathering questions into H3 hexagons for a map on which no person can be found."""
+"""Aggregation of queries into H3 cells with enough users for k-anonymity."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from graphrec.graph.geography import has_coordinates
 from graphrec.graph.temporal_graph import TemporalGraph
 
 FINEST, COARSEST = 9, 1
-"""H3 resolutions that are tried: cells of 0.1 km2 to 600,000 km2."""
+"""Finest and coarsest H3 resolution: cells of 0.1 km2 to 600,000 km2."""
 MIN_COVERAGE = 0.8
-"""Part of the questions that the cells should show."""
+"""Share of the located queries that published cells should cover."""
 MAX_WIDTH, MAX_CELLS = 60, 400
-"""Cells side by side and in all at most: smaller ones could not be seen, and more would make a heavy page."""
+"""Cells side by side and in total at most: smaller cells are illegible, and more make a large page."""
 
 
-def map_queries(graph: TemporalGraph, rows: Int64[Tensor, " n"], right: Float64[Tensor, " n"]) -> QueryMap | None:
-    """Gather questions into cells, as fine as people stay hidden and most questions are seen.
+def map_queries(graph: TemporalGraph, rows: Int64[Tensor, " n"], accuracy: Float64[Tensor, " n"]) -> QueryMap | None:
+    """Aggregate queries into cells, as fine as MIN_USERS and MIN_COVERAGE allow.
 
     Parameters
     ----------
     graph
-        Their graph; nothing later than the last of the questions is read.
+        The graph; no event after the last query is read.
     rows
-        Event that answers each question.
-    right
-        What each question earned, 0 to 1.
+        Event of each query.
+    accuracy
+        Metric of each query, 0 to 1.
 
     Returns
     -------
-    None where no cell has MIN_USERS users, such as in a log without places.
+    None where no cell has MIN_USERS users, such as in a log without coordinates.
     """
     until = graph.log.count_before(int(graph.log.time[rows].max()) + 1) if len(rows) else 0
     cells, of_event = _cells(graph, until)
     rows, user = rows.cpu(), graph.log.user.cpu().long().numpy()
     asked = of_event[rows.numpy()]
-    earned = right.cpu().numpy()[asked >= 0]
+    earned = accuracy.cpu().numpy()[asked >= 0]
     user_asked, placed = user[rows.numpy()][asked >= 0], asked[asked >= 0]
     resolution = _resolution(cells, placed, user_asked)
     if resolution is None:
@@ -73,9 +73,9 @@ def map_queries(graph: TemporalGraph, rows: Int64[Tensor, " n"], right: Float64[
 
 
 def _cells(graph: TemporalGraph, until: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The finest cells of all places where something happened, and for each of the first events its own (-1: none).
+    """Finest cell of each item or location with an event, and the index of each event's cell (-1: none).
 
-    A place is that of the item, or of the event's location where the item has none.
+    The place of an event is that of its item, or of its location where the item has no coordinates.
     """
     items, locations = graph.nodes["item"], graph.nodes["location"]
     nowhere = [torch.full((len(table), 2), torch.nan) for table in (items, locations)]
@@ -99,7 +99,7 @@ def _cells(graph: TemporalGraph, until: int) -> tuple[NDArray[np.int64], NDArray
 
 
 def _resolution(cells: NDArray[np.int64], asked: NDArray[np.int64], user: NDArray[np.int64]) -> int | None:
-    """The finest that shows MIN_COVERAGE of the questions in cells not too small to see, else what shows the most."""
+    """Finest legible resolution that covers MIN_COVERAGE of the queries, else the one that covers the most."""
     best, most = None, 0
     for resolution in range(FINEST, COARSEST - 1, -1):
         parents, code = _parents(cells, resolution)
@@ -116,7 +116,7 @@ def _resolution(cells: NDArray[np.int64], asked: NDArray[np.int64], user: NDArra
 
 
 def _across(cells: NDArray[np.int64], resolution: int) -> float:
-    """How many cells lie side by side over the larger extent, by their spacing of root 3 edges."""
+    """Cells side by side over the larger extent, by their spacing of root 3 edges."""
     latitude, longitude = np.array([h3.cell_to_latlng(int(cell)) for cell in cells]).T
     turns = np.diff(np.sort(longitude), append=longitude.min() + 360)  # the widest lies around the back of the globe
     degrees = max(np.ptp(latitude), (360 - turns.max()) * np.cos(np.deg2rad(latitude.mean())))
@@ -124,14 +124,14 @@ def _across(cells: NDArray[np.int64], resolution: int) -> float:
 
 
 def _parents(cells: NDArray[np.int64], resolution: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The distinct cells of a resolution, and the place among them of each finest cell."""
+    """Distinct parent cells at a resolution, and the index of each finest cell's parent."""
     coarse = np.array([h3.cell_to_parent(int(cell), resolution) for cell in cells], np.int64)
     parents, code = np.unique(coarse, return_inverse=True)
     return parents, code
 
 
 def _count(cell: NDArray[np.int64], user: NDArray[np.int64], cells: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Entries in each cell, and distinct users."""
+    """Number of entries and of distinct users of each cell."""
     people = int(user.max()) + 1 if len(user) else 1
     pairs = np.sort(cell * people + user)  # np.unique takes ten times as long on five million
     distinct = pairs[np.diff(pairs, prepend=-1) > 0]

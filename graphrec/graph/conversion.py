@@ -29,9 +29,9 @@ Node = tuple[str, str]
 
 
 def to_hetero_data(graph: TemporalGraph) -> HeteroData:
-    """What the view can see, as PyG HeteroData.
+    """The visible part of the graph as PyG HeteroData.
 
-    Nodes the view cannot see are left out and the rest renumbered; ``code`` leads back. Per node type: ``x``
+    Visible nodes are renumbered; ``code`` holds their codes in the graph. Per node type: ``x``
     [n, d_text] (missing without text vectors), ``time`` [n] first seen, ``code`` [n]. Event relations are called
     ``(source, "to", target)``, static ones by their name; each has ``edge_index`` [2, e], ``time`` [e] UTC seconds
     (TIME_MIN for a timeless edge), and ``event`` [e] (-1 for none).
@@ -55,12 +55,12 @@ def to_hetero_data(graph: TemporalGraph) -> HeteroData:
 
 
 def to_networkx(graph: TemporalGraph, relations: Sequence[str] | None = None) -> nx.MultiDiGraph[Node]:
-    """What the view can see, as a networkx graph: one Python object an edge, so take a short view of a large log.
+    """The visible part of the graph as a networkx graph: one Python object per edge, so for short views of a large log.
 
     Nodes are ``(type, id)`` with ``label``, ``first_seen``, ``lat``, ``lon``; edges have ``relation``, ``time``,
     ``event``, ``weight``, and ``(relation, row)`` as their key.
-    An attribute that does not apply is absent: no ``time`` on a timeless edge. Without ``relations`` all are
-    taken but ``item->user``, which only mirrors ``user->item``.
+    An attribute that does not apply is absent: no ``time`` on a timeless edge. The default of ``relations`` is all
+    but ``item->user``, the mirror of ``user->item``.
     """
     network: nx.MultiDiGraph[Node] = nx.MultiDiGraph(time=graph.horizon)
     for kind in graph.nodes:
@@ -73,12 +73,12 @@ def to_networkx(graph: TemporalGraph, relations: Sequence[str] | None = None) ->
 def adjacency(
     graph: TemporalGraph, relation: str, time: int, values: Literal["counts", "weights"] = "counts"
 ) -> scipy.sparse.csr_array:
-    """How often, or how strongly, a relation links each pair of nodes strictly before ``time``, [sources, targets].
+    """Number, or total weight, of a relation's edges between nodes strictly before ``time``, [sources, targets].
 
-    ``weights`` adds up the weights of the events; an edge that no event made counts 1. Rows and columns are codes; a
-    node that is not known before ``time`` has none. Only the edges before ``time`` are touched.
+    ``weights`` sums the weights of the events; a static edge counts 1. Rows and columns are codes; a node that is not
+    known before ``time`` has no entry. Only the edges before ``time`` are read.
 
-    Raises InputError for a relation that the graph does not have.
+    Raises InputError for an unknown relation.
     """
     view = graph.as_of(time)
     (source_type, target_type), edges = endpoint_types(view, relation), view.relation(relation)
@@ -97,12 +97,12 @@ def adjacency(
 
 
 def known_user(graph: TemporalGraph, user: str) -> int:
-    """Code of a user that the view can see, or InputError."""
+    """Code of a visible user; InputError otherwise."""
     return known_node(graph, ("user", user))
 
 
 def known_node(graph: TemporalGraph, node: Node) -> int:
-    """Code of a node that the view can see, or InputError."""
+    """Code of a visible node; InputError otherwise."""
     kind, identity = node
     if kind not in graph.nodes:
         raise InputError(f"a node of a type among {', '.join(graph.nodes)} expected, got {node!r}")
@@ -120,12 +120,12 @@ def known_node(graph: TemporalGraph, node: Node) -> int:
 
 
 def relation_names(graph: TemporalGraph) -> list[str]:
-    """Every relation of the graph, those of the events first."""
+    """Names of all relations, those of the events first."""
     return [*EVENT_RELATIONS, *graph.edges]
 
 
 def endpoint_types(graph: TemporalGraph, name: str) -> tuple[str, str]:
-    """Types of the nodes that a relation leads from and to."""
+    """Source and target node types of a relation."""
     if name in EVENT_RELATIONS:
         return EVENT_RELATIONS[name]
     if name not in graph.edges:
@@ -134,13 +134,13 @@ def endpoint_types(graph: TemporalGraph, name: str) -> tuple[str, str]:
 
 
 def display_names(table: Nodes, codes: pa.Array) -> pa.Array:
-    """What people call the nodes of these codes: the label, or the id where there is none."""
+    """Display names of nodes: the label, or the id."""
     label, identity = pc.fill_null(table.labels.take(codes), ""), table.ids.take(codes)
     return pc.if_else(pc.equal(label, ""), identity, label)
 
 
 def empty_hetero_data() -> HeteroData:
-    """PyG's own record without anything in it."""
+    """Empty HeteroData, imported without warnings."""
     with warnings.catch_warnings():  # importing PyG 2.8 takes seconds and calls what torch 2.13 deprecates
         warnings.simplefilter("ignore", DeprecationWarning)
         from torch_geometric.data import HeteroData
@@ -161,7 +161,7 @@ def _visible_edges(graph: TemporalGraph, name: str) -> tuple[Tensor, Tensor]:
 def add_nodes(
     network: nx.MultiDiGraph[Node], graph: TemporalGraph, kind: str, codes: Tensor, hop: int | None = None
 ) -> None:
-    """Add the nodes of these codes to a network, but for those that it has."""
+    """Add nodes to a network, except those that it has."""
     table = graph.nodes[kind]
     for code, identity in zip(codes.tolist(), ids_of(graph, kind, codes), strict=True):
         if (kind, identity) in network:
@@ -200,13 +200,13 @@ def _edge_attributes(graph: TemporalGraph, name: str, rows: Tensor) -> Iterator[
 
 
 def _weights(graph: TemporalGraph, event: Tensor) -> Tensor:
-    """Weight of each event; 1 where there is none (row -1)."""
+    """Weight of each event; 1 for no event (row -1)."""
     if not len(graph.log):
         return torch.ones(len(event), device=event.device)
     return torch.where(event >= 0, graph.log.weight[event.clamp(min=0)], 1.0)
 
 
 def ids_of(graph: TemporalGraph, kind: str, codes: Tensor) -> list[str]:
-    """The user's own ids of these codes."""
+    """Ids of these codes, as written in the log."""
     ids: list[str] = graph.nodes[kind].ids.take(pa.array(codes.cpu().numpy())).to_pylist()
     return ids

@@ -1,4 +1,4 @@
-"""The log as columns: one row an event, sorted by time."""
+"""The event log as columns: one row per event, sorted by time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["SPLITS", "TEST", "TRAIN", "VAL", "Events"]
 
 @dataclass(frozen=True)
 class Events:
-    """Who did what, where and when. Every field is one column of the same length ``n``.
+    """User-item interactions with time and location. Every field is a column of length ``n``.
 
-    Events of the same second are not before each other, whatever their order in the columns.
+    Events of the same second are simultaneous, whatever their order in the columns.
     """
 
     user: Int32[Tensor, " n"]
@@ -27,7 +27,7 @@ class Events:
     item: Int32[Tensor, " n"]
     """Code of the item node, from 0."""
     location: Int32[Tensor, " n"]
-    """Code of the location node, from 0; -1 where the log says no place."""
+    """Code of the location node, from 0; -1 for none."""
     time: Int64[Tensor, " n"]
     """UTC seconds, never decreasing."""
     utc_offset: Int16[Tensor, " n"]
@@ -35,11 +35,11 @@ class Events:
     kind: Int8[Tensor, " n"]
     """Index into the manifest's ``kinds`` (view, buy, check-in, ...)."""
     weight: Float32[Tensor, " n"]
-    """Strength of the event; 1 where the log says none."""
+    """Strength of the event; 1 by default."""
     split: Int8[Tensor, " n"]
     """0 train, 1 validation, 2 test."""
     session: Int32[Tensor, " n"]
-    """Code of the session (trajectory, visit); -1 where the log says none. A session lies in one split."""
+    """Code of the session (trajectory, visit); -1 for none. A session lies in one split."""
 
     def __post_init__(self) -> None:
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}

@@ -1,4 +1,4 @@
-"""A time-sorted adjacency: the most recent neighbours strictly before a time, for a whole batch at once."""
+"""Time-sorted adjacency, with batched lookup of the most recent neighbours strictly before a time."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Relation:
     target: Int32[Tensor, " edges"]
     """Code of the node that the edge leads to."""
     time: Int64[Tensor, " edges"]
-    """When the edge came to be, UTC seconds; TIME_MIN for a timeless edge."""
+    """Time of the edge, UTC seconds; TIME_MIN for a timeless edge."""
     event: Int32[Tensor, " edges"]
     """Row of the event that made the edge; -1 for an edge that no event made."""
     start: Int64[Tensor, " sources_plus_one"]
     """First edge of each source; ``start[v + 1]`` ends the edges of ``v``."""
     origin: int
-    """Earliest time that the key tells apart, UTC seconds."""
+    """Earliest time that the key resolves, UTC seconds."""
     span: int
     """Number of distinct time steps in the key."""
 
@@ -72,7 +72,8 @@ class Relation:
     ) -> tuple[Int64[Tensor, "*batch k"], Bool[Tensor, "*batch k"]]:
         """The ``k`` most recent edges of each source strictly before its time, the latest first.
 
-        Returns rows of this relation and which of them are real; a source that is -1 or beyond the table has none.
+        Returns rows of this relation and their padding mask, True for an edge; a source of -1 or beyond the table has
+        none.
         """
         known = (source >= 0) & (source < self.sources)
         end = self.end(source, time)
@@ -82,7 +83,7 @@ class Relation:
         return rows.clamp(min=0) * real, real
 
     def count_before(self, source: Int64[Tensor, "*batch"], time: Int64[Tensor, "*batch"]) -> Int64[Tensor, "*batch"]:
-        """How many edges each source has strictly before its time."""
+        """Number of edges of each source strictly before its time."""
         known = (source >= 0) & (source < self.sources)
         if not self.sources:
             return torch.zeros_like(source)

@@ -1,4 +1,4 @@
-"""The parts of a log that are learned from, chosen with and judged on."""
+"""Splits of a log: training, validation, test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a graph directory, column by column; docs/graph-directory.md is its description."""
+"""Reader of graph directories; docs/graph-directory.md specifies the format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The temporal user-item-location graph: one frozen record, opened from a graph directory, asked as of a time."""
+"""The temporal user-item-location graph: one frozen record of a graph directory, viewed as of a time."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ EVENT_RELATIONS = {
     "location->item": ("location", "item"),
     "item->item": ("item", "item"),
 }
-"""Relations that the events themselves make: name to (source type, target type)."""
+"""Relations made of events: name -> (source type, target type)."""
 
 
 @dataclass(frozen=True)
 class TemporalGraph:
     """Users, items, locations, their events and relations, seen as of ``horizon``.
 
-    Nothing at or after the horizon can be reached through this record: not an event, not a node, not an edge.
+    No event, node or edge at or after the horizon is visible through this record.
     """
 
     nodes: Mapping[str, Nodes]
-    """Node tables by type; ``user``, ``item`` and ``location`` are always there (``location`` may be empty)."""
+    """Node tables by type, among them ``user``, ``item`` and ``location`` (which may be empty)."""
     log: Events
-    """All events of the directory; ask ``events`` for those before the horizon."""
+    """All events of the directory; ``events`` has those before the horizon."""
     edges: Mapping[str, Edges]
     """Static relations by name: ``at`` (item -> location), ``near`` (location -> location) and declared ones."""
     manifest: GraphManifest
@@ -54,7 +54,7 @@ class TemporalGraph:
     horizon: int = TIME_MAX
     """UTC seconds at and after which nothing is visible."""
     follow_gap: int = 86_400
-    """Longest time in seconds between two events of a user for the second to count as following the first."""
+    """Maximum gap in seconds between consecutive events of a user that make an ``item->item`` edge."""
     _cache: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ class TemporalGraph:
 
     @staticmethod
     def open(directory: str | Path, device: torch.device | str = "cpu") -> TemporalGraph:
-        """Open a graph directory; text vectors stay memory-mapped on a CPU.
+        """Open a graph directory; on a CPU its text vectors are memory-mapped.
 
         Raises GraphError when the directory is not a complete graph or is of a newer format.
         """
@@ -93,7 +93,7 @@ class TemporalGraph:
         return TemporalGraph(nodes, stored.read_events(root), edges, manifest).to(device)
 
     def as_of(self, time: int) -> TemporalGraph:
-        """The same graph as it was just before ``time`` (UTC seconds): a view, nothing is copied."""
+        """View of the graph as of ``time`` (UTC seconds), exclusive; nothing is copied."""
         return replace(self, horizon=min(time, self.horizon))
 
     @property
@@ -103,16 +103,16 @@ class TemporalGraph:
 
     @property
     def timeless(self) -> bool:
-        """Whether the log has no times: the events of a split then happen at one second."""
+        """Whether the log has no times; the events of a split then share one second."""
         return self.manifest.timeless
 
     def visible(self, kind: str) -> Bool[Tensor, " count"]:
-        """Which nodes of a type are known before the horizon."""
+        """Mask of the nodes of a type that are known before the horizon."""
         return self.nodes[kind].first_seen < self.horizon
 
     @property
     def previous(self) -> Int64[Tensor, " n"]:
-        """Row of the same user's preceding event, -1 for a first one."""
+        """Row of the same user's preceding event, -1 for a first event."""
         return self._cached("previous", self._previous)
 
     def _previous(self) -> Int64[Tensor, " n"]:

@@ -1,7 +1,7 @@
-"""The state of a training as one safetensors file: no pickle, and either whole or not there.
+"""Checkpoints: weights, optimiser moments and state of a training in one safetensors file, written atomically.
 
-Dropout and order are drawn from (seed, step), so no state of a random generator needs to be kept: a training that
-goes on from here ends bit for bit where one that was never stopped ends.
+Dropout and sample order are functions of (seed, step), so no state of a random generator is stored: a resumed training
+ends with the same weights, bit for bit, as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from graphrec.models.old_keys import current_names
 
 @dataclass
 class TrainingState:
-    """Where a training stands."""
+    """Progress of a training."""
 
     graph: str = ""
-    """Hash of the graph learned from."""
+    """Hash of the training graph."""
     step: int = 0
     """Optimiser steps done."""
     loss_sum: float = 0.0
@@ -35,17 +35,17 @@ class TrainingState:
     best: float = -1.0
     """Best validation MRR so far."""
     best_epoch: int = -1
-    """Epoch that had it, from 0."""
+    """Epoch of the best MRR, from 0."""
     seconds: float = 0.0
-    """Wall time spent, over all sittings."""
+    """Wall time, over all resumptions."""
     peak_memory: int = 0
-    """Largest memory of the process or the GPU so far, bytes."""
+    """Peak memory of the process or the GPU so far, bytes."""
     history: list[dict[str, int | float]] = field(default_factory=list)
     """One record a finished epoch: epoch, train loss, validation metrics, learning rate, seconds."""
 
 
 def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None, state: TrainingState) -> None:
-    """Write weights, moments and state; ``optimiser`` None leaves the moments out (a checkpoint to rank with)."""
+    """Write weights, moments and state; without ``optimiser`` no moments (a checkpoint for ranking)."""
     tensors = {f"model.{name}": value.contiguous() for name, value in model.state_dict().items()}
     if optimiser is not None:
         for index, moments in optimiser.state_dict()["state"].items():
@@ -55,7 +55,7 @@ def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None, 
 
 
 def load(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> TrainingState:
-    """Put weights and moments back and return the state."""
+    """Load weights and moments in place; return the state."""
     try:
         with safe_open(path, "pt") as file:
             state = TrainingState(**json.loads(file.metadata()["state"]))
