@@ -123,7 +123,7 @@ def _row(
 ) -> str:
     found, seconds = [], []
     for seed in seeds:
-        manifest = train(graph, out / str(seed), config=RunConfig.load(None, settings, seed), progress=progress)
+        manifest = train(graph, out / str(seed), config=RunConfig.load(None, settings, seed=seed), progress=progress)
         best = manifest.history[manifest.best_epoch - 1]
         found.append([best[metric] for metric in metrics])
         seconds.append(manifest.wall_seconds)

@@ -90,7 +90,12 @@ def _row(
     held = set(np.random.default_rng(seed).choice(ids, len(ids) // 10, replace=False).tolist())
     logs = _without(data, held, out / "logs")
     build_graph([str(logs)], out / "graph", preset="nyc-getnext", progress=progress)
-    train(out / "graph", out / "run", config=RunConfig.load(None, [*SETTINGS, *arguments.set], seed), progress=progress)
+    train(
+        out / "graph",
+        out / "run",
+        config=RunConfig.load(None, [*SETTINGS, *arguments.set], seed=seed),
+        progress=progress,
+    )
     run = Run.open(out / "run")
     queries, target, candidates = _asked(whole, run.graph, held, arguments.split)
     judges = {
@@ -98,7 +103,9 @@ def _row(
         "text neighbours": ScoreRanker(run.graph, TextNeighbours(run.graph)),
         "nearest": ScoreRanker(run.graph, Nearest(run.graph)),
     }
-    return {name: summarise(judge.expected_ranks(queries, target, candidates)) for name, judge in judges.items()}
+    return {
+        name: summarise(judge.expected_ranks(queries, target, candidates=candidates)) for name, judge in judges.items()
+    }
 
 
 def _without(data: Path, held: set[str], folder: Path) -> Path:

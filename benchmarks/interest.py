@@ -131,7 +131,7 @@ def publish(part: str, lines: Sequence[str], keep: bool = True) -> None:
 
 def city(folder: Path, seed: int) -> Log:
     """A simulated city with what was planted in it."""
-    simulate_city(folder, PEOPLE, DAYS, seed)
+    simulate_city(folder, PEOPLE, days=DAYS, seed=seed)
     tables = {kind: folder / f"{kind}.csv" for kind in ("items", "users", "locations")}
     build_graph([folder / "events.csv"], folder / "graph", **tables, text_model="none")
     truth = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
@@ -180,15 +180,15 @@ def _part(count: int, of: int) -> str:
 
 
 def _of_themes(graph: TemporalGraph, user: str, until: int) -> list[int]:
-    return [change.start for change in interest_changes(interest_over_time(graph, user, until))]
+    return [change.start for change in interest_changes(interest_over_time(graph, user, until=until))]
 
 
 def _of_places(graph: TemporalGraph, user: str, until: int) -> list[int]:
-    return [change.start for change in place_changes(graph, user, until)]
+    return [change.start for change in place_changes(graph, user, until=until)]
 
 
 def _of_activity(graph: TemporalGraph, user: str, until: int) -> list[int]:
-    return [change.start for change in activity_changes(graph, user, until)]
+    return [change.start for change in activity_changes(graph, user, until=until)]
 
 
 KINDS: dict[str, tuple[str, Callable[[TemporalGraph, str, int], list[int]]]] = {
@@ -206,7 +206,7 @@ def places(logs: Sequence[Log]) -> list[str]:
         f"|---|---|{'---:|' * 7}",
     ]
     for log in logs:
-        answers = {user: habitual_places(log.graph, user, log.end) for user in log.users}
+        answers = {user: habitual_places(log.graph, user, until=log.end) for user in log.users}
         for kind in OWN_VENUE:
             where = _own(log, kind)
             stay = {user: point for user, point in where.items() if log.planted(user, "home") is None}
@@ -298,7 +298,7 @@ def asked(log: Log) -> Iterator[Asked]:
         for user in (users[code] for code in chosen if known[code]):
             history = History.before(log.graph, user, until)
             if len(history) and history.until - history.time[0] >= THERE * WEEK:
-                coming = forecast_interest(log.graph, user, until, steps=AHEAD, rates=rates)
+                coming = forecast_interest(log.graph, user, until=until, steps=AHEAD, rates=rates)
                 yield _asked(coming, history, History.before(log.graph, user, history.until + AHEAD * WEEK), categories)
 
 

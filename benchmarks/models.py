@@ -67,7 +67,7 @@ def _seeds(name: str, seeds: Sequence[int]) -> Sequence[int]:
 def _run(graph: Path, out: Path, name: str, seed: int, progress: RichProgress) -> dict[str, Any]:
     where = out / f"{name}-{seed}"
     manifest = train(
-        graph, where, config=RunConfig.load(None, [f"model.name={name}"], seed), device="cpu", progress=progress
+        graph, where, config=RunConfig.load(None, [f"model.name={name}"], seed=seed), device="cpu", progress=progress
     )
     return {
         "manifest": manifest,

@@ -147,7 +147,7 @@ def _trained(task: Task, graph: Path, out: Path, settings: Sequence[str], seed: 
         train(
             graph,
             where,
-            config=RunConfig.load(None, settings, seed),
+            config=RunConfig.load(None, settings, seed=seed),
             device="auto",
             resume=where.exists(),
             progress=progress,

@@ -131,13 +131,14 @@ def _users(graph: Any) -> list[str]:
 def _ego(graph: Any) -> Callable[[], Any]:
     from graphrec.subgraph import ego
 
-    return lambda: ego(graph, _users(graph)[0], _times(graph)[1], hops=2, fan_out=32)
+    return lambda: ego(graph, _users(graph)[0], time=_times(graph)[1], hops=2, fan_out=32)
 
 
 def _difference(graph: Any) -> Callable[[], Any]:
     from graphrec.subgraph import difference
 
-    return lambda: difference(graph, _users(graph)[0], *_times(graph), hops=2, fan_out=32)
+    earlier, later = _times(graph)
+    return lambda: difference(graph, _users(graph)[0], earlier=earlier, later=later, hops=2, fan_out=32)
 
 
 def _neighbourhood(graph: Any) -> Callable[[], Any]:
@@ -146,20 +147,20 @@ def _neighbourhood(graph: Any) -> Callable[[], Any]:
     from graphrec.subgraph import model_neighbourhood
 
     ranker = StgatRanker(graph, Stgat(graph, ModelConfig()))
-    return lambda: model_neighbourhood(ranker, _users(graph)[0], _times(graph)[1])
+    return lambda: model_neighbourhood(ranker, _users(graph)[0], time=_times(graph)[1])
 
 
 def _path(graph: Any) -> Callable[[], Any]:
     from graphrec.subgraph import shortest_path
 
     users = _users(graph)
-    return lambda: shortest_path(graph, ("user", users[1]), ("user", users[2]), _times(graph)[1])
+    return lambda: shortest_path(graph, ("user", users[1]), target=("user", users[2]), time=_times(graph)[1])
 
 
 def _adjacency(graph: Any) -> Callable[[], Any]:
     from graphrec.graph import adjacency
 
-    return lambda: adjacency(graph, "user->item", _times(graph)[1])
+    return lambda: adjacency(graph, "user->item", time=_times(graph)[1])
 
 
 def _pagerank(graph: Any) -> Callable[[], Any]:
@@ -185,7 +186,7 @@ def _communities(kind: str) -> Callable[[Any], Callable[[], Any]]:
     def prepared(graph: Any) -> Callable[[], Any]:
         from graphrec.subgraph import communities
 
-        return lambda: communities(graph, _times(graph)[1], kind)
+        return lambda: communities(graph, _times(graph)[1], kind=kind)
 
     return prepared
 

@@ -148,9 +148,9 @@ class Inspection:
 def inspect_log(
     files: Sequence[str | Path],
     preset: str | None = None,
+    *,
     mapping: ColumnMapping | Mapping[str, Any] | None = None,
     progress: Progress | None = None,
-    *,
     items: str | Path | None = None,
     users: str | Path | None = None,
     locations: str | Path | None = None,

@@ -79,10 +79,10 @@ def evaluate_command(
 
     overrides = {"query_time": query_time, "history": history, "novel": novel or None}
     with RichProgress() as progress:
-        opened = Run.open(run, graph, device)
+        opened = Run.open(run, graph, device=device)
         chosen = {name: value for name, value in overrides.items() if value is not None}
         result = evaluate(opened, split.value, overrides=chosen, evidence=evidence, progress=progress)
-    publish(run, opened, user or ())
+    publish(run, opened, users=user or ())
     if json_file is not None and str(json_file) == "-":
         print_json(result.to_dict())
         return

@@ -34,7 +34,7 @@ def forget_command(
     from builders.forget.erasure import forget_user
     from graphrec.errors import GraphrecError
 
-    done = forget_user(graph, user, run or ())
+    done = forget_user(graph, user, runs=run or ())
     if as_json:
         print_json({**asdict(done), "runs": list(map(str, done.runs)), "search": _search(done)})
     else:

@@ -51,8 +51,8 @@ def inspect_command(
         found = inspect_log(
             files,
             preset,
-            roles,
-            progress,
+            mapping=roles,
+            progress=progress,
             items=items,
             users=users,
             locations=locations,

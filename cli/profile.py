@@ -30,7 +30,7 @@ def profile_command(
     from graphrec.graph.time_bounds import TIME_MAX
     from graphrec.interest.profile import user_profile
 
-    answer = user_profile(_graph(path), user, TIME_MAX if at is None else read_time(at))
+    answer = user_profile(_graph(path), user, until=TIME_MAX if at is None else read_time(at))
     if as_json:
         print_json(answer.to_dict())
         return
@@ -42,4 +42,4 @@ def _graph(path: Path) -> TemporalGraph:
     from graphrec.graph.temporal_graph import TemporalGraph
     from graphrec.runs.run import Run
 
-    return Run.open(path, None, "cpu").graph if (path / "config.yaml").is_file() else TemporalGraph.open(path)
+    return Run.open(path, None, device="cpu").graph if (path / "config.yaml").is_file() else TemporalGraph.open(path)

@@ -62,7 +62,7 @@ def recommend_command(
             f"--out {out}: the lists are written as Parquet; give a name such as {out.with_suffix('.parquet')}"
         )
     with RichProgress() as progress:
-        opened = Run.open(run, graph, device)
+        opened = Run.open(run, graph, device=device)
         asked = _users(user, users, everyone, opened.graph.nodes["user"].ids.to_pylist())
         if (explain or what_if) and not opened.is_explainable:
             asked_for, name = "--explain" if explain else "--what-if", opened.config.model.name

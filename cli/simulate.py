@@ -27,7 +27,7 @@ def simulate_command(
     from builders.simulation.simulated_log import simulate_city
 
     with RichProgress() as progress:
-        summary = simulate_city(out, users, days, seed, progress)
+        summary = simulate_city(out, users, days=days, seed=seed, progress=progress)
     if as_json:
         print_json(asdict(summary))
         return

@@ -50,7 +50,7 @@ def train_command(
 
     named = [f"model.name={model}"] if model else []
     given = config is not None or named or settings or seed is not None
-    chosen = RunConfig.load(config, [*named, *(settings or ())], seed) if given else None
+    chosen = RunConfig.load(config, [*named, *(settings or ())], seed=seed) if given else None
     with RichProgress() as progress:
         manifest = train(graph, out, config=chosen, device=device, resume=resume, progress=progress)
     if environ.get("RANK", "0") != "0":  # of several processes the first one reports

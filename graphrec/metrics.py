@@ -125,7 +125,7 @@ def summarise(rank: Float64[Tensor, " n"], k: Sequence[int] = DEPTHS) -> dict[st
 
 
 def ranked_metrics(
-    relevance: Bool[Tensor, "n depth"], relevant: Int64[Tensor, " n"], k: Sequence[int] = DEPTHS
+    relevance: Bool[Tensor, "n depth"], relevant: Int64[Tensor, " n"], *, k: Sequence[int] = DEPTHS
 ) -> dict[str, Float64[Tensor, " n"]]:
     """Every metric of every query with a set of relevant items, from its ranked list.
 
@@ -179,6 +179,7 @@ def standard_error(values: Float[Tensor, " n"]) -> float:
 def bootstrap_interval(
     values: Float[Tensor, " n"],
     confidence: float = 0.95,
+    *,
     resamples: int = 1000,
     seed: int = 0,
     group: Int64[Tensor, " n"] | None = None,

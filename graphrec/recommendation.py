@@ -149,7 +149,7 @@ def recommend(
     if k < 1:
         raise InputError(f"-k {k}: at least 1 expected")
     graph, ranker = run.graph, run.ranker
-    queries = Queries.from_user_ids(graph, users, at, near)
+    queries = Queries.from_user_ids(graph, users, at=at, near=near)
     novel = run.protocol.novel if novel is None else novel
     candidates = run.protocol.candidate_mask(graph)
     listener = progress or NoProgress()
@@ -157,7 +157,7 @@ def recommend(
     lists: list[RecommendationList] = []
     for start in range(0, len(users), BATCH):
         batch = queries.rows(slice(start, start + BATCH))
-        ranking = ranker.top(batch, min(k, len(graph.nodes["item"])), candidates, novel)
+        ranking = ranker.top(batch, min(k, len(graph.nodes["item"])), candidates=candidates, novel=novel)
         items = ranked_items(ranker, batch, ranking, ranking.total_probability if novel else None, reasons)
         if what_if and isinstance(ranker, StgatRanker):
             items = _with_what_if(ranker, batch, ranking.items, items, candidates, novel)
@@ -179,7 +179,7 @@ def ranked_items(
     total = None if total is None else total.clamp(min=EPSILON)
     if reasons and isinstance(ranker, StgatRanker):
         totals = [1.0] * len(queries) if total is None else total.tolist()
-        explained = zip(explain(ranker, queries, ranking.items), totals, strict=True)
+        explained = zip(explain(ranker, queries, items=ranking.items), totals, strict=True)
         return [[item.divided_by(mass) for item in items] for items, mass in explained]
     table = ranker.graph.nodes["item"]
     scores = ranking.scores if total is None else ranking.scores / total[:, None]
@@ -208,7 +208,7 @@ def _with_what_if(
         if novel:
             ranked = candidates.clone()
             ranked[UserHistory.before(ranker.graph, query).item] = False
-        what_ifs = counterfactuals(ranker, query, codes[row, : len(listed)], ranked)
+        what_ifs = counterfactuals(ranker, query, items=codes[row, : len(listed)], candidates=ranked)
         lists.append([replace(item, what_if=what_if) for item, what_if in zip(listed, what_ifs, strict=True)])
     return lists
 

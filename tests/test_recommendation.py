@@ -323,7 +323,7 @@ def test_a_report_shows_users_of_different_activity(run: Run) -> None:
 
 @pytest.fixture(scope="module")
 def grown(city_run: Path, city_graph: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return Run.open(city_run, appended(city_graph, tmp_path_factory.mktemp("grown")), "cpu")
+    return Run.open(city_run, appended(city_graph, tmp_path_factory.mktemp("grown")), device="cpu")
 
 
 def test_new_events_count_at_once(grown: Run, run: Run) -> None:
@@ -390,7 +390,7 @@ def test_before_the_first_event_there_is_nothing_to_recommend(ratings: Run) -> N
 
 def test_publishing_writes_a_report_of_the_run(city_run: Path, city_graph: Path, tmp_path: Path) -> None:
     copied = shutil.copytree(city_run, tmp_path / "run")
-    opened = Run.open(copied, city_graph, "cpu")
+    opened = Run.open(copied, city_graph, device="cpu")
     page = publish(copied, opened).read_text(encoding="utf-8")
     assert all(user in page for user in sample_users(opened.graph, 3))
     assert not list(copied.glob(".*"))

@@ -64,7 +64,7 @@ class Erasure:
 
 
 def forget_user(
-    graph: str | Path, user: str, runs: Sequence[str | Path] = (), rebuild: Rebuild | None = None
+    graph: str | Path, user: str, *, runs: Sequence[str | Path] = (), rebuild: Rebuild | None = None
 ) -> Erasure:
     """Erase a user from a graph and from runs on it; the directories are replaced only after every step succeeded.
 

@@ -57,7 +57,7 @@ class Summary:
 
 
 def simulate_city(
-    out: Path, users: int = 400, days: int = 60, seed: int = 0, progress: Progress | None = None
+    out: Path, users: int = 400, *, days: int = 60, seed: int = 0, progress: Progress | None = None
 ) -> Summary:
     """Write a simulated log and its tables into the folder ``out``; the same seed gives the same bytes.
 

@@ -32,6 +32,7 @@ Cache = Path | Literal["default"] | None
 def encode_texts(
     texts: Sequence[str | None],
     encoder: TextEncoder,
+    *,
     progress: Progress | None = None,
     cache: Cache = "default",
     processes: int = 1,

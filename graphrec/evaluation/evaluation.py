@@ -95,7 +95,9 @@ def evaluate(
     }
     if evidence:
         result["faithfulness"] = asdict(_faithfulness(run, protocol, rows, progress))
-        result["attention"] = profile_attention(run, split, MAX_EVIDENCE_QUERIES, None, progress, protocol).rows()
+        result["attention"] = profile_attention(
+            run, split, questions=MAX_EVIDENCE_QUERIES, groups=None, progress=progress, protocol=protocol
+        ).rows()
     return _store(run, split, result)
 
 
@@ -120,7 +122,7 @@ def _faithfulness(
     """Faithfulness over the queries, or a sample of MAX_EVIDENCE_QUERIES drawn by the run's seed."""
     sample = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:MAX_EVIDENCE_QUERIES]
     queries = protocol.queries(run.graph, rows[sample.sort().values.to(rows.device)])
-    return measure_faithfulness(cast(StgatRanker, run.ranker), queries, run.config.seed, progress)
+    return measure_faithfulness(cast(StgatRanker, run.ranker), queries, seed=run.config.seed, progress=progress)
 
 
 def metric_functions(run: Run, protocol: EvaluationProtocol) -> dict[str, MetricFunction]:

@@ -30,11 +30,11 @@ def per_query_metrics(
     queries, candidates = protocol.queries(graph, rows), protocol.candidate_mask(graph)
     if protocol.task == "next-item":
         target = graph.log.item[rows].long()
-        return query_metrics(ranker.expected_ranks(queries, target, candidates, protocol.novel), k)
-    top = ranker.top(queries, max(k), candidates, protocol.novel).items
+        return query_metrics(ranker.expected_ranks(queries, target, candidates=candidates, novel=protocol.novel), k)
+    top = ranker.top(queries, max(k), candidates=candidates, novel=protocol.novel).items
     query, item = protocol.relevant_items(graph, rows)
     hits = _relevance(top, query, item, len(graph.nodes["item"]))
-    return ranked_metrics(hits, torch.bincount(query, minlength=len(rows)), k)
+    return ranked_metrics(hits, torch.bincount(query, minlength=len(rows)), k=k)
 
 
 def _relevance(

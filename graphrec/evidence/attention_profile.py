@@ -125,6 +125,7 @@ class AttentionProfile:
 def profile_attention(
     run: Run,
     split: str = "val",
+    *,
     questions: int = MAX_QUERIES,
     groups: Mapping[str, str] | None = None,
     progress: Progress | None = None,

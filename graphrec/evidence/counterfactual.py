@@ -55,7 +55,7 @@ class Counterfactual:
 
 
 def counterfactuals(
-    ranker: StgatRanker, query: Queries, items: Int64[Tensor, " k"], candidates: Bool[Tensor, " items"] | None = None
+    ranker: StgatRanker, query: Queries, *, items: Int64[Tensor, " k"], candidates: Bool[Tensor, " items"] | None = None
 ) -> list[Counterfactual | None]:
     """For each item, the group of events without which its rank falls most; None where it does not fall.
 

@@ -46,7 +46,7 @@ class Faithfulness:
 
 
 def measure_faithfulness(
-    ranker: StgatRanker, queries: Queries, seed: int = 0, progress: Progress | None = None
+    ranker: StgatRanker, queries: Queries, *, seed: int = 0, progress: Progress | None = None
 ) -> Faithfulness:
     """Deletion and insertion curves of the evidence of each query's best item, beside as many random events.
 

@@ -147,6 +147,7 @@ class AttentionFlow:
 def attention_flow(
     run: Run,
     user: str,
+    *,
     at: int | None = None,
     item: str | None = None,
     near: tuple[float, float] | None = None,
@@ -171,9 +172,9 @@ def attention_flow(
     graph, ranker = run.graph, run.ranker
     if not isinstance(ranker, StgatRanker):
         raise RunError(f"{run.path}: only stgat can take its scores apart, and this is {run.config.model.name}")
-    query = Queries.from_user_ids(graph, [user], at, near)
+    query = Queries.from_user_ids(graph, [user], at=at, near=near)
     if item is None:
-        code = int(ranker.top(query, 1, run.protocol.candidate_mask(graph), run.protocol.novel).items)
+        code = int(ranker.top(query, 1, candidates=run.protocol.candidate_mask(graph), novel=run.protocol.novel).items)
         if code < 0:
             raise InputError(f"no item may be ranked as of {format_utc(int(query.time))}; ask a later time")
     elif (code := graph.nodes["item"].code(item)) < 0:

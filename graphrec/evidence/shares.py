@@ -96,7 +96,7 @@ class Recommendation:
         return replace(self, score=self.score / total, shares=shares, evidence=evidence)
 
 
-def explain(ranker: StgatRanker, queries: Queries, items: Int64[Tensor, "batch k"]) -> list[list[Recommendation]]:
+def explain(ranker: StgatRanker, queries: Queries, *, items: Int64[Tensor, "batch k"]) -> list[list[Recommendation]]:
     """Recommendations with shares and evidence of the items of each query (codes; -1 is skipped); a list per query."""
     answer = ranker.forward(queries)
     return [_explain_query(ranker, answer, row, items[row].tolist()) for row in range(len(queries))]

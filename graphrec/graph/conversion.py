@@ -71,7 +71,7 @@ def to_networkx(graph: TemporalGraph, relations: Sequence[str] | None = None) ->
 
 
 def adjacency(
-    graph: TemporalGraph, relation: str, time: int, values: Literal["counts", "weights"] = "counts"
+    graph: TemporalGraph, relation: str, *, time: int, values: Literal["counts", "weights"] = "counts"
 ) -> scipy.sparse.csr_array:
     """Number, or total weight, of a relation's edges between nodes strictly before ``time``, [sources, targets].
 

@@ -189,7 +189,7 @@ class TemporalGraph:
         """Counts of a relation's edges before ``time``, [sources, targets]."""
         from graphrec.graph.conversion import adjacency
 
-        return adjacency(self, relation, time)
+        return adjacency(self, relation, time=time)
 
     def to_hetero_data(self, time: int) -> HeteroData:
         """The graph as of ``time`` as PyG HeteroData: ``x`` from text, one edge type a relation, ``time`` an edge."""

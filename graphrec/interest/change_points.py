@@ -56,7 +56,7 @@ class ChangePoint:
         return order
 
 
-def interest_changes(interest: InterestOverTime, level: float = LEVEL, seed: int = 0) -> tuple[ChangePoint, ...]:
+def interest_changes(interest: InterestOverTime, level: float = LEVEL, *, seed: int = 0) -> tuple[ChangePoint, ...]:
     """Change points of the shares of a user's themes, the earliest first.
 
     ``level`` is the largest p-value, ``seed`` that of the permutations. Nothing after the interest's ``until`` counts.
@@ -66,7 +66,7 @@ def interest_changes(interest: InterestOverTime, level: float = LEVEL, seed: int
 
 
 def place_changes(
-    graph: TemporalGraph, user: str, until: int, step_days: int = 7, level: float = LEVEL, seed: int = 0
+    graph: TemporalGraph, user: str, *, until: int, step_days: int = 7, level: float = LEVEL, seed: int = 0
 ) -> tuple[ChangePoint, ...]:
     """Change points of the shares of a user's locations, from the events strictly before ``until`` (UTC seconds).
 
@@ -87,7 +87,7 @@ def place_changes(
 
 
 def activity_changes(
-    graph: TemporalGraph, user: str, until: int, step_days: int = 7, level: float = LEVEL, seed: int = 0
+    graph: TemporalGraph, user: str, *, until: int, step_days: int = 7, level: float = LEVEL, seed: int = 0
 ) -> tuple[ChangePoint, ...]:
     """Change points of a user's events per step, from the events strictly before ``until`` (UTC seconds).
 

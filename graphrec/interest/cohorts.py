@@ -76,7 +76,7 @@ class InterestGroups:
     """[k, k] number of times that a user was in one group and in the other at their next active step."""
 
 
-def cohorts_by_start(graph: TemporalGraph, until: int, step_days: int = 28) -> Cohorts:
+def cohorts_by_start(graph: TemporalGraph, until: int, *, step_days: int = 28) -> Cohorts:
     """Users by their first event before ``until`` (UTC seconds): sizes, retention, activity and themes by age.
 
     Raises InputError without events, for a step under one day, or for over 60 steps.
@@ -106,7 +106,7 @@ def cohorts_by_start(graph: TemporalGraph, until: int, step_days: int = 28) -> C
 
 
 def cohorts_by_interest(
-    graph: TemporalGraph, until: int, groups: int = 5, step_days: int = 28, seed: int = 0
+    graph: TemporalGraph, until: int, *, groups: int = 5, step_days: int = 28, seed: int = 0
 ) -> InterestGroups:
     """Clusters of users by the themes of their events per step before ``until`` (UTC seconds), with transitions.
 

@@ -100,6 +100,7 @@ class ActivityRates:
 def forecast_interest(
     graph: TemporalGraph,
     user: str,
+    *,
     until: int,
     steps: int = 4,
     step_days: int = 7,

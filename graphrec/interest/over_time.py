@@ -36,7 +36,7 @@ class InterestOverTime:
     last step with events before it; NaN without one."""
 
 
-def interest_over_time(graph: TemporalGraph, user: str, until: int, step_days: int = 7) -> InterestOverTime:
+def interest_over_time(graph: TemporalGraph, user: str, *, until: int, step_days: int = 7) -> InterestOverTime:
     """A user's interest from their first event to their last one strictly before ``until`` (UTC seconds).
 
     Raises InputError for an unknown user, one without an event before ``until``, or a step under one day.

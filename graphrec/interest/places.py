@@ -92,7 +92,7 @@ class HabitualPlaces:
     """Items visited in most weeks, the most regular first; 6 at most."""
 
 
-def habitual_places(graph: TemporalGraph, user: str, until: int) -> HabitualPlaces:
+def habitual_places(graph: TemporalGraph, user: str, *, until: int) -> HabitualPlaces:
     """Home, work and habit places of a user from the events strictly before ``until`` (UTC seconds).
 
     Raises InputError for a user not known by then.

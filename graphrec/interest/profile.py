@@ -62,14 +62,14 @@ class Profile:
         return " ".join(sentence.description for sentence in self.sentences)
 
 
-def user_profile(graph: TemporalGraph, user: str, until: int) -> Profile:
+def user_profile(graph: TemporalGraph, user: str, *, until: int) -> Profile:
     """Textual profile of a user from the events strictly before ``until`` (UTC seconds).
 
     A log without times supports themes and returns alone. Raises InputError for an unknown user or one without an event
     by then.
     """
     history = History.before(graph, user, until).check()
-    interest = interest_over_time(graph, user, until)
+    interest = interest_over_time(graph, user, until=until)
     return Profile(user, until, tuple(_sentences(graph, history, interest, until)))
 
 
@@ -82,7 +82,7 @@ def _sentences(graph: TemporalGraph, history: History, interest: InterestOverTim
     yield _returns(history)
     if graph.timeless:
         return
-    places = habitual_places(graph, history.user, until)
+    places = habitual_places(graph, history.user, until=until)
     for name, place in (("home", places.home), ("work", places.work)):
         if place is not None:
             yield _anchor(name, place)
@@ -90,9 +90,9 @@ def _sentences(graph: TemporalGraph, history: History, interest: InterestOverTim
         yield _habits(places.habits[:MAX_PARTS])
     for change in interest_changes(interest):
         yield _change(history, change, "The interest")
-    for change in place_changes(graph, history.user, until):
+    for change in place_changes(graph, history.user, until=until):
         yield _change(history, change, "Where they are seen")
-    yield _forecast(history, forecast_interest(graph, history.user, until))
+    yield _forecast(history, forecast_interest(graph, history.user, until=until))
 
 
 def _activity(history: History) -> Sentence:

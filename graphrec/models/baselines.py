@@ -69,7 +69,7 @@ class ItemTransition:
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """The regression's prediction from the user's last events; 0 for the items of these."""
-        own = sample(self.graph, queries, {"own_history": MAX_EVENT_DISTANCE}).neighbourhoods["own_history"]
+        own = sample(self.graph, queries, fan_out={"own_history": MAX_EVENT_DISTANCE}).neighbourhoods["own_history"]
         item = self.graph.log.item[own.event].long()
         history = recency_weighted_history(item, own.mask, len(self.graph.nodes["item"]))
         scores: Tensor = self.regression(history)

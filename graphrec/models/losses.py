@@ -99,7 +99,7 @@ class MixtureNLL(nn.Module):
 
     def forward(self, queries: Queries, target: Int64[Tensor, " batch"]) -> Float[Tensor, ""]:
         """Mean loss of a batch of queries with known targets."""
-        model, context = self.model, sample(self.graph, queries, self.model.config.fan_out)
+        model, context = self.model, sample(self.graph, queries, fan_out=self.model.config.fan_out)
         sampled = self.negatives.sample() if self.negatives.count else None
         items = model.item_vectors(None if sampled is None else self.batch_items(context, target, sampled))
         state: UserState = model(self.graph, context, items)

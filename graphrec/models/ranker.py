@@ -32,14 +32,14 @@ class Ranker(Protocol):
 
     graph: TemporalGraph
 
-    def top(self, queries: Queries, k: int, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
+    def top(self, queries: Queries, k: int, *, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
         """The ``k`` best items of each query; ``novel`` excludes those that its user has visited.
 
         ``candidates`` [items] is the mask of the items that may be ranked; None: all.
         """
 
     def expected_ranks(
-        self, queries: Queries, target: Int64[Tensor, " n"], candidates: Tensor | None = None, novel: bool = False
+        self, queries: Queries, target: Int64[Tensor, " n"], *, candidates: Tensor | None = None, novel: bool = False
     ) -> Float64[Tensor, " n"]:
         """Expected rank of each query's target among the candidates, ties broken at random; inf if it is excluded."""
 

@@ -51,7 +51,7 @@ class StgatRanker:
 
     def context(self, queries: Queries) -> Context:
         """Everything that the model reads for a batch."""
-        return sample(self.graph, queries, self.model.config.fan_out)
+        return sample(self.graph, queries, fan_out=self.model.config.fan_out)
 
     @torch.inference_mode()
     def forward_context(self, context: Context) -> ModelOutput:
@@ -114,7 +114,7 @@ class StgatRanker:
         return score
 
     @torch.inference_mode()
-    def top(self, queries: Queries, k: int, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
+    def top(self, queries: Queries, k: int, *, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
         """The ``k`` best items of each query; ``novel`` excludes those that its user has visited."""
         parts = [
             self._top(self.forward(batch), k, candidates, seen) for _, batch, seen in self._batches(queries, novel)
@@ -141,7 +141,7 @@ class StgatRanker:
 
     @torch.inference_mode()
     def expected_ranks(
-        self, queries: Queries, target: Int64[Tensor, " n"], candidates: Tensor | None = None, novel: bool = False
+        self, queries: Queries, target: Int64[Tensor, " n"], *, candidates: Tensor | None = None, novel: bool = False
     ) -> Float64[Tensor, " n"]:
         """Expected rank of each query's target among the candidates; inf for one that is excluded."""
         ranks, tiles = [], list(self._tiles())

@@ -85,7 +85,7 @@ class Sasrec(nn.Module):
 
     def scores(self, queries: Queries) -> Float[Tensor, "batch items"]:
         """Products of the state after the last event with the vectors of the items of the training."""
-        own = sample(self.graph, queries, {"own_history": self.config.window}).neighbourhoods["own_history"]
+        own = sample(self.graph, queries, fan_out={"own_history": self.config.window}).neighbourhoods["own_history"]
         if not own.event.shape[1]:
             return self.item.weight.new_zeros(len(queries), len(self.item.weight))
         item = torch.where(own.mask, self.graph.log.item[own.event].long(), -1)

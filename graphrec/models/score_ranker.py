@@ -38,7 +38,7 @@ class ScoreRanker:
         self.graph, self.scorer = graph, scorer
 
     @torch.inference_mode()
-    def top(self, queries: Queries, k: int, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
+    def top(self, queries: Queries, k: int, *, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
         """The ``k`` best items of each query with their scores; ``novel`` excludes those that its user has visited."""
         items, scores = [], []
         for _, table in self._tables(queries, candidates, novel):
@@ -55,7 +55,7 @@ class ScoreRanker:
 
     @torch.inference_mode()
     def expected_ranks(
-        self, queries: Queries, target: Int64[Tensor, " n"], candidates: Tensor | None = None, novel: bool = False
+        self, queries: Queries, target: Int64[Tensor, " n"], *, candidates: Tensor | None = None, novel: bool = False
     ) -> Float64[Tensor, " n"]:
         """Expected rank of each query's target among the candidates; inf for one that is excluded."""
         ranks = [expected_rank(table, target[rows]) for rows, table in self._tables(queries, candidates, novel)]

@@ -32,7 +32,7 @@ LABEL_GAP = 4
 """Smallest gap between two labels, pixels at 100 per inch."""
 
 
-def draw_embedding(ranker: Ranker, time: int, method: str = "pca") -> Figure:
+def draw_embedding(ranker: Ranker, time: int, *, method: str = "pca") -> Figure:
     """Draw a network's vectors of the items visited before ``time`` (UTC seconds).
 
     Nearby items are similar to the network; colours are categories or themes of the items' texts, which it may or may

@@ -40,7 +40,7 @@ LAYOUT: dict[str, Any] = {
 """The look that the static pictures have, in plotly's words."""
 
 
-def draw_map_interactive(graph: TemporalGraph, user: str, time: int) -> Map:
+def draw_map_interactive(graph: TemporalGraph, user: str, *, time: int) -> Map:
     """A user's places before ``time`` (UTC seconds) on a map to zoom into: the larger, the more often.
 
     ``.save("places.html")`` writes a page. The page loads leaflet's scripts and the tiles of OpenStreetMap when it is

@@ -26,7 +26,7 @@ LINE_HEIGHT = 0.17
 CHANGE_COLOUR = SHARES["semantic space"]
 
 
-def draw_forecast(interest: InterestOverTime, forecast: Forecast, changes: Sequence[ChangePoint] = ()) -> Figure:
+def draw_forecast(interest: InterestOverTime, forecast: Forecast, *, changes: Sequence[ChangePoint] = ()) -> Figure:
     """Draw events per step with the interval of the forecast, the shares of the themes, and the change points.
 
     ``forecast`` must have the user, time and step of ``interest``; ``changes`` are those of ``interest_changes``.

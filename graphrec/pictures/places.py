@@ -33,7 +33,9 @@ MARGIN = 0.25
 """Margin around the others, as a share of their extent."""
 
 
-def draw_places(graph: TemporalGraph, user: str, time: int, resolution: int = RESOLUTION, named: bool = True) -> Figure:
+def draw_places(
+    graph: TemporalGraph, user: str, *, time: int, resolution: int = RESOLUTION, named: bool = True
+) -> Figure:
     """Draw where a user was before ``time`` (UTC seconds), as H3 cells, with home, work and habits.
 
     Parameters
@@ -65,7 +67,7 @@ def draw_places(graph: TemporalGraph, user: str, time: int, resolution: int = RE
         _draw_cells(ax, cells[visible], counts[visible], origin)
         _frame(ax, _kilometres(middle[visible], origin), resolution)
         if named:
-            _mark_places(ax, habitual_places(graph, user, time), resolution, origin)
+            _mark_places(ax, habitual_places(graph, user, until=time), resolution, origin)
         _draw_scale_bar(ax)
         events, hidden = int(counts[visible].sum()), int(counts[~visible].sum())
         note = (

@@ -14,7 +14,7 @@ from graphrec.pictures.style import COUNTS_MAP, style, title
 from graphrec.time_units import FIRST_MONDAY, HOUR, WEEK
 
 
-def draw_hour_of_week(graph: TemporalGraph, user: str, time: int) -> Figure:
+def draw_hour_of_week(graph: TemporalGraph, user: str, *, time: int) -> Figure:
     """Draw a user's events before ``time`` (UTC seconds) by weekday and hour of local time."""
     local_time = History.before(graph, user, time).local_time
     hours = (local_time - FIRST_MONDAY) % WEEK // HOUR

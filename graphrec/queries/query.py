@@ -49,7 +49,7 @@ class Queries:
         return to_device(self, device)
 
     @staticmethod
-    def from_users(user: Tensor, time: Tensor, coordinates: Tensor | None = None) -> Queries:
+    def from_users(user: Tensor, time: Tensor, *, coordinates: Tensor | None = None) -> Queries:
         """Queries with a full history; without coordinates those of the user's last event count."""
         user = user.long()
         if coordinates is None:
@@ -58,7 +58,7 @@ class Queries:
 
     @staticmethod
     def from_user_ids(
-        graph: TemporalGraph, users: Sequence[str], at: int | None = None, near: tuple[float, float] | None = None
+        graph: TemporalGraph, users: Sequence[str], *, at: int | None = None, near: tuple[float, float] | None = None
     ) -> Queries:
         """One query per user id; an id that the graph does not have gets the code -1.
 
@@ -70,7 +70,7 @@ class Queries:
         user = torch.tensor([graph.nodes["user"].code(user) for user in users], dtype=torch.int64, device=device)
         time = torch.full_like(user, end_of_log(graph) if at is None else check_time(at))
         place = torch.tensor(check_place(near) if near else (torch.nan, torch.nan), dtype=torch.float32, device=device)
-        return Queries.from_users(user, time, place.expand(len(user), 2))
+        return Queries.from_users(user, time, coordinates=place.expand(len(user), 2))
 
 
 def queries_for_events(

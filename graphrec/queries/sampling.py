@@ -87,7 +87,7 @@ class Context:
         )
 
 
-def sample(graph: TemporalGraph, queries: Queries, fan_out: Mapping[str, int]) -> Context:
+def sample(graph: TemporalGraph, queries: Queries, *, fan_out: Mapping[str, int]) -> Context:
     """Look up the neighbourhoods of a batch of queries.
 
     Parameters

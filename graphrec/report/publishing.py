@@ -21,7 +21,7 @@ CRUMB = 0.005
 """Part of an item's score below which the report does not show a reason."""
 
 
-def publish(path: str | Path, run: Run | None = None, users: Sequence[str] = ()) -> Path:
+def publish(path: str | Path, run: Run | None = None, *, users: Sequence[str] = ()) -> Path:
     """Write ``report.html`` of a finished run, with every evaluation it has so far; returns the file.
 
     Parameters

@@ -96,7 +96,7 @@ class RunConfig(BaseModel):
         return model_entry(_model_name(model)).config.model_validate(model) if isinstance(model, dict) else model
 
     @staticmethod
-    def load(path: Path | None = None, settings: Sequence[str] = (), seed: int | None = None) -> RunConfig:
+    def load(path: Path | None = None, settings: Sequence[str] = (), *, seed: int | None = None) -> RunConfig:
         """Read a YAML file, then ``key=value`` pairs over it, then the seed.
 
         A key is ``section.name``, or a name alone. Raises ConfigError on anything unknown.

@@ -42,7 +42,7 @@ class Run:
     """The model of the best epoch, in evaluation mode."""
 
     @staticmethod
-    def open(path: str | Path, graph: str | Path | None = None, device: str = "auto") -> Run:
+    def open(path: str | Path, graph: str | Path | None = None, *, device: str = "auto") -> Run:
         """Open a run directory; ``graph`` is the directory of its graph, if that has moved.
 
         Raises RunError if the run is unfinished or broken, or was trained on other nodes.

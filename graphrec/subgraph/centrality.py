@@ -36,7 +36,7 @@ def centralities(graph: TemporalGraph, time: int) -> pa.Table:
     ``MAX_NODES`` most visited). Betweenness follows each item's ``MAX_SUCCESSORS`` most frequent next items among
     those, so that its time does not grow with the log.
     """
-    visits, transitions = adjacency(graph, "user->item", time), adjacency(graph, "item->item", time)
+    visits, transitions = adjacency(graph, "user->item", time=time), adjacency(graph, "item->item", time=time)
     amount = np.asarray(visits.sum(axis=0)).ravel()
     known = np.flatnonzero(amount)
     transitions = transitions[known][:, known]

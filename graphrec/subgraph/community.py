@@ -42,7 +42,7 @@ class Communities:
     ties. Ties drawn at random reach .2 to .5 as well, the fewer ties the more (Guimera et al. 2004)."""
 
 
-def communities(graph: TemporalGraph, time: int, kind: str = "item", seed: int = 0) -> Communities:
+def communities(graph: TemporalGraph, time: int, *, kind: str = "item", seed: int = 0) -> Communities:
     """Communities of items by their visitors strictly before ``time``, or of users by what they visited.
 
     The ``MOST`` busiest nodes are each tied to the ``NEIGHBOURS`` with the highest cosine of who visited them, and
@@ -52,7 +52,7 @@ def communities(graph: TemporalGraph, time: int, kind: str = "item", seed: int =
     """
     if kind not in ("item", "user"):
         raise InputError(f"communities: a kind of item or user expected, got {kind!r}")
-    visits = adjacency(graph, "user->item", time)
+    visits = adjacency(graph, "user->item", time=time)
     visits = visits.T.tocsr() if kind == "user" else visits
     amount = np.asarray(visits.sum(axis=0), dtype=np.float64).ravel()
     visits.data[:] = 1  # a visitor, however often

@@ -18,6 +18,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 def ego(
     graph: TemporalGraph,
     user: str,
+    *,
     time: int,
     hops: int = 1,
     fan_out: int = 32,
@@ -74,14 +75,17 @@ class Difference:
 
 
 def difference(
-    graph: TemporalGraph, user: str, earlier: int, later: int, hops: int = 1, fan_out: int = 32
+    graph: TemporalGraph, user: str, *, earlier: int, later: int, hops: int = 1, fan_out: int = 32
 ) -> Difference:
     """What a user's neighbourhood gained and lost between two times (UTC seconds, in their order)."""
     if earlier > later:
         raise InputError(
             f"difference: the earlier time must come first, got {format_utc(earlier)} and {format_utc(later)}"
         )
-    return Difference(ego(graph, user, earlier, hops, fan_out), ego(graph, user, later, hops, fan_out))
+    return Difference(
+        ego(graph, user, time=earlier, hops=hops, fan_out=fan_out),
+        ego(graph, user, time=later, hops=hops, fan_out=fan_out),
+    )
 
 
 Frontier = dict[str, tuple[Tensor, Tensor]]

@@ -13,7 +13,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.time_units import DAY
 
 
-def item_transitions(graph: TemporalGraph, within: int = DAY, between: int = 0, least: int = 2) -> pa.Table:
+def item_transitions(graph: TemporalGraph, within: int = DAY, *, between: int = 0, least: int = 2) -> pa.Table:
     """Number of times that one item followed another for the same person, the most frequent pair first.
 
     Parameters
@@ -65,7 +65,7 @@ def _transitions(graph: TemporalGraph, within: int, between: int) -> tuple[Tenso
     return log.item[before].long(), log.item[after].long(), log.user[after].long()
 
 
-def co_occurring_items(graph: TemporalGraph, item: str, k: int = 10) -> pa.Table:
+def co_occurring_items(graph: TemporalGraph, item: str, *, k: int = 10) -> pa.Table:
     """Items with the same visitors as ``item``, by the cosine of their sets of visitors, the highest first.
 
     Returns columns ``item`` (own ids), ``people`` (visitors of both) and ``cosine``. Raises InputError for an item that
@@ -75,7 +75,7 @@ def co_occurring_items(graph: TemporalGraph, item: str, k: int = 10) -> pa.Table
     code = table.code(item)
     if code < 0:
         raise InputError(f"item {item!r} is not among the {len(table):,} items of this graph")
-    visitors = adjacency(graph, "user->item", graph.horizon)
+    visitors = adjacency(graph, "user->item", time=graph.horizon)
     visitors.data[:] = 1  # a visitor, however often
     common = visitors.T @ (visitors[:, [code]].toarray()[:, 0])
     others = np.flatnonzero(common)

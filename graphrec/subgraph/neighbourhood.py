@@ -20,7 +20,7 @@ PLACE = "place"
 
 
 def model_neighbourhood(
-    ranker: Ranker, user: str, time: int, near: tuple[float, float] | None = None
+    ranker: Ranker, user: str, *, time: int, near: tuple[float, float] | None = None
 ) -> nx.MultiDiGraph[Node]:
     """What the model looks at for a user as of ``time`` (UTC seconds); see :func:`neighbourhood_of`.
 
@@ -28,7 +28,7 @@ def model_neighbourhood(
     Raises InputError for a user whom the graph does not know before ``time``, RunError for a model without events.
     """
     known_user(ranker.graph.as_of(time), user)
-    return neighbourhood_of(ranker, Queries.from_user_ids(ranker.graph, [user], time, near))
+    return neighbourhood_of(ranker, Queries.from_user_ids(ranker.graph, [user], at=time, near=near))
 
 
 def neighbourhood_of(ranker: Ranker, queries: Queries) -> nx.MultiDiGraph[Node]:

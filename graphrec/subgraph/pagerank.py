@@ -44,7 +44,7 @@ def power_iteration(
 
 
 def personalised_pagerank(
-    graph: TemporalGraph, user: str, restart: float = 0.15, steps: int = 100
+    graph: TemporalGraph, user: str, *, restart: float = 0.15, steps: int = 100
 ) -> NDArray[np.float64]:
     """Share of a walk's steps on items that falls on each, [items]; it sums to 1.
 
@@ -84,11 +84,11 @@ class PagerankAgreement:
 
 
 def pagerank_agreement(
-    ranker: StgatRanker, user: str, time: int, k: int = 10, restart: float = 0.15
+    ranker: StgatRanker, user: str, *, time: int, k: int = 10, restart: float = 0.15
 ) -> PagerankAgreement:
     """Compare a model's ranking for a user as of ``time`` (UTC seconds) with personalised PageRank as of then."""
-    walk = personalised_pagerank(ranker.graph.as_of(time), user, restart)
-    answer = ranker.forward(Queries.from_user_ids(ranker.graph, [user], time))
+    walk = personalised_pagerank(ranker.graph.as_of(time), user, restart=restart)
+    answer = ranker.forward(Queries.from_user_ids(ranker.graph, [user], at=time))
     score = ranker.scores(answer, slice(0, len(walk)))[0].double().cpu().numpy()
     best, walked_most = (np.argsort(-values, kind="stable")[:k] for values in (score, walk))
     overlap = len(np.intersect1d(best, walked_most[walk[walked_most] > 0])) / k

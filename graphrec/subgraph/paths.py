@@ -65,7 +65,7 @@ class Path:
 
 
 def shortest_path(
-    graph: TemporalGraph, source: Node, target: Node, time: int, relations: Sequence[str] | None = None
+    graph: TemporalGraph, source: Node, *, target: Node, time: int, relations: Sequence[str] | None = None
 ) -> Path | None:
     """The shortest path between two nodes, such as ``("user", "u0001")`` and ``("item", "v12")``, before ``time``.
 

@@ -38,7 +38,7 @@ def run_of(world: TemporalGraph, folder: Path, seed: int = 0, **protocol: Any) -
 
 @pytest.fixture
 def run(city_run: Path, city_graph: Path, tmp_path: Path) -> Run:
-    return Run.open(shutil.copytree(city_run, tmp_path / "run"), city_graph, "cpu")
+    return Run.open(shutil.copytree(city_run, tmp_path / "run"), city_graph, device="cpu")
 
 
 # the contract

@@ -140,7 +140,7 @@ def test_a_depth_below_one_is_refused(k: tuple[int, ...]) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
         summarise(ranks(1), k)
     with pytest.raises(ConfigError, match="at least 1"):
-        ranked_metrics(torch.tensor([[True]]), torch.tensor([1]), k)
+        ranked_metrics(torch.tensor([[True]]), torch.tensor([1]), k=k)
 
 
 @settings(deadline=None, max_examples=30)

@@ -58,7 +58,7 @@ def asked(world: TemporalGraph) -> Queries:
     """Questions from anywhere in the city: the last event is not the nearest one."""
     rows = torch.arange(150, len(world.log), len(world.log) // 150 + 1)
     place = torch.tensor([40.75, -73.99]) + 0.03 * torch.randn(len(rows), 2, generator=torch.Generator().manual_seed(1))
-    return Queries.from_users(world.log.user[rows].long(), world.log.time[rows], place)
+    return Queries.from_users(world.log.user[rows].long(), world.log.time[rows], coordinates=place)
 
 
 def lifts(found: AttentionProfile, aspect: str, segment: str = "all") -> dict[str, float]:

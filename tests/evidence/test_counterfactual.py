@@ -48,7 +48,7 @@ def habits() -> tuple[Any, StgatRanker]:
 def test_a_habit_of_fridays_falls_without_them() -> None:
     world, ranker = habits()
     asked = Queries.from_users(torch.tensor([0]), world.log.time[-1:] + DAY)
-    monday, friday, once, never = counterfactuals(ranker, asked, torch.tensor([0, 1, 2, -1]))
+    monday, friday, once, never = counterfactuals(ranker, asked, items=torch.tensor([0, 1, 2, -1]))
     assert monday is not None
     assert friday is not None
     assert once is not None
@@ -66,7 +66,7 @@ def test_ranks_are_those_of_the_ranking(seed: int) -> None:
     model: Stgat = untrained(world, seed, spread=0.1)
     asked = Queries.from_users(world.log.user[100:101].long(), world.log.time[100:101] + 1)
     whole = scores(world, model, asked)
-    for code, found in enumerate(counterfactuals(StgatRanker(world, model), asked, torch.arange(15))):
+    for code, found in enumerate(counterfactuals(StgatRanker(world, model), asked, items=torch.arange(15))):
         if found is not None:
             assert found.rank == float(expected_rank(whole, torch.tensor([code]))[0])
             assert found.rank_without > found.rank
@@ -76,7 +76,7 @@ def test_ranks_are_those_of_the_ranking(seed: int) -> None:
 def test_a_stranger_has_no_visits_to_leave_out() -> None:
     world, ranker = habits()
     asked = Queries.from_users(torch.tensor([-1]), world.log.time[-1:] + DAY)
-    assert counterfactuals(ranker, asked, torch.tensor([0, 1])) == [None, None]
+    assert counterfactuals(ranker, asked, items=torch.tensor([0, 1])) == [None, None]
 
 
 def test_an_item_that_is_not_known_yet_does_not_fall() -> None:
@@ -85,13 +85,13 @@ def test_an_item_that_is_not_known_yet_does_not_fall() -> None:
     first_seen = torch.tensor([*item.first_seen[:3].tolist(), int(world.log.time[-1]) + 3 * DAY])
     later = alone(world, item=replace(item, first_seen=first_seen))
     asked = Queries.from_users(torch.tensor([0]), world.log.time[-1:] + DAY)
-    assert counterfactuals(StgatRanker(later, again(ranker.model, later)), asked, torch.tensor([3])) == [None]
+    assert counterfactuals(StgatRanker(later, again(ranker.model, later)), asked, items=torch.tensor([3])) == [None]
 
 
 def test_one_question_at_a_time() -> None:
     _, ranker = habits()
     with pytest.raises(InputError, match="one question expected, got 2"):
-        counterfactuals(ranker, Queries.from_users(torch.zeros(2), torch.zeros(2)), torch.tensor([0]))
+        counterfactuals(ranker, Queries.from_users(torch.zeros(2), torch.zeros(2)), items=torch.tensor([0]))
 
 
 def test_numbers_in_order() -> None:

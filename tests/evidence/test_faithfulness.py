@@ -33,7 +33,7 @@ def network(world: TemporalGraph, seed: int, gate: float) -> Stgat:
 @given(SEEDS)
 def test_a_score_made_of_events_falls_with_them(seed: int) -> None:
     world = town(seed)
-    found = measure_faithfulness(StgatRanker(world, network(world, seed, 6.0)), questions(world, seed), seed)
+    found = measure_faithfulness(StgatRanker(world, network(world, seed, 6.0)), questions(world, seed), seed=seed)
     assert found.steps == STEPS
     assert found.deletion[0] == found.deletion_at_random[0] == pytest.approx(1)
     assert found.deletion[-1] < 0.1
@@ -53,7 +53,7 @@ def test_events_that_say_nothing_leave_the_score(seed: int) -> None:
     with torch.no_grad():
         for attend in model.relation_attention.values():
             attend.out.weight.zero_()
-    found = measure_faithfulness(StgatRanker(world, model), questions(world, seed), seed)
+    found = measure_faithfulness(StgatRanker(world, model), questions(world, seed), seed=seed)
     assert found.gap == pytest.approx(0, abs=0.15)
 
 
@@ -68,8 +68,8 @@ def test_scores_are_those_of_the_ranking() -> None:
 def test_the_same_seed_finds_the_same() -> None:
     world = town(12)
     ranker, asked = StgatRanker(world, network(world, 12, 2.0)), questions(world, 12)
-    assert measure_faithfulness(ranker, asked, 1) == measure_faithfulness(ranker, asked, 1)
-    assert measure_faithfulness(ranker, asked, 1) != measure_faithfulness(ranker, asked, 2)
+    assert measure_faithfulness(ranker, asked, seed=1) == measure_faithfulness(ranker, asked, seed=1)
+    assert measure_faithfulness(ranker, asked, seed=1) != measure_faithfulness(ranker, asked, seed=2)
 
 
 def test_strangers_have_no_evidence() -> None:

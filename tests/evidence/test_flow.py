@@ -86,7 +86,7 @@ def test_weights_are_those_of_the_askings(seed: int) -> None:
 def test_the_flow_is_the_evidence() -> None:
     world = town(5, dated=False)
     ranker, asked = StgatRanker(world, untrained(world, 5, spread=0.2)), question(world)
-    [[told]] = explain(ranker, asked, torch.tensor([[4]]))
+    [[told]] = explain(ranker, asked, items=torch.tensor([[4]]))
     through = flow_to(ranker, asked, 4).share_by_relation()
     assert {part.relation: part.share for part in told.evidence if part.share} == pytest.approx(
         {name: mass for name, mass in through.items() if mass}, abs=1e-6
@@ -196,7 +196,7 @@ def test_the_flow_of_a_run(city_run: Path) -> None:
     best: AttentionFlow = attention_flow(run, "u0003")
     code = run.graph.nodes["user"].code("u0003")
     asked = Queries.from_users(torch.tensor([code]), run.graph.log.time[-1:] + 1)
-    first = run.ranker.top(asked, 1, run.protocol.candidate_mask(run.graph))
+    first = run.ranker.top(asked, 1, candidates=run.protocol.candidate_mask(run.graph))
     assert (best.code, best.score) == (int(first.items), pytest.approx(float(first.scores), abs=1e-6))
     other = str(run.graph.nodes["item"].ids[4].as_py())
     assert attention_flow(run, "u0003", item=other).item == other

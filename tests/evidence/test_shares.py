@@ -40,7 +40,7 @@ def test_shares_and_evidence_add_up_to_the_score(seed: int, frozen: bool, bare: 
     ranker = StgatRanker(world, model)
     best = ranker.top(asked, 6)
     dense = scores(world, model, asked)
-    for row, found in enumerate(explain(ranker, asked, best.items)):
+    for row, found in enumerate(explain(ranker, asked, items=best.items)):
         codes = [code for code in best.items[row].tolist() if code >= 0]
         assert [one.item for one in found] == [f"item-{code}" for code in codes]
         for code, one in zip(codes, found, strict=True):
@@ -101,7 +101,7 @@ def why(world: TemporalGraph, user: int, time: int, item: int) -> dict[str, str]
     every = {"own_history": 9, "transitions": 9, "nearby": 9}
     ranker = StgatRanker(world, untrained(world, 61, spread=0.1, fan_out=every))
     asked = Queries.from_users(torch.tensor([user]), torch.tensor([time]))
-    [[one]] = explain(ranker, asked, torch.tensor([[item, -1]]))
+    [[one]] = explain(ranker, asked, items=torch.tensor([[item, -1]]))
     return {part.relation: part.description for part in one.evidence}
 
 
@@ -154,7 +154,7 @@ def test_without_a_relation_there_is_no_such_evidence() -> None:
     [[one]] = explain(
         StgatRanker(world, model),
         Queries.from_users(torch.tensor([0]), torch.tensor([MONDAY_NOON])),
-        torch.tensor([[1]]),
+        items=torch.tensor([[1]]),
     )
     assert {part.relation for part in one.evidence} == {"transitions", "semantic"}
     assert (one.shares["my history"], one.shares["what happens here"]) == (0.0, 0.0)

@@ -277,7 +277,7 @@ def test_a_run_forgets_what_it_learned_of_them(graph: Path, run: Path) -> None:
     code = {"user": opened.nodes["user"].code(ANNA), "item": opened.nodes["item"].code("clinic_x")}
     (code["location"],) = set(opened.log.location[opened.log.item == code["item"]].tolist())
     before = load_weights(run / "model.safetensors")
-    done = forget_user(graph, ANNA, [run])
+    done = forget_user(graph, ANNA, runs=[run])
     after = load_weights(run / "model.safetensors")
     assert before.keys() == after.keys()
     often = "cf.propagation.log_counts"
@@ -309,7 +309,7 @@ def test_every_model_forgets(name: str, graph: Path) -> None:
     run = graph.with_name(name)
     train(graph, run, config=RunConfig.load(settings=[f"model.name={name}", "epochs=1"]), device="cpu")
     clinic = TemporalGraph.open(graph).nodes["item"].code("clinic_x")
-    done = forget_user(graph, ANNA, [run])
+    done = forget_user(graph, ANNA, runs=[run])
     assert (done.runs, done.search.found) == ((run,), 0)
     opened = Run.open(run, device="cpu")
     left = load_weights(run / "model.safetensors")
@@ -325,18 +325,18 @@ def test_a_run_can_be_brought_later(graph: Path, run: Path) -> None:
     with pytest.raises(RunError, match="trained on a graph"):
         Run.open(run, device="cpu")
     before = content(graph)
-    done = forget_user(graph, ANNA, [run])
+    done = forget_user(graph, ANNA, runs=[run])
     assert (done.rows, done.nodes, done.search.found) == (0, {}, 0)
     assert content(graph) == before
     assert Run.open(run, device="cpu").graph.nodes["user"].code(ANNA) == -1
     kept = content(run)
-    forget_user(graph, ANNA, [run])
+    forget_user(graph, ANNA, runs=[run])
     assert content(run) == kept
 
 
 def test_a_run_that_is_not_there_is_refused(graph: Path) -> None:
     with pytest.raises(RunError, match="a finished run expected"):
-        forget_user(graph, ANNA, [graph.parent / "no" / "run"])
+        forget_user(graph, ANNA, runs=[graph.parent / "no" / "run"])
     assert [path.name for path in graph.parent.iterdir()] == ["graph"]
 
 
@@ -344,7 +344,7 @@ def test_a_run_of_another_graph_stops_everything(graph: Path, city_run: Path, tm
     other = shutil.copytree(city_run, tmp_path / "other")
     before = content(graph.parent), content(other)
     with pytest.raises(RunError, match="trained on another"):
-        forget_user(graph, ANNA, [other])
+        forget_user(graph, ANNA, runs=[other])
     assert (content(graph.parent), content(other)) == before
 
 

@@ -79,8 +79,8 @@ def told(made: TemporalGraph) -> tuple[str, str]:
     with torch.no_grad():
         model.gate.bias[1:] = 5.0
     ranker, asked = StgatRanker(made, model), Queries.from_users(torch.tensor([0]), torch.tensor([4 * DAY]))
-    [[one]] = explain(ranker, asked, torch.tensor([[0]]))
-    (fall,) = counterfactuals(ranker, asked, torch.tensor([0]))
+    [[one]] = explain(ranker, asked, items=torch.tensor([[0]]))
+    (fall,) = counterfactuals(ranker, asked, items=torch.tensor([0]))
     return next(
         part.description for part in one.evidence if part.relation == "own_history"
     ), fall.without if fall else ""

@@ -99,18 +99,18 @@ def mover(weeks: int = 12) -> TemporalGraph:
 
 
 def test_places_and_activity_of_a_mover_turn_when_they_move() -> None:
-    (moved,) = place_changes(mover(), "user-0", TIME_MAX)
+    (moved,) = place_changes(mover(), "user-0", until=TIME_MAX)
     assert (moved.start - MONDAY) // WEEK == 6
     assert moved.names == ("location-1", "location-0")
     np.testing.assert_allclose((moved.before, moved.after), [[0, 1], [1, 0]])
-    (busier,) = activity_changes(mover(), "user-0", TIME_MAX)
+    (busier,) = activity_changes(mover(), "user-0", until=TIME_MAX)
     assert abs(busier.start - (MONDAY + 6 * WEEK)) <= 4 * DAY  # steps are counted back from the last event
     assert busier.names == ("events",)
 
 
 def test_no_locations_are_no_change_of_places() -> None:
     graph = worlds.random_world(0, locations=0)
-    assert place_changes(graph, "user-0", TIME_MAX) == ()
+    assert place_changes(graph, "user-0", until=TIME_MAX) == ()
 
 
 @pytest.mark.parametrize("until", [MONDAY + 7 * WEEK, MONDAY + 15 * WEEK])
@@ -155,7 +155,7 @@ def test_planted_tastes_are_found_and_people_without_change_have_none(
 ) -> None:
     """docs/interest.md measures it on 800 people: 55 of 61 changes within two weeks, 7 of 683 people wrongly."""
     changes = {
-        user: interest_changes(interest_over_time(graph, user, TIME_MAX))
+        user: interest_changes(interest_over_time(graph, user, until=TIME_MAX))
         for user, life in people.items()
         if life["changes"] is None or life["changes"]["what"] == "taste"
     }
@@ -168,5 +168,5 @@ def test_planted_tastes_are_found_and_people_without_change_have_none(
 
 def test_planted_moves_are_found_in_the_places(people: dict[str, dict[str, Any]], graph: TemporalGraph) -> None:
     moves = {user: life["changes"] for user, life in people.items() if (life["changes"] or {}).get("what") == "home"}
-    found = sum(distance(place_changes(graph, user, TIME_MAX), move["day"]) <= 14 for user, move in moves.items())
+    found = sum(distance(place_changes(graph, user, until=TIME_MAX), move["day"]) <= 14 for user, move in moves.items())
     assert found >= 0.6 * len(moves)

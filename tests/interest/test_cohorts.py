@@ -90,13 +90,15 @@ def test_what_comes_later_changes_nothing() -> None:
     later = graph.log.time >= until
     poisoned = {name: torch.where(later, 0, getattr(graph.log, name)).int() for name in ("user", "item")}
     other = replace(graph, log=replace(graph.log, **poisoned), _cache={})
-    assert repr(cohorts_by_start(graph, until, 5)) == repr(cohorts_by_start(other, until, 5))
-    assert repr(cohorts_by_interest(graph, until, 3, 5)) == repr(cohorts_by_interest(other, until, 3, 5))
+    assert repr(cohorts_by_start(graph, until, step_days=5)) == repr(cohorts_by_start(other, until, step_days=5))
+    assert repr(cohorts_by_interest(graph, until, groups=3, step_days=5)) == repr(
+        cohorts_by_interest(other, until, groups=3, step_days=5)
+    )
 
 
 def test_counts_add_up() -> None:
     graph = worlds.random_world(5)
-    cohorts = cohorts_by_start(graph, TIME_MAX, 4)
+    cohorts = cohorts_by_start(graph, TIME_MAX, step_days=4)
     assert cohorts.events.sum() == len(graph.log)
     assert cohorts.size.sum() == len(torch.unique(graph.log.user))
     np.testing.assert_array_equal(cohorts.active[:, 0], cohorts.size)

@@ -51,7 +51,7 @@ def test_shares_of_themes_by_hand() -> None:
     """An event of 45 days ago counts half, one of just now whole, and another is spread over both themes."""
     last = START + 45 * DAY - 1
     graph = worlds.graph(worlds.events([0, 0], [0, 1], [START, last]), 1, 2)
-    coming = forecast_interest(graph, "user-0", TIME_MAX)
+    coming = forecast_interest(graph, "user-0", until=TIME_MAX)
     assert coming.themes == ("item-0", "item-1")
     np.testing.assert_allclose(coming.share, [[1 / 2.5, 1.5 / 2.5]] * 4, atol=1e-6)
 
@@ -73,7 +73,7 @@ def test_intervals_hold_as_often_as_they_say() -> None:
     rates_then = fit_activity_rates(graph.as_of(until))
     held, error, naive = [], [], []
     for code in range(40):
-        coming = forecast_interest(graph, f"user-{code}", until, rates=rates_then)
+        coming = forecast_interest(graph, f"user-{code}", until=until, rates=rates_then)
         first = coming.start[0]
         actual = np.bincount((time[(user == code) & (time >= first)] - first) // WEEK, minlength=4)[:4]
         last = int(((user == code) & (time < first) & (time >= first - WEEK)).sum())
@@ -86,7 +86,7 @@ def test_intervals_hold_as_often_as_they_say() -> None:
 
 def test_themes_go_on_as_they_were_and_their_intervals_lie_around() -> None:
     graph = crowd(np.full((3, 20), 12.0))
-    coming = forecast_interest(graph, "user-1", TIME_MAX, steps=2)
+    coming = forecast_interest(graph, "user-1", until=TIME_MAX, steps=2)
     assert set(coming.themes) == {f"item-{code}" for code in range(4)}
     np.testing.assert_allclose(coming.share.sum(axis=1), 1)
     np.testing.assert_allclose(coming.share, 0.25, atol=0.08)
@@ -97,7 +97,9 @@ def test_themes_go_on_as_they_were_and_their_intervals_lie_around() -> None:
 
 def test_wider_levels_make_wider_intervals_and_seeds_repeat() -> None:
     graph = crowd(np.full((3, 12), 5.0))
-    narrow, wide, again = (forecast_interest(graph, "user-0", TIME_MAX, level=level) for level in (0.5, 0.95, 0.95))
+    narrow, wide, again = (
+        forecast_interest(graph, "user-0", until=TIME_MAX, level=level) for level in (0.5, 0.95, 0.95)
+    )
     assert (np.ptp(narrow.events_interval, axis=1) < np.ptp(wide.events_interval, axis=1)).all()
     np.testing.assert_array_equal(wide.theme_interval, again.theme_interval)
 
@@ -107,14 +109,14 @@ def test_what_comes_later_changes_nothing() -> None:
     later = graph.log.time >= until
     poisoned = {name: torch.where(later, 0, getattr(graph.log, name)).int() for name in ("user", "item")}
     other = replace(graph, log=replace(graph.log, **poisoned), _cache={})
-    mine, same = (forecast_interest(world, "user-1", until) for world in (graph, other))
+    mine, same = (forecast_interest(world, "user-1", until=until) for world in (graph, other))
     for name in ("events", "events_interval", "share", "theme_interval", "start"):
         np.testing.assert_array_equal(getattr(mine, name), getattr(same, name))
 
 
 def test_one_event_is_enough_to_be_like_people_in_general() -> None:
     graph = worlds.graph(worlds.events([0], [0], [START]), 1, 1)
-    coming = forecast_interest(graph, "user-0", TIME_MAX)
+    coming = forecast_interest(graph, "user-0", until=TIME_MAX)
     assert np.isfinite(coming.events).all()
     np.testing.assert_allclose(coming.share, 1)
 

@@ -41,7 +41,7 @@ def books() -> TemporalGraph:
 
 
 def test_shares_follow_the_categories_of_the_texts() -> None:
-    interest = interest_over_time(books(), "user-0", TIME_MAX)
+    interest = interest_over_time(books(), "user-0", until=TIME_MAX)
     assert interest.themes == ("crime", "essay", "poetry")
     assert interest.start.tolist() == [MONDAY + week * WEEK for week in range(8)]
     assert interest.events.tolist() == [7] * 8
@@ -49,13 +49,13 @@ def test_shares_follow_the_categories_of_the_texts() -> None:
 
 
 def test_drift_peaks_where_the_interest_was_planted_to_turn() -> None:
-    interest = interest_over_time(books(), "user-0", TIME_MAX)
+    interest = interest_over_time(books(), "user-0", until=TIME_MAX)
     assert np.isnan(interest.drift[0])
     np.testing.assert_allclose(interest.drift[1:], [0, 0, 0, 1, 0, 0, 0], atol=1e-12)
 
 
 def test_only_events_strictly_before_count() -> None:
-    interest = interest_over_time(books(), "user-0", MONDAY + 12 * 3600 + 9 * DAY)
+    interest = interest_over_time(books(), "user-0", until=MONDAY + 12 * 3600 + 9 * DAY)
     assert interest.events.tolist() == [7, 2]
     assert interest.themes == ("crime",)
 
@@ -68,7 +68,7 @@ def test_shares_add_up_and_the_future_changes_nothing(seed: int) -> None:
     user = f"user-{int(graph.log.user[0])}"
     poisoned = torch.where(graph.log.time >= time, 0, graph.log.item)
     other = replace(graph, log=replace(graph.log, item=poisoned.int()), _cache={})
-    interest, same = (interest_over_time(g, user, time, step_days=2) for g in (graph, other))
+    interest, same = (interest_over_time(g, user, until=time, step_days=2) for g in (graph, other))
     np.testing.assert_allclose(interest.share.sum(axis=1), interest.events > 0)
     assert int(interest.events.sum()) == int(((graph.log.user == graph.log.user[0]) & (graph.log.time < time)).sum())
     assert interest.themes == same.themes
@@ -82,7 +82,7 @@ def test_without_categories_vectors_make_the_themes_and_words_name_them() -> Non
     topic = np.arange(30) // 10
     texts = [f"{words[topic[n]]} tale{chr(97 + n)}" for n in range(30)]
     vectors = np.eye(3)[topic] + 0.001 * rng.normal(size=(30, 3))
-    interest = interest_over_time(reader(texts, vectors.tolist()), "user-0", TIME_MAX)
+    interest = interest_over_time(reader(texts, vectors.tolist()), "user-0", until=TIME_MAX)
     assert set(interest.themes) == {"ocean, whale", "camel, desert", "mountain, snow"}
     mountain = interest.share[:, interest.themes.index("mountain, snow")]
     assert mountain[:4].max() == 0
@@ -91,11 +91,11 @@ def test_without_categories_vectors_make_the_themes_and_words_name_them() -> Non
 
 def test_items_that_say_nothing_are_called_other() -> None:
     texts = [f"One {n}. {'art' if n % 4 == 1 else 'food'}. Yes." if n % 2 else None for n in range(8)]
-    assert interest_over_time(reader(texts), "user-0", TIME_MAX).themes == ("art", "food", "other")
+    assert interest_over_time(reader(texts), "user-0", until=TIME_MAX).themes == ("art", "food", "other")
 
 
 def test_without_text_the_most_frequent_items_are_the_themes() -> None:
-    interest = interest_over_time(reader([None] * 20), "user-0", TIME_MAX)
+    interest = interest_over_time(reader([None] * 20), "user-0", until=TIME_MAX)
     assert len(interest.themes) == 8
     assert interest.themes[0].startswith("item-")
     assert interest.themes[-1] == "other"
@@ -103,7 +103,7 @@ def test_without_text_the_most_frequent_items_are_the_themes() -> None:
 
 def test_weeks_without_events_are_empty_and_drift_spans_them() -> None:
     log = worlds.events([0, 0], [0, 1], [MONDAY, MONDAY + 3 * WEEK])
-    interest = interest_over_time(worlds.graph(log, users=1, items=2), "user-0", TIME_MAX)
+    interest = interest_over_time(worlds.graph(log, users=1, items=2), "user-0", until=TIME_MAX)
     assert interest.events.tolist() == [1, 0, 0, 1]
     assert interest.share.sum(axis=1).tolist() == [1, 0, 0, 1]
     assert np.isnan(interest.drift[:3]).all()
@@ -113,7 +113,7 @@ def test_weeks_without_events_are_empty_and_drift_spans_them() -> None:
 def test_weeks_turn_at_the_users_own_midnight() -> None:
     log = worlds.events([0, 0], [0, 0], [MONDAY - 3 * 3600, MONDAY - 2 * 3600])
     log = replace(log, utc_offset=torch.tensor([120, 120], dtype=torch.int16))
-    interest = interest_over_time(worlds.graph(log, users=1, items=1), "user-0", TIME_MAX)
+    interest = interest_over_time(worlds.graph(log, users=1, items=1), "user-0", until=TIME_MAX)
     assert interest.start.tolist() == [MONDAY - WEEK, MONDAY]
 
 
@@ -127,4 +127,4 @@ def test_weeks_turn_at_the_users_own_midnight() -> None:
 )
 def test_odd_requests_get_one_clear_line(user: str, until: int, step: int, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        interest_over_time(books(), user, until, step)
+        interest_over_time(books(), user, until=until, step_days=step)

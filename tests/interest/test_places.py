@@ -55,7 +55,7 @@ def test_hours_are_the_users_own() -> None:
 
 
 def test_home_work_and_habits_with_their_numbers() -> None:
-    places = habitual_places(town(routine()), "user-0", TIME_MAX)
+    places = habitual_places(town(routine()), "user-0", until=TIME_MAX)
     assert places.home is not None
     assert places.work is not None
     home, work = places.home, places.work
@@ -85,17 +85,17 @@ def test_gravity_by_hand() -> None:
 
 
 def test_what_the_data_do_not_say_is_unknown() -> None:
-    few = habitual_places(town([(0, EVENING, HOME), (1, EVENING, HOME)]), "user-0", TIME_MAX)
+    few = habitual_places(town([(0, EVENING, HOME), (1, EVENING, HOME)]), "user-0", until=TIME_MAX)
     assert (few.home, few.work, few.habits) == (None, None, ())
     torn = [(day, EVENING, day % 3) for day in range(6)]
-    assert habitual_places(town(torn), "user-0", TIME_MAX).home is None
+    assert habitual_places(town(torn), "user-0", until=TIME_MAX).home is None
     nowhere = worlds.random_world(0, locations=0)
-    assert habitual_places(nowhere, "user-0", TIME_MAX).home is None
+    assert habitual_places(nowhere, "user-0", until=TIME_MAX).home is None
 
 
 def test_who_works_at_home_has_no_work_apart_from_it() -> None:
     visits = [(day, second, HOME) for day in range(12) for second in (NOON, EVENING)]
-    places = habitual_places(town(visits), "user-0", TIME_MAX)
+    places = habitual_places(town(visits), "user-0", until=TIME_MAX)
     assert places.home is not None
     assert places.work is None
 
@@ -103,7 +103,7 @@ def test_who_works_at_home_has_no_work_apart_from_it() -> None:
 def test_without_coordinates_the_most_days_decide() -> None:
     graph = town(routine())
     bare = {kind: replace(graph.nodes[kind], coordinates=None) for kind in ("item", "location")}
-    places = habitual_places(replace(graph, nodes={**graph.nodes, **bare}), "user-0", TIME_MAX)
+    places = habitual_places(replace(graph, nodes={**graph.nodes, **bare}), "user-0", until=TIME_MAX)
     assert places.home is not None
     assert (places.home.id, places.home.coordinates) == ("location-0", None)
 
@@ -111,7 +111,7 @@ def test_without_coordinates_the_most_days_decide() -> None:
 def test_who_moved_lives_at_the_new_place_and_lived_at_the_old_one() -> None:
     visits = [(day, EVENING, HOME if day < 90 else GYM) for day in range(270)]
     graph = town(visits)
-    then, now = (habitual_places(graph, "user-0", MONDAY + day * DAY).home for day in (90, 270))
+    then, now = (habitual_places(graph, "user-0", until=MONDAY + day * DAY).home for day in (90, 270))
     assert then is not None
     assert now is not None
     assert (then.id, now.id) == ("location-0", "location-2")
@@ -122,7 +122,7 @@ def test_what_comes_later_changes_nothing() -> None:
     later = graph.log.time >= until
     poisoned = {name: torch.where(later, 2, getattr(graph.log, name)).int() for name in ("item", "location")}
     other = replace(graph, log=replace(graph.log, **poisoned), _cache={})
-    mine, same = (habitual_places(world, "user-0", until) for world in (graph, other))
+    mine, same = (habitual_places(world, "user-0", until=until) for world in (graph, other))
     assert repr(mine) == repr(same)
     assert mine.home is not None
     assert mine.home.visits == 20
@@ -131,13 +131,13 @@ def test_what_comes_later_changes_nothing() -> None:
 def test_a_habit_of_long_ago_is_none() -> None:
     old = [(7 * week, NOON, GYM) for week in range(10)]
     lately = [(7 * week, NOON, WORK) for week in range(30, 45)]
-    habits = habitual_places(town(old + lately), "user-0", TIME_MAX).habits
+    habits = habitual_places(town(old + lately), "user-0", until=TIME_MAX).habits
     assert [place.id for place in habits] == ["item-1"]
 
 
 def test_an_unknown_user_is_refused() -> None:
     with pytest.raises(InputError, match="user 'nobody' is not among"):
-        habitual_places(town(routine()), "nobody", TIME_MAX)
+        habitual_places(town(routine()), "nobody", until=TIME_MAX)
 
 
 def kilometres(one: tuple[float, float], other: tuple[float, float]) -> float:
@@ -163,7 +163,7 @@ def test_planted_homes_are_found_better_than_by_counting_days(long_city: Path) -
     where = dict(zip(table.labels.to_pylist(), map(tuple, table.coordinates.tolist()), strict=True))
     away, counted = [], []
     for user, life in people.items():
-        home = habitual_places(graph, user, TIME_MAX).home
+        home = habitual_places(graph, user, until=TIME_MAX).home
         if home is not None and home.coordinates is not None:
             planted = where[(life["changes"] or life)["home"]]
             most = table.coordinates[most_days(History.before(graph, user, TIME_MAX))].tolist()
@@ -177,6 +177,6 @@ def test_planted_homes_are_found_better_than_by_counting_days(long_city: Path) -
 def test_labels_are_those_of_the_graph() -> None:
     graph = town(routine())
     named = replace(graph.nodes["location"], labels=pa.array(["Hillside", "Harbour", "Park"]))
-    places = habitual_places(replace(graph, nodes={**graph.nodes, "location": named}), "user-0", TIME_MAX)
+    places = habitual_places(replace(graph, nodes={**graph.nodes, "location": named}), "user-0", until=TIME_MAX)
     assert places.home is not None
     assert places.home.label == "Hillside"

@@ -41,7 +41,7 @@ def told(profile: Profile, about: str) -> Sentence:
 
 
 def test_each_sentence_says_what_the_log_says() -> None:
-    profile = user_profile(reader(), "user-0", TIME_MAX)
+    profile = user_profile(reader(), "user-0", until=TIME_MAX)
     assert told(profile, "activity").description == "140 events on 140 days, from 7 September 2020 to 24 January 2021."
     assert told(profile, "hours").description == "Active always evenings."
     assert told(profile, "returns").numbers == {"events": 140, "returns": 138, "items": 2}
@@ -55,7 +55,7 @@ def test_each_sentence_says_what_the_log_says() -> None:
 
 def test_every_figure_of_a_sentence_is_among_its_numbers() -> None:
     """But for dates: the words are filled from the numbers, so none can be in one and not in the other."""
-    for sentence in user_profile(reader(), "user-0", TIME_MAX).sentences:
+    for sentence in user_profile(reader(), "user-0", until=TIME_MAX).sentences:
         if sentence.topic in ("home", "work", "forecast", "returns"):
             numbers = [value for value in sentence.numbers.values() if isinstance(value, int | float)]
             shown = {f"{value:,}" for value in numbers} | {f"{100 * value:.1f}%" for value in numbers}
@@ -65,7 +65,7 @@ def test_every_figure_of_a_sentence_is_among_its_numbers() -> None:
 
 def test_what_the_log_does_not_say_is_left_out() -> None:
     graph = worlds.graph(worlds.events([0], [0], [MONDAY]), 1, 1)
-    profile = user_profile(graph, "user-0", TIME_MAX)
+    profile = user_profile(graph, "user-0", until=TIME_MAX)
     assert [sentence.topic for sentence in profile.sentences] == ["activity", "hours", "themes", "returns", "forecast"]
     assert told(profile, "activity").description == "1 event on 1 day, from 7 September 2020 to 7 September 2020."
 
@@ -74,7 +74,10 @@ def test_a_log_without_times_tells_of_no_day_hour_or_week() -> None:
     graph = reader()
     timeless = graph.manifest.model_copy(update={"mapping": {"timeless": True}})
     graph = replace(graph, manifest=timeless, log=replace(graph.log, time=graph.log.time * 0), _cache={})
-    assert [sentence.topic for sentence in user_profile(graph, "user-0", TIME_MAX).sentences] == ["themes", "returns"]
+    assert [sentence.topic for sentence in user_profile(graph, "user-0", until=TIME_MAX).sentences] == [
+        "themes",
+        "returns",
+    ]
 
 
 def test_a_user_of_other_things_has_no_themes_to_tell() -> None:
@@ -82,13 +85,13 @@ def test_a_user_of_other_things_has_no_themes_to_tell() -> None:
     log = worlds.events([*[0] * 12, 1], list(range(13)), [MONDAY + step for step in range(13)])
     graph = worlds.graph(log, 2, 13)
     graph = replace(graph, nodes={**graph.nodes, "item": replace(graph.nodes["item"], texts=texts)})
-    assert "themes" not in [sentence.topic for sentence in user_profile(graph, "user-1", TIME_MAX).sentences]
-    assert told(user_profile(graph, "user-0", TIME_MAX), "themes").numbers["crime"] == 0.5
+    assert "themes" not in [sentence.topic for sentence in user_profile(graph, "user-1", until=TIME_MAX).sentences]
+    assert told(user_profile(graph, "user-0", until=TIME_MAX), "themes").numbers["crime"] == 0.5
 
 
 def test_themes_of_few_events_are_not_called_those_of_most() -> None:
     log = worlds.events([0] * 7, list(range(7)), [MONDAY + step for step in range(7)])  # a theme each
-    words = told(user_profile(worlds.graph(log, 1, 7), "user-0", TIME_MAX), "themes").description
+    words = told(user_profile(worlds.graph(log, 1, 7), "user-0", until=TIME_MAX), "themes").description
     assert words == "Most often about item-0 (14.3%), item-1 (14.3%), item-2 (14.3%)."
 
 
@@ -97,17 +100,17 @@ def test_what_comes_later_changes_nothing() -> None:
     later = graph.log.time >= until
     poisoned = {name: torch.where(later, 0, getattr(graph.log, name)).int() for name in ("item", "location")}
     other = replace(graph, log=replace(graph.log, **poisoned), _cache={})
-    mine, same = (user_profile(world, "user-0", until) for world in (graph, other))
+    mine, same = (user_profile(world, "user-0", until=until) for world in (graph, other))
     assert str(mine) == str(same)
     assert all((graph.log.time[torch.from_numpy(one.rows)] < until).all() for one in mine.sentences)
     assert not np.array_equal(
-        told(mine, "activity").rows, told(user_profile(graph, "user-0", TIME_MAX), "activity").rows
+        told(mine, "activity").rows, told(user_profile(graph, "user-0", until=TIME_MAX), "activity").rows
     )
 
 
 def test_a_user_of_whom_nothing_is_known_is_refused() -> None:
     with pytest.raises(InputError, match="has no event before"):
-        user_profile(reader(), "user-0", MONDAY)
+        user_profile(reader(), "user-0", until=MONDAY)
 
 
 def test_the_command_says_it_and_prints_json(graphrec: Callable[..., Ended], city_graph: Path, city_run: Path) -> None:

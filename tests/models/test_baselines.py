@@ -118,7 +118,9 @@ def test_nearest_prefers_the_near_one_of_two_equally_popular() -> None:
     places = torch.tensor([[40.0, -74.0], [40.0, -73.9], [40.0, -73.99], [float("nan")] * 2])
     nodes["item"] = replace(nodes["item"], coordinates=places)
     baseline = Nearest(replace(world, nodes=nodes), kilometres=2.0)
-    found = baseline.scores(Queries.from_users(torch.tensor([0]), torch.tensor([9]), torch.tensor([[40.0, -74.0]])))[0]
+    found = baseline.scores(
+        Queries.from_users(torch.tensor([0]), torch.tensor([9]), coordinates=torch.tensor([[40.0, -74.0]]))
+    )[0]
     degree = 6371.0088 * math.pi / 180 * math.cos(math.radians(40))  # kilometres of a degree of longitude there
     away = [0, 0.1 * degree, 0.01 * degree]
     expected = [math.log(2) - km / 2 for km in away] + [-sum(away) / 3 / 2]
@@ -372,7 +374,7 @@ def test_item_transition_is_a_baseline_of_lists_and_equals_the_regression(seed: 
     found, regression = baseline.scores(asked), ItemTransitionRegression(world, None, 30.0)
     for row in range(len(asked)):
         one = asked.rows(slice(row, row + 1))
-        near = sample(world, one, {"own_history": 500}).neighbourhoods["own_history"]
+        near = sample(world, one, fan_out={"own_history": 500}).neighbourhoods["own_history"]
         history = torch.zeros(1, 15)
         for away, event in enumerate(near.event[near.mask].tolist()):
             history[0, world.log.item[event].long()] += math.exp(-away / HISTORY_DECAY)

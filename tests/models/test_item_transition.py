@@ -129,7 +129,7 @@ def test_a_network_learns_as_if_there_were_none_and_answers_with_it() -> None:
         lost.append(MixtureNLL(model.train(), world, 0, 100)(asked, torch.arange(8)))
     assert torch.equal(*lost)
     states = [
-        model.eval()(world, sample(world, asked, model.config.fan_out), model.item_vectors())
+        model.eval()(world, sample(world, asked, fan_out=model.config.fan_out), model.item_vectors())
         for model in (with_it, without)
     ]
     more = states[0].cf_logits - states[1].cf_logits
@@ -158,7 +158,7 @@ def test_a_reason_names_what_an_item_follows(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(shares, "MIN_LOGIT", 0.05)  # of 15 items none stands out as in a catalogue
     ranker = StgatRanker(other, untrained(other, 11, transition_ridge=RIDGE, fan_out={"own_history": 20}))
     asked = Queries.from_users(torch.tensor([0]), log.time[eighth][None] + 1)
-    [told] = explain(ranker, asked, torch.tensor([[8, 0]]))
+    [told] = explain(ranker, asked, items=torch.tensor([[8, 0]]))
     words = [next(part.description for part in one.evidence if part.relation == "semantic") for one in told]
     label = other.nodes["item"].label
     assert any(f"what people turn to after {label(item)}" in words[0] for item in range(8))

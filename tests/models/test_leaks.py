@@ -72,7 +72,7 @@ def looked_at(around: Neighbourhood) -> list[list[int]]:
 def assert_answers_same(one: TemporalGraph, other: TemporalGraph, model: Stgat, asked: Queries) -> None:
     """The very same events are looked at, and every score is the same."""
     config = model.config
-    seen, seen_other = (sample(world, asked, config.fan_out) for world in (one, other))
+    seen, seen_other = (sample(world, asked, fan_out=config.fan_out) for world in (one, other))
     for name, around in seen.neighbourhoods.items():
         assert looked_at(around) == looked_at(seen_other.neighbourhoods[name]), name
     assert torch.equal(seen.last_event, seen_other.last_event)

@@ -112,7 +112,7 @@ def errands(seed: int, places: bool) -> tuple[TemporalGraph, Queries, Tensor]:
     if places:
         table = replace(world.nodes["item"], coordinates=torch.tensor(item_at, dtype=torch.float32))
         world = alone(world, item=table)
-    asked = Queries.from_users(world.log.user, world.log.time, torch.tensor(asked_at, dtype=torch.float32))
+    asked = Queries.from_users(world.log.user, world.log.time, coordinates=torch.tensor(asked_at, dtype=torch.float32))
     return world, asked, nearest
 
 

@@ -84,10 +84,12 @@ def test_ranks_and_best_are_those_of_the_dense_scores(
     candidates = torch.rand(15, generator=torch.Generator().manual_seed(seed)) < 0.7 if some else None
     cut_up(100, 100)
     whole = dense(world, ranker, asked, candidates, novel)
-    assert torch.equal(ranker.expected_ranks(asked, target, candidates, novel), expected_rank(whole, target))
+    assert torch.equal(
+        ranker.expected_ranks(asked, target, candidates=candidates, novel=novel), expected_rank(whole, target)
+    )
     cut_up(batch, tile)
-    assert_ranks(ranker.expected_ranks(asked, target, candidates, novel), whole, target)
-    best = ranker.top(asked, 6, candidates, novel)
+    assert_ranks(ranker.expected_ranks(asked, target, candidates=candidates, novel=novel), whole, target)
+    best = ranker.top(asked, 6, candidates=candidates, novel=novel)
     values = whole.topk(6, dim=1).values
     torch.testing.assert_close(best.scores, values.clamp(min=0), rtol=1e-5, atol=1e-6)
     assert torch.equal(best.items < 0, values == -torch.inf)
@@ -144,7 +146,7 @@ def test_fewer_items_than_asked_for() -> None:
     assert novel.items[0].tolist() == [2, -1, -1, -1, -1]
     assert novel.scores[0, 1:].tolist() == [0.0] * 4
     assert sorted(novel.items[1].tolist()) == [-1, -1, 0, 1, 2]
-    nothing = ranker.top(asked, 2, torch.zeros(3, dtype=torch.bool))
+    nothing = ranker.top(asked, 2, candidates=torch.zeros(3, dtype=torch.bool))
     assert (nothing.items.tolist(), nothing.scores.tolist()) == ([[-1, -1]] * 2, [[0.0, 0.0]] * 2)
 
 
@@ -154,7 +156,7 @@ def test_a_target_that_is_no_candidate_has_no_rank() -> None:
     asked = Queries.from_users(torch.tensor([0, 0, 0]), torch.tensor([30, 30, 30]))
     ranks = ranker.expected_ranks(asked, torch.tensor([0, 1, 2]), novel=True)
     assert ranks.tolist() == [torch.inf, torch.inf, 1]
-    masked = ranker.expected_ranks(asked, torch.tensor([0, 1, 2]), torch.tensor([True, True, False]))
+    masked = ranker.expected_ranks(asked, torch.tensor([0, 1, 2]), candidates=torch.tensor([True, True, False]))
     assert (sorted(masked[:2].tolist()), masked[2]) == ([1, 2], torch.inf)
     assert ranker.expected_ranks(asked, torch.tensor([-1, 0, 1]))[0] == torch.inf
 

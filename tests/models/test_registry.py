@@ -152,8 +152,10 @@ def test_ranks_and_best_are_those_of_the_dense_scores(seed: int, novel: bool, so
         visits = UserHistory.before(world, asked)
         dense[visits.question, visits.item] = -torch.inf
     ranker, target = ScoreRanker(world, Given()), torch.tensor(rng.integers(0, 15, 8))
-    assert torch.equal(ranker.expected_ranks(asked, target, candidates, novel), expected_rank(dense, target))
-    best = ranker.top(asked, 4, candidates, novel)
+    assert torch.equal(
+        ranker.expected_ranks(asked, target, candidates=candidates, novel=novel), expected_rank(dense, target)
+    )
+    best = ranker.top(asked, 4, candidates=candidates, novel=novel)
     expected = dense.topk(4).values
     assert torch.equal(best.scores, expected.clamp(min=0))
     assert torch.equal(best.items >= 0, expected > -torch.inf)

@@ -88,9 +88,9 @@ def test_what_cannot_be_drawn_is_refused(monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.raises(InputError, match="3 visited items expected before 1970-01-01 00:00:03 UTC, got 2"):
         draw_embedding(ranker, 3)
     with pytest.raises(InputError, match="a method of pca or umap expected, got 'tsne'"):
-        draw_embedding(ranker, TIME_MAX, "tsne")
+        draw_embedding(ranker, TIME_MAX, method="tsne")
     with pytest.raises(RunError, match="a model with item vectors"):
         draw_embedding(ScoreRanker(ranker.graph, Nearest(town(1))), TIME_MAX)
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(MissingPackage, match=r"pip install 'graphrec\[umap\]'"):
-        draw_embedding(ranker, TIME_MAX, "umap")
+        draw_embedding(ranker, TIME_MAX, method="umap")

@@ -28,7 +28,7 @@ def named() -> TemporalGraph:
 
 def test_the_neighbourhood_is_one_page_without_a_network(tmp_path: Path) -> None:
     pytest.importorskip("plotly")
-    figure = draw_ego_interactive(ego(named(), "user-0", 11 * DAY))
+    figure = draw_ego_interactive(ego(named(), "user-0", time=11 * DAY))
     words = {text for trace in figure.data if trace.text for text in trace.text}
     assert words == {
         "<b>user-0</b>",
@@ -42,7 +42,7 @@ def test_the_neighbourhood_is_one_page_without_a_network(tmp_path: Path) -> None
 
 def test_a_model_s_mass_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("plotly")
-    network = ego(named(), "user-0", 11 * DAY)
+    network = ego(named(), "user-0", time=11 * DAY)
     for _, _, data in network.edges(data=True):
         data["mass"] = 0.125
     (items,) = (trace for trace in draw_ego_interactive(network).data if trace.name == "item")
@@ -53,9 +53,11 @@ def test_the_map_has_each_place_once_and_no_later_one() -> None:
     pytest.importorskip("folium")
     world = named()
     markers = [
-        child for name, child in draw_map_interactive(world, "user-0", 10 * DAY)._children.items() if "circle" in name
+        child
+        for name, child in draw_map_interactive(world, "user-0", time=10 * DAY)._children.items()
+        if "circle" in name
     ]
-    page = draw_map_interactive(world, "user-0", 10 * DAY).get_root().render()
+    page = draw_map_interactive(world, "user-0", time=10 * DAY).get_root().render()
     assert len(markers) == 2
     assert "&lt;b&gt;0</b><br>2 times, last on 1970-01-04 00:00:00 UTC" in page
     assert "<b>item-1</b><br>on 1970-01-02 00:00:00 UTC" in page
@@ -69,7 +71,7 @@ def test_the_future_draws_nothing() -> None:
     time, user = int(world.log.time[80]), f"user-{int(world.log.user[0])}"
 
     def drawn(one: TemporalGraph) -> list[tuple[list[float], float]]:
-        children = draw_map_interactive(one, user, time)._children
+        children = draw_map_interactive(one, user, time=time)._children
         return [(child.location, child.options["radius"]) for name, child in children.items() if "circle" in name]
 
     assert drawn(world) == drawn(continued(world, time, 1))
@@ -79,14 +81,14 @@ def test_a_user_without_places_has_no_map() -> None:
     pytest.importorskip("folium")
     world = graph(events([0], [0], [1]), 1, 1)
     with pytest.raises(InputError, match="no place of 'user-0' is known"):
-        draw_map_interactive(world, "user-0", TIME_MAX)
+        draw_map_interactive(world, "user-0", time=TIME_MAX)
 
 
 @pytest.mark.parametrize(
     ("package", "draw"),
     [
-        ("folium", lambda: draw_map_interactive(named(), "user-0", TIME_MAX)),
-        ("plotly", lambda: draw_ego_interactive(ego(named(), "user-0", TIME_MAX))),
+        ("folium", lambda: draw_map_interactive(named(), "user-0", time=TIME_MAX)),
+        ("plotly", lambda: draw_ego_interactive(ego(named(), "user-0", time=TIME_MAX))),
     ],
 )
 def test_what_is_missing_is_named(package: str, draw: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def commuter() -> TemporalGraph:
 
 
 def test_cells_hold_the_events_and_home_and_work_are_marked() -> None:
-    figure = draw_places(commuter(), "user-0", TIME_MAX)
+    figure = draw_places(commuter(), "user-0", time=TIME_MAX)
     figure.canvas.draw()
     (cells,) = [drawn for drawn in figure.axes[0].collections if isinstance(drawn, PolyCollection)]
     assert sorted(np.asarray(cells.get_array()).tolist()) == [10, 12]
@@ -58,9 +58,9 @@ def test_cells_hold_the_events_and_home_and_work_are_marked() -> None:
 
 def test_a_map_without_names_or_coarse_gives_no_home_away() -> None:
     assert "home" not in {
-        text.get_text() for text in draw_places(commuter(), "user-0", TIME_MAX, named=False).axes[0].texts
+        text.get_text() for text in draw_places(commuter(), "user-0", time=TIME_MAX, named=False).axes[0].texts
     }
-    coarse = draw_places(commuter(), "user-0", TIME_MAX, resolution=3).axes[0]
+    coarse = draw_places(commuter(), "user-0", time=TIME_MAX, resolution=3).axes[0]
     (cells,) = [drawn for drawn in coarse.collections if isinstance(drawn, PolyCollection)]
     assert np.asarray(cells.get_array()).tolist() == [22]
 
@@ -72,7 +72,7 @@ def test_no_cell_is_cut_and_what_lies_far_off_is_counted() -> None:
     graph = worlds.graph(log, 1, 4, 4, seed=0)
     where = torch.tensor([(60.1, 24.9), (60.0, 24.9), (60.11, 24.9), (52.0, 5.0)])
     tables = {kind: replace(graph.nodes[kind], coordinates=where) for kind in ("item", "location")}
-    ax = draw_places(replace(graph, nodes={**graph.nodes, **tables}), "user-0", TIME_MAX).axes[0]
+    ax = draw_places(replace(graph, nodes={**graph.nodes, **tables}), "user-0", time=TIME_MAX).axes[0]
     (cells,) = [drawn for drawn in ax.collections if isinstance(drawn, PolyCollection)]
     assert sorted(np.asarray(cells.get_array()).tolist()) == [10, 100, 100]
     corners = np.concatenate([path.vertices for path in cells.get_paths()])
@@ -100,10 +100,13 @@ def test_a_map_of_nothing_is_refused(options: dict[str, int], words: str) -> Non
 
 def test_the_fan_lies_where_the_forecast_says_and_changes_are_named() -> None:
     graph = worlds.random_world(2, users=2, items=5)
-    interest, coming = interest_over_time(graph, "user-0", TIME_MAX), forecast_interest(graph, "user-0", TIME_MAX)
+    interest, coming = (
+        interest_over_time(graph, "user-0", until=TIME_MAX),
+        forecast_interest(graph, "user-0", until=TIME_MAX),
+    )
     before, after = np.array([0.9, 0.1]), np.array([0.3, 0.9])
     change = ChangePoint(int(interest.start[2]), 0.001, 9.0, ("art", "food"), before, after)
-    figure = draw_forecast(interest, coming, [change])
+    figure = draw_forecast(interest, coming, changes=[change])
     figure.canvas.draw()
     fan = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
     assert (fan.min(), fan.max()) == (coming.events_interval.min(), coming.events_interval.max())
@@ -113,12 +116,15 @@ def test_the_fan_lies_where_the_forecast_says_and_changes_are_named() -> None:
 
 def test_many_changes_are_numbered_and_told_one_below_the_other() -> None:
     graph = worlds.random_world(2, users=2, items=5)
-    interest, coming = interest_over_time(graph, "user-0", TIME_MAX), forecast_interest(graph, "user-0", TIME_MAX)
+    interest, coming = (
+        interest_over_time(graph, "user-0", until=TIME_MAX),
+        forecast_interest(graph, "user-0", until=TIME_MAX),
+    )
     before, after = np.array([0.9, 0.1]), np.array([0.3, 0.9])
     names = ("a theme of a very long name", "another theme of a very long name")
     first, last = int(interest.start[0]), int(interest.start[-1])
     changes = [ChangePoint(round(when), 0.001, 9.0, names, before, after) for when in np.linspace(first, last, 12)]
-    figure = draw_forecast(interest, coming, changes)
+    figure = draw_forecast(interest, coming, changes=changes)
     figure.canvas.draw()
     numbers = [text for text in figure.axes[0].texts if text.get_text().isdigit()]
     assert [text.get_text() for text in numbers] == [str(number) for number in range(1, 13)]
@@ -132,11 +138,11 @@ def test_many_changes_are_numbered_and_told_one_below_the_other() -> None:
 
 def test_cohorts_draw_their_figures() -> None:
     graph = worlds.random_world(3)
-    cohorts = cohorts_by_start(graph, TIME_MAX, 10)
+    cohorts = cohorts_by_start(graph, TIME_MAX, step_days=10)
     figure = draw_retention(cohorts)
     figure.canvas.draw()
     shown = [text.get_text() for text in figure.axes[0].texts if text.get_text().endswith("%")]
     assert len(shown) == int((~np.isnan(cohorts.retention)).sum())
-    groups = cohorts_by_interest(graph, TIME_MAX, 3, 10)
+    groups = cohorts_by_interest(graph, TIME_MAX, groups=3, step_days=10)
     heights = np.array([[bar.get_height() for bar in part] for part in draw_groups(groups).axes[0].containers])
     np.testing.assert_allclose(heights.sum(axis=0), 1)

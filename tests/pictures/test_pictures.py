@@ -41,7 +41,7 @@ def no_figure_left_open() -> Iterator[None]:
 def neighbourhood(location: list[int] | None = None) -> nx.MultiDiGraph:
     """A user who was at item-0 three times, last a day ago, and at item-1 once, ten days ago."""
     log = worlds.events([0] * 4, [1, 0, 0, 0], [DAY * day for day in (1, 2, 3, 10)], location)
-    return ego(worlds.graph(log, 1, 2, 2 if location else 0, seed=0), "user-0", 11 * DAY)
+    return ego(worlds.graph(log, 1, 2, 2 if location else 0, seed=0), "user-0", time=11 * DAY)
 
 
 def test_the_longer_ago_the_further_out() -> None:
@@ -76,17 +76,17 @@ def test_ego_names_its_nodes_and_saves(tmp_path: Path) -> None:
 def test_ego_draws_random_worlds(hops: int) -> None:
     graph = worlds.random_world(3)
     figure, ax = plt.subplots()
-    assert draw_ego(ego(graph, "user-1", TIME_MAX, hops=hops, fan_out=4), ax) is figure
+    assert draw_ego(ego(graph, "user-1", time=TIME_MAX, hops=hops, fan_out=4), ax) is figure
 
 
 def test_ego_draws_a_user_without_events() -> None:
     graph = worlds.graph(worlds.events([], [], []), users=1, items=1)
-    assert isinstance(draw_ego(ego(graph, "user-0", 1_000)), Figure)
+    assert isinstance(draw_ego(ego(graph, "user-0", time=1_000)), Figure)
 
 
 def test_the_stream_is_as_wide_as_the_events_and_other_is_grey() -> None:
     graph = worlds.graph(worlds.random_world(1, items=40, count=400).log, users=12, items=40, locations=5)
-    interest = interest_over_time(graph, "user-0", TIME_MAX)
+    interest = interest_over_time(graph, "user-0", until=TIME_MAX)
     figure = draw_interest(interest)
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == list(interest.themes[::-1])
     outline = np.concatenate([path.vertices for area in figure.axes[0].collections for path in area.get_paths()])
@@ -99,7 +99,7 @@ def test_the_stream_is_as_wide_as_the_events_and_other_is_grey() -> None:
 @pytest.mark.parametrize("weeks", [1, 2, 3])
 def test_the_stream_draws_short_histories(weeks: int) -> None:
     log = worlds.events([0] * weeks, [0] * weeks, [MONDAY + 7 * DAY * week for week in range(weeks)])
-    figure = draw_interest(interest_over_time(worlds.graph(log, 1, 1), "user-0", TIME_MAX))
+    figure = draw_interest(interest_over_time(worlds.graph(log, 1, 1), "user-0", until=TIME_MAX))
     figure.canvas.draw()
 
 
@@ -107,7 +107,7 @@ def test_the_week_is_the_users_own() -> None:
     """Sunday 23:30 UTC is Monday 01:30 two hours further east."""
     log = worlds.events([0, 0], [0, 0], [MONDAY - 1800, MONDAY + 5 * 3600])
     log = replace(log, utc_offset=torch.tensor([120, 0], dtype=torch.int16))
-    figure = draw_hour_of_week(worlds.graph(log, 1, 1), "user-0", TIME_MAX)
+    figure = draw_hour_of_week(worlds.graph(log, 1, 1), "user-0", time=TIME_MAX)
     counts = np.asarray(figure.axes[0].collections[0].get_array()).reshape(7, 24)
     assert np.argwhere(counts).tolist() == [[0, 1], [0, 5]]
 

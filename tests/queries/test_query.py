@@ -59,7 +59,7 @@ def test_queries_of_user_ids_have_one_time_and_one_place() -> None:
 @pytest.mark.parametrize(("at", "near"), [(10**13, None), (20, (91.0, 0.0)), (20, (0.0, float("nan")))])
 def test_a_time_off_the_calendar_or_a_place_off_the_globe_is_refused(at: int, near: tuple[float, float] | None) -> None:
     with pytest.raises(InputError, match="expected"):
-        Queries.from_user_ids(small_world(), ["user-0"], at, near)
+        Queries.from_user_ids(small_world(), ["user-0"], at=at, near=near)
 
 
 @settings(deadline=None, max_examples=20)

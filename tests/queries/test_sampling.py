@@ -138,7 +138,7 @@ def test_sampling_equals_a_slow_reference(seed: int, frozen: bool, bare: dict[st
     world = town(seed, **bare)
     asked = questions(world, seed, frozen)
     k = {"own_history": own, "transitions": 5, "nearby": 7}
-    context = sample(world, asked, k)
+    context = sample(world, asked, fan_out=k)
     for row in range(len(asked)):
         slow = Slow(world, asked, row)
         assert found(context, "own_history", row) == slow.mine[:own]
@@ -152,7 +152,7 @@ def test_sampling_equals_a_slow_reference(seed: int, frozen: bool, bare: dict[st
 def test_a_declared_relation_equals_a_slow_reference(seed: int, frozen: bool, name: str) -> None:
     world = town(seed, declared=True)
     asked = questions(world, seed, frozen)
-    context = sample(world, asked, {name: 9})
+    context = sample(world, asked, fan_out={name: 9})
     for row in range(len(asked)):
         assert found(context, name, row) == Slow(world, asked, row).linked(name)[:9]
 
@@ -161,7 +161,7 @@ def test_a_declared_relation_equals_a_slow_reference(seed: int, frozen: bool, na
 @given(SEEDS)
 def test_dropped_events_are_masked(seed: int) -> None:
     world = town(seed)
-    context = sample(world, questions(world, seed, frozen=False), FAN_OUT)
+    context = sample(world, questions(world, seed, frozen=False), fan_out=FAN_OUT)
     dropped = {name: torch.rand(near.mask.shape) < 0.3 for name, near in context.neighbourhoods.items()}
     for name, near in context.drop_events(torch.cat(list(dropped.values()), 1)).neighbourhoods.items():
         assert torch.equal(near.event, context.neighbourhoods[name].event)
@@ -182,7 +182,7 @@ def test_a_hidden_event_is_as_if_it_were_not_there(seed: int, k: int) -> None:
     world = town(seed, count=60)
     row = seed % 60
     asked = Queries.from_users(world.log.user[row : row + 1], world.log.time.max()[None] + 1)
-    context = sample(world, replace(asked, masked_event=torch.tensor([row])), {**FAN_OUT, "own_history": k})
+    context = sample(world, replace(asked, masked_event=torch.tensor([row])), fan_out={**FAN_OUT, "own_history": k})
     others = [event for event in Slow(world, asked, 0).mine if event != row]
     assert found(context, "own_history", 0) == others[:k]
     assert int(context.last_event[0]) == (others[0] if others else -1)
@@ -198,7 +198,7 @@ def test_a_small_fan_out_keeps_the_latest(seed: int, k: int) -> None:
     world = town(seed)
     asked = questions(world, seed, frozen=False)
     few, many = (
-        sample(world, asked, dict.fromkeys(("own_history", "transitions", "nearby"), size)) for size in (k, 100)
+        sample(world, asked, fan_out=dict.fromkeys(("own_history", "transitions", "nearby"), size)) for size in (k, 100)
     )
     for name, around in few.neighbourhoods.items():
         assert around.event.shape == (len(asked), k)
@@ -238,43 +238,46 @@ FAN_OUT = {"own_history": 5, "transitions": 5, "nearby": 5}
 
 
 def test_an_event_of_the_same_second_is_not_seen() -> None:
-    context = sample(street(), ask(0, 20), FAN_OUT)
+    context = sample(street(), ask(0, 20), fan_out=FAN_OUT)
     assert [found(context, name, 0) for name in FAN_OUT] == [[0], [], [0]]
     assert context.last_event.tolist() == [0]
-    assert found(sample(street(), ask(0, 21), FAN_OUT), "own_history", 0) == [1, 0]
+    assert found(sample(street(), ask(0, 21), fan_out=FAN_OUT), "own_history", 0) == [1, 0]
 
 
 def test_what_people_did_next_is_dated_by_what_they_did() -> None:
     # user 0 did item 2 after item 1 at 30, user 1 did item 0 after item 1 at 40
-    assert found(sample(street(), ask(1, 30), FAN_OUT), "transitions", 0) == []
-    assert found(sample(street(), ask(1, 31), FAN_OUT), "transitions", 0) == [3]
-    assert found(sample(street(), ask(0, 51), FAN_OUT), "transitions", 0) == [4, 3]  # last item of user 0 is 1 again
+    assert found(sample(street(), ask(1, 30), fan_out=FAN_OUT), "transitions", 0) == []
+    assert found(sample(street(), ask(1, 31), fan_out=FAN_OUT), "transitions", 0) == [3]
+    assert found(sample(street(), ask(0, 51), fan_out=FAN_OUT), "transitions", 0) == [
+        4,
+        3,
+    ]  # last item of user 0 is 1 again
 
 
 def test_here_is_the_place_of_the_last_event_and_what_is_near_it() -> None:
-    context = sample(street(), ask(0, 31), FAN_OUT)
+    context = sample(street(), ask(0, 31), fan_out=FAN_OUT)
     assert (context.location.tolist(), found(context, "nearby", 0)) == ([2], [3, 2, 1])
-    at_corner = sample(street(), ask(0, 31, (40.0, -74.001)), FAN_OUT)
+    at_corner = sample(street(), ask(0, 31, (40.0, -74.001)), fan_out=FAN_OUT)
     assert (at_corner.location.tolist(), found(at_corner, "nearby", 0)) == ([0], [2, 1, 0])
     assert torch.equal(at_corner.coordinates, torch.tensor([[40.0, -74.001]]))
 
 
 def test_an_event_without_a_place_leaves_no_place() -> None:
-    context = sample(street(), ask(0, 60), FAN_OUT)
+    context = sample(street(), ask(0, 60), fan_out=FAN_OUT)
     assert (context.location.tolist(), found(context, "nearby", 0)) == ([-1], [])
     assert torch.isnan(context.coordinates).all()
 
 
 def test_local_time_is_that_of_the_last_event() -> None:
-    assert sample(street(), ask(0, 31), FAN_OUT).local_time.tolist() == [31 - 7200]
-    assert sample(street(), ask(-1, 31), FAN_OUT).local_time.tolist() == [31]
+    assert sample(street(), ask(0, 31), fan_out=FAN_OUT).local_time.tolist() == [31 - 7200]
+    assert sample(street(), ask(-1, 31), fan_out=FAN_OUT).local_time.tolist() == [31]
 
 
 def test_a_frozen_history_sees_only_its_own_session_later() -> None:
-    frozen = sample(street(), ask(0, 60, session=2, history_cutoff=20), FAN_OUT)
+    frozen = sample(street(), ask(0, 60, session=2, history_cutoff=20), fan_out=FAN_OUT)
     assert found(frozen, "own_history", 0) == [5, 3, 0]
     assert found(frozen, "transitions", 0) == []
-    without = sample(street(), ask(0, 60, history_cutoff=20), FAN_OUT)
+    without = sample(street(), ask(0, 60, history_cutoff=20), fan_out=FAN_OUT)
     assert found(without, "own_history", 0) == [0]
     assert found(without, "nearby", 0) == [0]
 
@@ -312,7 +315,7 @@ def test_an_event_is_where_its_item_is_or_else_its_location() -> None:
 
 @pytest.mark.parametrize("fan_out", [{}, {"transitions": 3}, {"nearby": 2}, {"own_history": 1, "nearby": 2}])
 def test_only_the_relations_asked_for(fan_out: dict[str, int]) -> None:
-    context = sample(street(), ask(0, 31), fan_out)
+    context = sample(street(), ask(0, 31), fan_out=fan_out)
     assert {name: around.event.shape[1] for name, around in context.neighbourhoods.items()} == fan_out
     assert context.last_item.tolist() == [2]
 
@@ -320,23 +323,23 @@ def test_only_the_relations_asked_for(fan_out: dict[str, int]) -> None:
 def test_a_user_of_a_later_date_is_a_stranger() -> None:
     world = street()
     late = replace(nodes("user", 2, world.log), first_seen=torch.tensor([10, 20]))
-    users = [sample(alone(world, user=late), ask(1, time), FAN_OUT).queries.user.tolist() for time in (20, 21)]
+    users = [sample(alone(world, user=late), ask(1, time), fan_out=FAN_OUT).queries.user.tolist() for time in (20, 21)]
     assert users == [[-1], [1]]
-    assert sample(alone(world, user=late).as_of(20), ask(1, 99), FAN_OUT).queries.user.tolist() == [-1]
+    assert sample(alone(world, user=late).as_of(20), ask(1, 99), fan_out=FAN_OUT).queries.user.tolist() == [-1]
 
 
 def test_questions_of_nobody_and_no_question() -> None:
-    context = sample(street(), ask(-1, 60), FAN_OUT)
+    context = sample(street(), ask(-1, 60), fan_out=FAN_OUT)
     assert not any(around.mask.any() for around in context.neighbourhoods.values())
     assert (context.last_event.tolist(), context.last_item.tolist(), context.location.tolist()) == ([-1], [-1], [-1])
-    none = sample(street(), ask(0, 60).rows(slice(0, 0)), FAN_OUT)
+    none = sample(street(), ask(0, 60).rows(slice(0, 0)), fan_out=FAN_OUT)
     assert all(around.event.shape == (0, 5) for around in none.neighbourhoods.values())
 
 
 def test_rows_of_a_context() -> None:
     world = town(3)
     asked = questions(world, 3, frozen=True)
-    whole, part = (sample(world, one, FAN_OUT) for one in (asked, asked.rows(slice(4, 9))))
+    whole, part = (sample(world, one, fan_out=FAN_OUT) for one in (asked, asked.rows(slice(4, 9))))
     assert torch.equal(whole.rows(slice(4, 9)).last_event, part.last_event)
     for name in FAN_OUT:
         assert torch.equal(whole.rows(slice(4, 9)).neighbourhoods[name].mask, part.neighbourhoods[name].mask)

@@ -31,7 +31,7 @@ def run(city_run: Path, tmp_path: Path) -> Path:
 
 
 def test_what_training_validated_is_what_is_evaluated(run: Path, city_graph: Path) -> None:
-    opened = Run.open(run, city_graph, "cpu")
+    opened = Run.open(run, city_graph, device="cpu")
     (record,) = opened.manifest.history
     metrics = evaluate(opened, "val").metrics
     assert {name: metrics[name] for name in ("acc@1", "acc@10", "mrr")} == pytest.approx(
@@ -53,9 +53,9 @@ def test_a_run_and_its_graph_move_together(city_run: Path, tmp_path: Path) -> No
 def test_where_the_graph_is_can_be_said(run: Path, city_graph: Path) -> None:
     with pytest.raises(RunError, match=r"its graph is not at .*; say where it is \(--graph\)"):
         Run.open(run, device="cpu")
-    assert Run.open(run, city_graph, "cpu").manifest.graph == "../graph"
+    assert Run.open(run, city_graph, device="cpu").manifest.graph == "../graph"
     with pytest.raises(GraphError, match="a graph directory with a manifest.json expected"):  # noqa: RUF043
-        Run.open(run, run.parent, "cpu")
+        Run.open(run, run.parent, device="cpu")
 
 
 def test_a_graph_of_fewer_nodes_is_not_the_one(run: Path, city_graph: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_graph_of_fewer_nodes_is_not_the_one(run: Path, city_graph: Path) -> N
     manifest["nodes"]["item"] += 1
     (run / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(RunError, match=r"trained on a graph of .* give the graph of the training"):
-        Run.open(run, city_graph, "cpu")
+        Run.open(run, city_graph, device="cpu")
 
 
 SPOILED: dict[str, list[Callable[[bytes], bytes]]] = {
@@ -86,7 +86,7 @@ SPOILED: dict[str, list[Callable[[bytes], bytes]]] = {
 def test_a_broken_file_is_one_line(name: str, spoil: Callable[[bytes], bytes], run: Path, city_graph: Path) -> None:
     (run / name).write_bytes(spoil((run / name).read_bytes()))
     with pytest.raises(GraphrecError) as refused:
-        Run.open(run, city_graph, "cpu")
+        Run.open(run, city_graph, device="cpu")
     assert "\n" not in str(refused.value)
     assert name in str(refused.value) or "setting" in str(refused.value)
 
@@ -95,7 +95,7 @@ def test_a_broken_file_is_one_line(name: str, spoil: Callable[[bytes], bytes], r
 def test_a_missing_file_is_one_line(name: str, run: Path, city_graph: Path) -> None:
     (run / name).unlink()
     with pytest.raises(GraphrecError, match=name) as refused:
-        Run.open(run, city_graph, "cpu")
+        Run.open(run, city_graph, device="cpu")
     assert "\n" not in str(refused.value)
 
 
@@ -111,17 +111,17 @@ def test_weights_of_something_else_are_one_line(run: Path, city_graph: Path) -> 
     kept = load_file(path)
     save_file({"weight": torch.zeros(3)}, path)
     with pytest.raises(RunError, match=r"model\.safetensors: model weights expected"):
-        Run.open(run, city_graph, "cpu")
+        Run.open(run, city_graph, device="cpu")
     save_file({name: value for name, value in kept.items() if name != "bias.weight"}, path)
     with pytest.raises(
         RunError, match=r"the weights do not fit the settings of config\.yaml \(.*bias\.weight"
     ) as refused:
-        Run.open(run, city_graph, "cpu")
+        Run.open(run, city_graph, device="cpu")
     assert "\n" not in str(refused.value)
     save_file(kept, path)
     RunConfig().save(run / "config.yaml")
     with pytest.raises(RunError, match="the weights do not fit the settings"):
-        Run.open(run, city_graph, "cpu")
+        Run.open(run, city_graph, device="cpu")
 
 
 @pytest.mark.parametrize("lacking", [{}, {"texts": 0}, {"places": False}, {"locations": 0}])
@@ -144,7 +144,7 @@ def test_a_graph_may_get_its_first_locations_after_the_training() -> None:
 
 
 def test_only_nodes_of_train_events_have_an_identity(run: Path, city_graph: Path) -> None:
-    opened = Run.open(run, city_graph, "cpu")
+    opened = Run.open(run, city_graph, device="cpu")
     log = opened.graph.log
     for kind in ("user", "item", "location"):
         codes = getattr(log, kind)[log.split == TRAIN].unique()

@@ -25,7 +25,7 @@ def test_they_equal_networkx(seed: int, row: int) -> None:
     assert found.equals(centralities(continued(world, time, seed), time))
     past = world.as_of(time).events
     visited = {f"item-{code}" for code in past.item.tolist()}
-    network = nx.from_scipy_sparse_array(adjacency(world, "item->item", time), create_using=nx.DiGraph)
+    network = nx.from_scipy_sparse_array(adjacency(world, "item->item", time=time), create_using=nx.DiGraph)
     network = nx.relabel_nodes(network, lambda code: f"item-{code}").subgraph(visited)
     walk, between = nx.pagerank(network, tol=1e-12, max_iter=1_000), nx.betweenness_centrality(network)
     assert set(found["item"].to_pylist()) == visited

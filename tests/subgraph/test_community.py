@@ -37,7 +37,7 @@ def parts(found: community.Communities) -> set[frozenset[int]]:
 
 @pytest.mark.parametrize(("kind", "count"), [("item", 60), ("user", 45)])
 def test_planted_camps_are_found(kind: str, count: int) -> None:
-    found = communities(camps(0.9), TIME_MAX, kind)
+    found = communities(camps(0.9), TIME_MAX, kind=kind)
     assert parts(found) == {frozenset(range(camp, count, CAMPS)) for camp in range(CAMPS)}
     assert found.modularity > 0.5
 
@@ -62,7 +62,7 @@ def test_blocks_and_a_sample_of_the_visitors_find_the_same_camps(monkeypatch: py
 def test_ties_are_the_cosines_of_the_most_alike() -> None:
     """Items 0 and 1 share users 0 and 1, item 2 shares one of them with each: too few to be tied."""
     world = graph(events([0, 1, 0, 1, 2, 0, 0], [0, 0, 1, 1, 1, 2, 0], list(range(7))), 3, 3)
-    visits = adjacency(world, "user->item", TIME_MAX)
+    visits = adjacency(world, "user->item", time=TIME_MAX)
     visits.data[:] = 1
     tied = 2 / 6**0.5
     np.testing.assert_allclose(community._ties(visits).toarray(), [[0, tied, 0], [tied, 0, 0], [0, 0, 0]])
@@ -91,4 +91,4 @@ def test_an_empty_log_has_none_and_an_odd_kind_is_refused() -> None:
     empty = communities(graph(events([], [], []), 1, 2), TIME_MAX)
     assert (empty.table.num_rows, empty.modularity) == (0, 0)
     with pytest.raises(InputError, match="a kind of item or user expected, got 'shop'"):
-        communities(town(1), TIME_MAX, "shop")
+        communities(town(1), TIME_MAX, kind="shop")

@@ -111,18 +111,18 @@ def test_hetero_data_goes_through_a_convolution() -> None:
 
 
 def test_ego_is_strictly_before_and_the_most_recent() -> None:
-    network = ego(street(), "user-0", START + 3 * DAY, fan_out=1)
+    network = ego(street(), "user-0", time=START + 3 * DAY, fan_out=1)
     assert network.nodes["user", "user-0"]["hop"] == 0
     assert set(network) == {("user", "user-0"), ("item", "item-1"), ("location", "location-1")}
-    whole = ego(street(), "user-0", START + 3 * DAY + 1)
+    whole = ego(street(), "user-0", time=START + 3 * DAY + 1)
     assert whole.number_of_edges(("user", "user-0"), ("item", "item-0")) == 2
 
 
 def test_a_second_hop_is_asked_as_of_the_event_it_came_through() -> None:
     """Ben visited item-1 on day 2: after ana's visit on day 1, so her ego graph does not know it."""
-    network = ego(street(), "user-0", START + 4 * DAY, hops=2)
+    network = ego(street(), "user-0", time=START + 4 * DAY, hops=2)
     assert ("user", "user-1") not in network
-    ben = ego(street(), "user-1", START + 4 * DAY, hops=2)
+    ben = ego(street(), "user-1", time=START + 4 * DAY, hops=2)
     assert ben.nodes["user", "user-0"]["hop"] == 2
     assert ben.edges[("item", "item-1"), ("user", "user-0"), ("item->user", 2)]["time"] == START + DAY
 
@@ -132,7 +132,7 @@ def test_a_second_hop_is_asked_as_of_the_event_it_came_through() -> None:
 def test_ego_equals_a_slow_reference(seed: int, hops: int) -> None:
     graph, fan_out = worlds.random_world(seed, count=60, users=5, items=8), 3
     time = int(graph.log.time[40])
-    network = ego(graph, "user-1", time, hops=hops, fan_out=fan_out, relations=["user->item", "item->user"])
+    network = ego(graph, "user-1", time=time, hops=hops, fan_out=fan_out, relations=["user->item", "item->user"])
     frontier, expected = {("user", 1, time)}, set()
     for _ in range(hops):
         reached = set()
@@ -155,43 +155,43 @@ def test_the_future_changes_no_ego_graph(seed: int) -> None:
     poisoned = graph.log.item.clone()
     poisoned[graph.log.time >= time] = 0
     other = replace(graph, log=replace(graph.log, item=poisoned), _cache={})
-    one, two = (ego(g, "user-2", time, hops=2, fan_out=4) for g in (graph, other))
+    one, two = (ego(g, "user-2", time=time, hops=2, fan_out=4) for g in (graph, other))
     facts = [{(s, t, d["relation"], d.get("time")) for s, t, d in n.edges(data=True)} for n in (one, two)]
     assert facts[0] == facts[1]
 
 
 def test_static_neighbours_are_hidden_until_they_are_known() -> None:
     graph = hide(street(), "location", 1, START + 4 * DAY)
-    before = ego(graph, "user-0", START + DAY, hops=2, relations=["user->location", "near"])
+    before = ego(graph, "user-0", time=START + DAY, hops=2, relations=["user->location", "near"])
     assert ("location", "location-1") not in before
-    after = ego(street(), "user-0", START + DAY, hops=2, relations=["user->location", "near"])
+    after = ego(street(), "user-0", time=START + DAY, hops=2, relations=["user->location", "near"])
     assert ("location", "location-1") in after
 
 
 def test_difference_names_what_came_and_what_went() -> None:
-    moved = difference(street(), "user-0", START + 2 * DAY, START + 4 * DAY)
+    moved = difference(street(), "user-0", earlier=START + 2 * DAY, later=START + 4 * DAY)
     assert moved.added_nodes == set()
     assert {key for _, _, key in moved.added_edges} == {("user->item", 2), ("user->location", 2)}
     assert moved.removed_edges == set()
-    narrow = difference(street(), "user-0", START + DAY, START + 2 * DAY, fan_out=1)
+    narrow = difference(street(), "user-0", earlier=START + DAY, later=START + 2 * DAY, fan_out=1)
     assert narrow.added_nodes == {("item", "item-1"), ("location", "location-1")}
     assert narrow.removed_nodes == {("item", "item-0"), ("location", "location-0")}
 
 
 def test_difference_refuses_times_out_of_order() -> None:
     with pytest.raises(InputError, match="earlier time must come first"):
-        difference(street(), "user-0", 10, 5)
+        difference(street(), "user-0", earlier=10, later=5)
 
 
 def test_an_unknown_user_gets_one_clear_line() -> None:
     with pytest.raises(InputError, match=r"user 'carla' is not among the 2 users .* such as 'user-0'"):
-        ego(street(), "carla", TIME_MAX)
+        ego(street(), "carla", time=TIME_MAX)
 
 
 def test_a_user_of_the_future_gets_one_clear_line() -> None:
     graph = hide(street(), "user", 1, START + 2 * DAY)
     with pytest.raises(InputError, match="first seen at 2020-09-15 12:26:40 UTC, so not before 2020-09-14"):
-        ego(graph, "user-1", START + DAY)
+        ego(graph, "user-1", time=START + DAY)
 
 
 @pytest.mark.parametrize(
@@ -199,18 +199,18 @@ def test_a_user_of_the_future_gets_one_clear_line() -> None:
 )
 def test_odd_requests_get_one_clear_line(arguments: dict, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        ego(street(), "user-0", TIME_MAX, **arguments)
+        ego(street(), "user-0", time=TIME_MAX, **arguments)
 
 
 def test_views_export_to_graphml(tmp_path) -> None:
-    network = nx.relabel_nodes(ego(street(), "user-0", START + 4 * DAY), lambda node: "/".join(node))
+    network = nx.relabel_nodes(ego(street(), "user-0", time=START + 4 * DAY), lambda node: "/".join(node))
     nx.write_graphml(network, tmp_path / "ego.graphml")
     assert nx.read_graphml(tmp_path / "ego.graphml").number_of_edges() == network.number_of_edges()
 
 
 def test_a_graph_without_places_or_events_still_has_an_ego() -> None:
     graph = worlds.graph(worlds.events([], [], []), users=1, items=1)
-    assert list(ego(graph, "user-0", 5, hops=2)) == [("user", "user-0")]
+    assert list(ego(graph, "user-0", time=5, hops=2)) == [("user", "user-0")]
     assert torch.equal(to_hetero_data(graph)["user", "to", "item"].edge_index, torch.zeros(2, 0, dtype=torch.int64))
 
 
@@ -221,7 +221,7 @@ def test_adjacency_counts_and_weighs_what_networkx_shows(seed: int, row: int) ->
     time = int(world.log.time[row])
     network = to_networkx(world.as_of(time), [*EVENT_RELATIONS, *world.edges])
     for name in [*EVENT_RELATIONS, *world.edges]:
-        counts, weights = adjacency(world, name, time), adjacency(world, name, time, "weights")
+        counts, weights = adjacency(world, name, time=time), adjacency(world, name, time=time, values="weights")
         expected = np.zeros((2, *counts.shape))
         for (source_type, source), (target_type, target), data in network.edges(data=True):
             if data["relation"] == name:
@@ -230,17 +230,17 @@ def test_adjacency_counts_and_weighs_what_networkx_shows(seed: int, row: int) ->
         np.testing.assert_array_equal(counts.toarray(), expected[0])
         np.testing.assert_array_equal(weights.toarray(), expected[1])
         assert counts.has_canonical_format
-        np.testing.assert_array_equal(counts.toarray(), adjacency(worlds.cut(world, time), name, time).toarray())
+        np.testing.assert_array_equal(counts.toarray(), adjacency(worlds.cut(world, time), name, time=time).toarray())
 
 
 def test_adjacency_leaves_out_a_node_that_is_not_known_yet() -> None:
     graph = hide(street(), "item", 0, START + 4 * DAY)
-    assert adjacency(graph, "user->item", START + 3 * DAY).toarray().tolist() == [[0, 1, 0], [0, 1, 1]]
-    assert adjacency(graph, "user->item", TIME_MAX).toarray().tolist() == [[2, 1, 0], [0, 1, 1]]
+    assert adjacency(graph, "user->item", time=START + 3 * DAY).toarray().tolist() == [[0, 1, 0], [0, 1, 1]]
+    assert adjacency(graph, "user->item", time=TIME_MAX).toarray().tolist() == [[2, 1, 0], [0, 1, 1]]
 
 
 def test_adjacency_of_an_empty_log_is_empty_and_of_no_relation_is_refused() -> None:
     empty = worlds.graph(worlds.events([], [], []), users=2, items=3)
-    assert adjacency(empty, "user->item", TIME_MAX).toarray().tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert adjacency(empty, "user->item", time=TIME_MAX).toarray().tolist() == [[0, 0, 0], [0, 0, 0]]
     with pytest.raises(InputError, match="relation 'likes' is not in this graph"):
-        adjacency(empty, "likes", TIME_MAX)
+        adjacency(empty, "likes", time=TIME_MAX)

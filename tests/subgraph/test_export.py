@@ -22,7 +22,7 @@ from tests.worlds import town
 @pytest.mark.parametrize("ending", ["graphml", "gexf"])
 def test_a_subgraph_reads_back(ending: str, tmp_path: Path) -> None:
     world = town(6)
-    network = ego(world, f"user-{int(world.log.user[0])}", int(world.log.time[90]), hops=2, fan_out=5)
+    network = ego(world, f"user-{int(world.log.user[0])}", time=int(world.log.time[90]), hops=2, fan_out=5)
     path = write_subgraph(network, tmp_path / "new" / f"mine.{ending}")
     read = (nx.read_graphml if ending == "graphml" else nx.read_gexf)(path)
     assert set(read) == {":".join(node) for node in network}
@@ -64,7 +64,7 @@ def test_a_whole_view_is_the_same_hetero_data_by_either_way() -> None:
 def test_what_the_model_read_keeps_its_mass_and_hops() -> None:
     world = town(2)
     time, user = int(world.log.time[100]), f"user-{int(world.log.user[0])}"
-    network = model_neighbourhood(StgatRanker(world, untrained(world, 1)), user, time)
+    network = model_neighbourhood(StgatRanker(world, untrained(world, 1)), user, time=time)
     data = as_hetero_data(network, world)
     data.validate()
     assert data["user"].code.tolist() == [int(world.log.user[0])]

@@ -47,7 +47,7 @@ def test_motifs_equal_a_slow_reference(seed: int, row: int, within: int, between
     world = town(seed)
     time = int(world.log.time[row])
     expected = {pair: found for pair, found in slow(world, time, within, between).items() if found[0] >= least}
-    found = item_transitions(world.as_of(time), within, between, least).to_pylist()
+    found = item_transitions(world.as_of(time), within, between=between, least=least).to_pylist()
     assert [one["times"] for one in found] == sorted((one["times"] for one in found), reverse=True)
     seen = {
         (int(one["first"].removeprefix("item-")), int(one["then"].removeprefix("item-"))): (
@@ -58,7 +58,7 @@ def test_motifs_equal_a_slow_reference(seed: int, row: int, within: int, between
         for one in found
     }
     assert seen == expected
-    assert item_transitions(cut(world, time), within, between, least).to_pylist() == found
+    assert item_transitions(cut(world, time), within, between=between, least=least).to_pylist() == found
 
 
 @settings(deadline=None, max_examples=25)
@@ -75,7 +75,7 @@ def test_co_visits_equal_a_slow_reference(seed: int, row: int, item: int) -> Non
         for other in list(who)
         if other != item and (both := who[item] & who[other])
     }
-    found = co_occurring_items(world.as_of(time), f"item-{item}", 99).to_pylist()
+    found = co_occurring_items(world.as_of(time), f"item-{item}", k=99).to_pylist()
     assert {one["item"]: (one["people"], one["cosine"]) for one in found} == expected
     assert [one["cosine"] for one in found] == sorted((one["cosine"] for one in found), reverse=True)
 

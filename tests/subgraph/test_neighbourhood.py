@@ -43,7 +43,7 @@ def test_its_events_are_those_that_the_model_read(seed: int, row: int, frozen: b
     start = int(world.log.time[row // 2]) if frozen else int(world.log.time[-1]) + 1
     asked = queries_for_events(world, torch.tensor([row]), "request", history_cutoff=start)
     ranker = ranked(world, seed)
-    context = sample(world, asked, FAN_OUT)
+    context = sample(world, asked, fan_out=FAN_OUT)
     if int(context.queries.user[0]) < 0:
         with pytest.raises(InputError, match="a user whom the graph knows"):
             neighbourhood_of(ranker, asked)
@@ -72,7 +72,7 @@ def test_an_items_edges_carry_what_the_pointers_give_it(seed: int, row: int) -> 
         return
     ranker = ranked(world, seed, fan_out={"own_history": 6, "transitions": 5, "nearby": 4})
     mass = torch.zeros(len(world.nodes["item"]))
-    for (_, event), share in read(model_neighbourhood(ranker, user, time)).items():
+    for (_, event), share in read(model_neighbourhood(ranker, user, time=time)).items():
         mass[int(world.log.item[event])] += share
     asked = Queries.from_users(torch.tensor([int(world.log.user[0])]), torch.tensor([time]))
     answer = ranker.forward(asked)
@@ -89,7 +89,7 @@ def test_the_future_moves_nothing(seed: int, row: int) -> None:
         return
     model = untrained(world, seed, fan_out=FAN_OUT)
     found = [
-        model_neighbourhood(StgatRanker(other, again(model, other)), f"user-{code}", time)
+        model_neighbourhood(StgatRanker(other, again(model, other)), f"user-{code}", time=time)
         for other in (world, rewritten(world, time, seed), continued(world, time, seed))
     ]
     for other in found[1:]:
@@ -104,7 +104,7 @@ def test_a_place_that_is_given_is_where_it_looks() -> None:
     table = world.nodes["location"]
     code = next(code for code in range(9) if not bool(table.coordinates[code].isnan().any()))
     latitude, longitude = table.coordinates[code].tolist()
-    network = model_neighbourhood(ranker, user, time, (latitude, longitude))
+    network = model_neighbourhood(ranker, user, time=time, near=(latitude, longitude))
     assert ("location", f"location-{code}") in network
     (edge,) = network["user", user]["location", f"location-{code}"].values()
     assert edge["relation"] == "place"
@@ -113,7 +113,7 @@ def test_a_place_that_is_given_is_where_it_looks() -> None:
 def test_without_own_events_the_last_one_leads_to_what_comes_next() -> None:
     world = town(5)
     time, code = int(world.log.time[-1]) + 1, int(world.log.user[-1])
-    network = model_neighbourhood(ranked(world, 5, fan_out={"transitions": 5}), f"user-{code}", time)
+    network = model_neighbourhood(ranked(world, 5, fan_out={"transitions": 5}), f"user-{code}", time=time)
     mine = [event for relation, event in read(network) if relation == "own_history"]
     assert len(mine) <= 1
     assert all(int(world.log.user[event]) == code for event in mine)
@@ -123,10 +123,10 @@ def test_without_own_events_the_last_one_leads_to_what_comes_next() -> None:
 def test_a_trained_run_is_asked_by_the_users_id(city_run: Path) -> None:
     run = Run.open(city_run)
     end = int(run.graph.log.time[-1]) + 1
-    network = model_neighbourhood(run.ranker, "u0001", end)
+    network = model_neighbourhood(run.ranker, "u0001", time=end)
     assert network.graph == {"user": "u0001", "time": end, "fan_out": run.config.model.fan_out}
     asked = Queries.from_users(torch.tensor([run.graph.nodes["user"].code("u0001")]), torch.tensor([end]))
-    around = sample(run.graph, asked, run.config.model.fan_out).neighbourhoods
+    around = sample(run.graph, asked, fan_out=run.config.model.fan_out).neighbourhoods
     assert len(read(network)) == sum(int(near.mask.sum()) for near in around.values()) > 0
 
 
@@ -134,8 +134,8 @@ def test_what_has_no_neighbourhood_is_refused() -> None:
     world = town(1)
     ranker = ranked(world, 1, fan_out={"own_history": 6})
     with pytest.raises(InputError, match="'nobody' is not among"):
-        model_neighbourhood(ranker, "nobody", 1_700_000_000)
+        model_neighbourhood(ranker, "nobody", time=1_700_000_000)
     with pytest.raises(InputError, match="one question expected, got 2"):
         neighbourhood_of(ranker, Queries.from_users(torch.tensor([0, 1]), torch.tensor([1_700_000_000] * 2)))
     with pytest.raises(RunError, match="a model that reads events"):
-        model_neighbourhood(ScoreRanker(world, Nearest(world)), "user-0", 1_700_000_000)
+        model_neighbourhood(ScoreRanker(world, Nearest(world)), "user-0", time=1_700_000_000)

@@ -33,7 +33,9 @@ def test_it_solves_its_equation(seed: int, row: int) -> None:
     found = personalised_pagerank(world.as_of(time), f"user-{user}", restart=0.2, steps=200)
     np.testing.assert_allclose(found, expected / expected.sum(), atol=1e-12)
     assert found.sum() == pytest.approx(1)
-    np.testing.assert_array_equal(found, personalised_pagerank(cut(world, time), f"user-{user}", 0.2, 200))
+    np.testing.assert_array_equal(
+        found, personalised_pagerank(cut(world, time), f"user-{user}", restart=0.2, steps=200)
+    )
 
 
 def test_a_walk_stays_in_its_part_of_the_graph() -> None:
@@ -50,10 +52,10 @@ def test_a_ranking_by_the_walk_agrees_and_its_opposite_does_not(monkeypatch: pyt
     ranker = StgatRanker(world, untrained(world, 4))
     walk = torch.tensor(personalised_pagerank(world.as_of(time), user))
     monkeypatch.setattr(ranker, "scores", lambda answer, tile: walk[None])
-    found = pagerank_agreement(ranker, user, time, k=3)
+    found = pagerank_agreement(ranker, user, time=time, k=3)
     assert (found.overlap, found.spearman) == (1, pytest.approx(1))
     monkeypatch.setattr(ranker, "scores", lambda answer, tile: -walk[None])
-    found = pagerank_agreement(ranker, user, time, k=3)
+    found = pagerank_agreement(ranker, user, time=time, k=3)
     assert (found.overlap, found.spearman) == (0, pytest.approx(-1))
 
 
@@ -61,7 +63,7 @@ def test_items_that_the_walk_does_not_reach_agree_with_nothing(monkeypatch: pyte
     world = graph(events([0, 1, 1], [0, 1, 2], [10, 10, 20]), 2, 3)  # nobody links the two users
     ranker = StgatRanker(world, untrained(world, 4))
     monkeypatch.setattr(ranker, "scores", lambda answer, tile: torch.tensor([[3.0, 2.0, 1.0]]))
-    assert pagerank_agreement(ranker, "user-0", 30, k=2).overlap == 1 / 2
+    assert pagerank_agreement(ranker, "user-0", time=30, k=2).overlap == 1 / 2
 
 
 def test_a_stranger_has_no_walk() -> None:

@@ -37,7 +37,9 @@ def chain() -> TemporalGraph:
 
 
 def ana_to(user: int, time: int = TIME_MAX) -> paths.Path | None:
-    return shortest_path(chain(), ("user", "user-0"), ("user", f"user-{user}"), time, ["user->item"])
+    return shortest_path(
+        chain(), ("user", "user-0"), target=("user", f"user-{user}"), time=time, relations=["user->item"]
+    )
 
 
 def test_a_path_says_what_it_walked() -> None:
@@ -63,7 +65,7 @@ def test_a_log_without_times_says_no_day() -> None:
     world = chain()
     world = replace(world, manifest=world.manifest.model_copy(update={"mapping": {"timeless": True}}))
     world = alone(world, replace(world.log, time=world.log.time * 0))
-    found = shortest_path(world, ("item", "item-0"), ("item", "item-2"), TIME_MAX, ["user->item"])
+    found = shortest_path(world, ("item", "item-0"), target=("item", "item-2"), time=TIME_MAX, relations=["user->item"])
     assert found is not None
     assert found.description.splitlines() == ["user-1 visited item-0 2 times", "user-1 visited item-2"]
     assert [hop.time for hop in found.hops] == [None, None]
@@ -98,9 +100,9 @@ def test_it_is_as_short_as_networkx_finds_it(seed: int, row: int, chunk: int) ->
     source, target = (nodes[place] for place in rng.integers(0, len(nodes), 2))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(paths, "EDGES_PER_CHUNK", chunk)
-        found = shortest_path(world, source, target, time)
-    assert found == shortest_path(cut(world, time), source, target, time)
-    assert found == shortest_path(continued(world, time, seed), source, target, time)
+        found = shortest_path(world, source, target=target, time=time)
+    assert found == shortest_path(cut(world, time), source, target=target, time=time)
+    assert found == shortest_path(continued(world, time, seed), source, target=target, time=time)
     if found is None:
         assert not nx.has_path(network, source, target)
         return
@@ -119,7 +121,14 @@ def test_a_hidden_node_is_no_way_through() -> None:
     world = chain()
     late = replace(world.nodes["item"], first_seen=torch.tensor([TIME_MAX, TIME_MAX, 0, 0]))
     assert (
-        shortest_path(alone(world, item=late), ("user", "user-0"), ("user", "user-1"), 9 * HOUR, ["user->item"]) is None
+        shortest_path(
+            alone(world, item=late),
+            ("user", "user-0"),
+            target=("user", "user-1"),
+            time=9 * HOUR,
+            relations=["user->item"],
+        )
+        is None
     )
 
 
@@ -132,6 +141,6 @@ def test_a_hidden_node_is_no_way_through() -> None:
 )
 def test_what_is_not_there_is_refused(target: Node, words: str) -> None:
     with pytest.raises(InputError, match=words):
-        shortest_path(chain(), ("user", "user-0"), target, TIME_MAX)
+        shortest_path(chain(), ("user", "user-0"), target=target, time=TIME_MAX)
     with pytest.raises(InputError, match="relation 'likes' is not in this graph"):
-        shortest_path(chain(), ("user", "user-0"), ("user", "user-1"), TIME_MAX, ["likes"])
+        shortest_path(chain(), ("user", "user-0"), target=("user", "user-1"), time=TIME_MAX, relations=["likes"])

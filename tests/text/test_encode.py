@@ -234,7 +234,7 @@ def test_loading_prints_nothing(make_model: MakeModel, capfd: pytest.CaptureFixt
 def test_each_text_is_encoded_once_and_nothing_is_zero(make_model: MakeModel, tmp_path: Path) -> None:
     encoder, progress = load_encoder(str(make_model())), Counted()
     texts = ["coffee", None, "bread", "", "coffee", "  "]
-    vectors = encode_texts(texts, encoder, progress, tmp_path / "cache")
+    vectors = encode_texts(texts, encoder, progress=progress, cache=tmp_path / "cache")
     assert vectors.dtype == np.float16
     assert progress.heard == [("start", 2), 2, "finish"]
     assert [bool(row.any()) for row in vectors] == [True, False, True, False, True, False]
@@ -247,12 +247,12 @@ def test_the_cache_spares_old_texts_and_keeps_models_apart(make_model: MakeModel
     first, cache = load_encoder(str(make_model())), tmp_path / "cache"
     before = encode_texts(["coffee", "bread"], first, cache=cache)
     progress = Counted()
-    after = encode_texts(["music", "bread", "coffee"], first, progress, cache)
+    after = encode_texts(["music", "bread", "coffee"], first, progress=progress, cache=cache)
     assert progress.heard == [("start", 1), 1, "finish"]
     np.testing.assert_array_equal(after[[2, 1]], before)
     other = make_model("other", modules=modules("Transformer", "Pooling"), pooling={"pooling_mode": "cls"})
     progress = Counted()
-    pooled = encode_texts(["coffee"], load_encoder(str(other)), progress, cache)
+    pooled = encode_texts(["coffee"], load_encoder(str(other)), progress=progress, cache=cache)
     assert progress.heard == [("start", 1), 1, "finish"]  # the same weights, another pooling
     assert not np.allclose(pooled[0], before[0], atol=1e-3)
 
@@ -267,7 +267,7 @@ def test_a_broken_shard_is_warned_of_once_and_encoded_again(make_model: MakeMode
         after = encode_texts(["coffee", "bread"], encoder, cache=cache)
     np.testing.assert_array_equal(after, before)
     progress = Counted()
-    encode_texts(["coffee", "bread"], encoder, progress, cache)
+    encode_texts(["coffee", "bread"], encoder, progress=progress, cache=cache)
     assert progress.heard == []
 
 
@@ -341,11 +341,11 @@ def test_padding_is_within_the_budget_and_the_longest_come_first(minilm: TextEnc
 def test_an_interrupted_run_goes_on_where_it_was(make_model: MakeModel, tmp_path: Path) -> None:
     encoder, cache = load_encoder(str(make_model())), tmp_path / "cache"
     with pytest.raises(Stopped):
-        encode_texts(MANY, encoder, StopAfter(200, stop), cache)
+        encode_texts(MANY, encoder, progress=StopAfter(200, stop), cache=cache)
     done = len(kept(encoder, cache))
     assert 192 <= done < 200  # whole shards; the one at hand is lost
     progress = Counted()
-    vectors = encode_texts(MANY, encoder, progress, cache)
+    vectors = encode_texts(MANY, encoder, progress=progress, cache=cache)
     assert progress.heard[0] == ("start", len(MANY) - done)
     np.testing.assert_allclose(vectors, encoder.encode(MANY), atol=2e-3)
 
@@ -356,12 +356,12 @@ def test_processes_give_the_same_vectors_and_survive_the_loss_of_one(make_model:
     encoder, cache = load_encoder(str(make_model())), tmp_path / "cache"
     kill = StopAfter(40, lambda: multiprocessing.active_children()[0].kill())
     with pytest.raises(ConfigError, match=r"one of 2 processes died.*encoded texts are in the cache") as caught:
-        encode_texts(MANY, encoder, kill, cache, processes=2)
+        encode_texts(MANY, encoder, progress=kill, cache=cache, processes=2)
     assert "\n" not in str(caught.value)
     done = len(kept(encoder, cache))
     assert 40 <= done < len(MANY)
     progress = Counted()
-    vectors = encode_texts([*MANY, None, MANY[0]], encoder, progress, cache, processes=2)
+    vectors = encode_texts([*MANY, None, MANY[0]], encoder, progress=progress, cache=cache, processes=2)
     assert progress.heard[0] == ("start", len(MANY) - done)
     assert sum(progress.heard[1:-1]) == len(MANY) - done
     np.testing.assert_allclose(vectors[:-2], encoder.encode(MANY), atol=2e-3)
@@ -417,7 +417,7 @@ def test_machines_that_share_a_cache_share_the_work(
     def other() -> None:
         monkeypatch.setenv("RANK", "1")
         with pytest.raises(Stopped):
-            encode_texts(MANY, encoder, StopAfter(192, stop), cache)
+            encode_texts(MANY, encoder, progress=StopAfter(192, stop), cache=cache)
         monkeypatch.setenv("RANK", "0")
 
     monkeypatch.setenv("RANK", "0")
@@ -430,7 +430,7 @@ def test_machines_that_share_a_cache_share_the_work(
         return encode(texts, progress)
 
     monkeypatch.setattr(encoder, "encode", counted)
-    vectors = encode_texts(MANY, encoder, first, cache)
+    vectors = encode_texts(MANY, encoder, progress=first, cache=cache)
     assert sum(step for step in first.heard[1:-1]) == len(MANY)
     assert len(asked) <= len(MANY) + 16  # at most a shard at hand on each machine is done twice
     np.testing.assert_allclose(vectors, encode(MANY), atol=2e-3)
