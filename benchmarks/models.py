@@ -1,9 +1,9 @@
-"""Every model that --model names on nyc-getnext, STHGCN's rows: chosen on validation rows, test read once a run.
+"""Every built-in model on nyc-getnext, on STHGCN's rows: chosen on validation rows, test read once per run.
 
     GRAPHREC_DATA=/data python benchmarks/models.py [--models sasrec ease] [--seeds 0 1 2]
 
-All are asked the same questions, with the same candidates and the same metric code. The page beside this file is
-rewritten between its two marks. ``stgat`` itself is in network.md.
+Queries, candidates and metrics are the same for all. The page beside this file is rewritten between its two marks.
+``stgat`` itself is in network.md.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from graphrec.models.registry import BUILT_IN
 PAGE = Path(__file__).with_suffix(".md")
 METRICS = ("acc@1", "acc@5", "acc@10", "acc@20", "mrr")
 MODELS = [name for name in BUILT_IN if name != "stgat"]
-FIXED = ("ease", "item-knn")
-"""Models in which nothing is random."""
+FIXED = ("ease", "item-knn", "slit")
+"""Deterministic models."""
 
 
 def main() -> None:
-    """Build once, train and evaluate each model once a seed, write the page."""
+    """Build the graph, train and evaluate each model once per seed, write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])

@@ -1,11 +1,11 @@
-"""A split to choose settings on where the published one has no validation set and does not hold out at random.
+"""A validation split for logs whose published split has none and does not hold out items at random.
 
     python benchmarks/stand_in.py /data/gowalla-cf /tmp/stand-in/gowalla-cf
     GRAPHREC_DATA=/tmp/stand-in python benchmarks/network.py --tasks gowalla --seeds 0 --out /tmp/stand-in/runs
 
-Gowalla's held-out items resemble each other more than the rest of their list. This takes a fifth of each *train* list
-that does so too: an item at random and those like it, with noise, and writes it as ``test.txt.gz`` beside what is left.
-The published test lists are read only to print how much they hang together.
+Gowalla's held-out items are more similar to each other than to the rest of their list. This holds out a fifth of each
+*train* list in the same way, a random item and those most similar to it, with noise, and writes it as ``test.txt.gz``
+beside the remainder. The published test lists are read only to print their mean similarity.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SHARE, NOISE, FACTORS = 0.2, 0.4, 128
 
 
 def main() -> None:
-    """Draw the stand-in and say how much its held-out part hangs together, and the published one."""
+    """Write the split; print the mean similarity within its held-out part and within the published one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder with train.txt.gz and test.txt.gz")
     parser.add_argument("out", type=Path, help="folder to write")
@@ -30,10 +30,10 @@ def main() -> None:
     user, item = _lists(arguments.data / "train.txt.gz")
     held_out = _lists(arguments.data / "test.txt.gz")
     items = 1 + max(item.max(), held_out[1].max())
-    print("published: within, to the rest", _cohesion((user, item), held_out, items))
-    held = _alike(user, _factors(user, item, items)[item])
+    print("published: within, to the rest", _mean_similarity((user, item), held_out, items))
+    held = _most_similar(user, _factors(user, item, items)[item])
     rest, drawn = (user[~held], item[~held]), (user[held], item[held])
-    print("stand-in:  within, to the rest", _cohesion(rest, drawn, items))
+    print("stand-in:  within, to the rest", _mean_similarity(rest, drawn, items))
     arguments.out.mkdir(parents=True)
     _write(arguments.out / "train.txt.gz", *rest)
     _write(arguments.out / "test.txt.gz", *drawn)
@@ -56,7 +56,7 @@ def _write(path: Path, user: np.ndarray, item: np.ndarray) -> None:
 
 
 def _factors(user: np.ndarray, item: np.ndarray, items: int) -> np.ndarray:
-    """Unit vectors of the items by who visited them, [items, FACTORS]."""
+    """Unit vectors of the items from their users, [items, FACTORS]."""
     visits = csr_matrix((np.ones(len(user), np.float32), (user, item)), (user.max() + 1, items))
     by_user, by_item = (np.maximum(np.asarray(visits.sum(axis)).ravel(), 1) ** -0.5 for axis in (1, 0))
     _, size, axes = svds(diags(by_user) @ visits @ diags(by_item), FACTORS, random_state=0)
@@ -64,30 +64,30 @@ def _factors(user: np.ndarray, item: np.ndarray, items: int) -> np.ndarray:
     return vector / np.maximum(np.linalg.norm(vector, axis=1, keepdims=True), 1e-9)
 
 
-def _alike(user: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """Which events are held out: of each user's, the fifth most like one of them drawn at random."""
+def _most_similar(user: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Mask of the held-out events: of each user, the fifth most similar to an event drawn at random."""
     random = np.random.default_rng(0)
     count = np.bincount(user)
     start = np.cumsum(count) - count
     seed = start + (random.random(len(count)) * count).astype(int)
-    likeness = (vector * vector[np.minimum(seed, len(user) - 1)[user]]).sum(1) + NOISE * random.gumbel(size=len(user))
-    order = np.lexsort((-likeness, user))
+    similarity = (vector * vector[np.minimum(seed, len(user) - 1)[user]]).sum(1) + NOISE * random.gumbel(size=len(user))
+    order = np.lexsort((-similarity, user))
     rank = np.empty(len(user), int)
     rank[order] = np.arange(len(user)) - start[user[order]]
     return rank < np.maximum(1, np.round(count * SHARE).astype(int))[user]
 
 
-def _cohesion(
+def _mean_similarity(
     rest: tuple[np.ndarray, np.ndarray], held: tuple[np.ndarray, np.ndarray], items: int
 ) -> tuple[float, float]:
     """Mean cosine between held-out items of a user, and between them and the rest; users with four or more."""
     vector = _factors(*rest, items)
     within, across = [], []
     for one in np.unique(held[0])[::5]:
-        mine, others = vector[held[1][held[0] == one]], vector[rest[1][rest[0] == one]]
-        if len(mine) >= 4:
-            within.append(((mine @ mine.T).sum() - len(mine)) / (len(mine) * (len(mine) - 1)))
-            across.append((mine @ others.T).mean())
+        own, others = vector[held[1][held[0] == one]], vector[rest[1][rest[0] == one]]
+        if len(own) >= 4:
+            within.append(((own @ own.T).sum() - len(own)) / (len(own) * (len(own) - 1)))
+            across.append((own @ others.T).mean())
     return round(float(np.mean(within)), 3), round(float(np.mean(across)), 3)
 
 

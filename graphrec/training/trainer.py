@@ -32,7 +32,7 @@ from graphrec.training.checkpoint import TrainingState
 from graphrec.training.closed_form import fit
 
 MIN_EPOCHS = 3
-"""Epochs of a large log, unless its settings say fewer."""
+"""Epochs of a large log, unless ``epochs`` is smaller."""
 
 
 def train(
@@ -44,21 +44,21 @@ def train(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> RunManifest:
-    """Train a model on a graph directory and leave a run directory.
+    """Train a model on a graph directory and write a run directory.
 
     Parameters
     ----------
     graph, out
-        Graph directory to learn from, run directory to write. An ``out`` that holds anything is refused, unless
-        ``resume`` says to go on with the run in it.
+        Graph directory to train on, run directory to write. An ``out`` that is not empty is refused, unless ``resume``
+        continues the run in it.
     config
-        Settings; where None, the defaults or those of the run to resume, which no others may replace.
+        Settings; None: the defaults, or those of the run to resume, which cannot be replaced by others.
     device
         ``auto``, ``cpu``, ``cuda`` or ``cuda:1``.
 
     Returns
     -------
-    The run's manifest. However a training is stopped, ``resume`` goes on from its last checkpoint.
+    The run's manifest. ``resume`` continues an interrupted training from its last checkpoint.
     """
     root = Path(out)
     chosen = _resumed(root, config) if resume else _fresh(root, config)
@@ -73,7 +73,7 @@ def train(
 
 
 def _resumed(root: Path, config: RunConfig | None) -> RunConfig:
-    """Settings of the run to go on with."""
+    """Settings of the run to resume."""
     path = root / "config.yaml"
     if not path.is_file():
         raise RunError(f"{root}: nothing to resume here; start a run without --resume")
@@ -84,7 +84,7 @@ def _resumed(root: Path, config: RunConfig | None) -> RunConfig:
 
 
 def _fresh(root: Path, config: RunConfig | None) -> RunConfig:
-    """Settings of a run to start; refuses a place that is taken. The first process of several looks."""
+    """Settings of a new run. RunError where the folder is not empty; of several processes the first one checks."""
     if os.environ.get("RANK", "0") == "0" and root.exists() and (not root.is_dir() or any(root.iterdir())):
         begun, done = ((root / name).is_file() for name in ("config.yaml", "manifest.json"))
         held = "something else"
@@ -95,7 +95,7 @@ def _fresh(root: Path, config: RunConfig | None) -> RunConfig:
 
 
 class Training:
-    """One run from its first step, or from a checkpoint, to its manifest."""
+    """One training, from its first step or a checkpoint to the manifest of its run."""
 
     def __init__(self, graph: Path, root: Path, config: RunConfig, device: str, progress: Progress) -> None:
         self.root, self.config, self.progress, self.graph_path = root, config, progress, graph
@@ -127,11 +127,11 @@ class Training:
         self.precision = precision
 
     def restore(self) -> None:
-        """Go on from the last checkpoint, if there is one."""
+        """Load the last checkpoint, if there is one."""
         path = self.root / "checkpoints" / "last.safetensors"
         if path.is_file():
-            asked, self.state = self.state.graph, checkpoint.load(path, self.model, self.optimiser)
-            if self.state.graph != asked:
+            graph_hash, self.state = self.state.graph, checkpoint.load(path, self.model, self.optimiser)
+            if self.state.graph != graph_hash:
                 raise RunError(f"{self.root}: begun on another graph than {self.graph_path}; resume it on that one")
 
     def run(self) -> RunManifest:
@@ -141,7 +141,7 @@ class Training:
         try:
             while not self._over():
                 self._epoch(writer)
-        finally:  # an interrupt may come within a step, so nothing is kept of it: the last checkpoint is whole
+        finally:  # no checkpoint on an interrupt, which may come within a step
             self.progress.finish()
             if writer is not None:
                 writer.close()
@@ -168,13 +168,13 @@ class Training:
         self._close_epoch(number, writer)
 
     def _batches(self, epoch: int, done: int) -> Iterator[Int64[Tensor, " batch"]]:
-        """Row numbers of the batches of an epoch that are still to do, this process's share of each."""
+        """Indices of the remaining batches of an epoch, of each the part of this process."""
         order = torch.Generator().manual_seed(_seed(self.config.seed, -1 - epoch))
         rows = torch.randperm(len(self.training_set), generator=order)[: self.config.training.samples_per_epoch]
-        processes, me = self.accelerator.num_processes, self.accelerator.process_index
+        processes, process = self.accelerator.num_processes, self.accelerator.process_index
         for step in range(done, self.steps):
             size = self.config.training.batch_size
-            yield rows[step * size : (step + 1) * size][me::processes].to(self.accelerator.device)
+            yield rows[step * size : (step + 1) * size][process::processes].to(self.accelerator.device)
 
     def _step(self, batch: Int64[Tensor, " batch"]) -> float:
         """One optimiser step; returns the mean loss of the batch."""
@@ -182,8 +182,8 @@ class Training:
         _set_rate(self.optimiser, self._rate(self.state.step))
         total = 0.0
         parts = batch.chunk(self.config.training.accumulate)
-        for place, part in enumerate(parts):
-            torch.manual_seed(_seed(self.config.seed, self.state.step * self.config.training.accumulate + place))
+        for index, part in enumerate(parts):
+            torch.manual_seed(_seed(self.config.seed, self.state.step * self.config.training.accumulate + index))
             with self.accelerator.autocast():
                 loss = self.loss(*self.training_set[part]) * (len(part) / len(batch))
             self.accelerator.backward(loss)
@@ -194,11 +194,11 @@ class Training:
         return total
 
     def _rate(self, step: int) -> float:
-        """Step size: a linear warm-up, then half a cosine down to a fiftieth over all epochs."""
+        """Learning rate: linear warm-up, then cosine decay over all epochs to a fiftieth."""
         settings = self.config.training
-        whole = self.epochs * self.steps
-        warm = min(1.0, (step + 1) / max(settings.warmup, 1))
-        return settings.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * min(step / whole, 1))))
+        total = self.epochs * self.steps
+        warmup = min(1.0, (step + 1) / max(settings.warmup, 1))
+        return settings.learning_rate * warmup * (0.02 + 0.49 * (1 + math.cos(math.pi * min(step / total, 1))))
 
     def _close_epoch(self, number: int, writer: SummaryWriter | None) -> None:
         metrics = self._validate()
@@ -287,5 +287,5 @@ def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 
 def _seed(seed: int, step: int) -> int:
-    """A seed for one step: what is drawn there depends on nothing that was drawn before."""
+    """Seed of one step, so that its random draws do not depend on those of earlier steps."""
     return (seed * 1_000_003 + step + 7) % 2**63

@@ -33,7 +33,7 @@ from graphrec.queries.user_history import UserHistory
 from graphrec.recommendation import recommend
 from graphrec.runs.config import RunConfig
 from graphrec.runs.run import Run
-from graphrec.runs.unlearning import _without as without
+from graphrec.runs.unlearning import _erase_nodes
 from graphrec.training.trainer import Training, train
 from tests.models.test_planted import held_out, hits, planted, walks
 from tests.run_fixtures import appended, history, weights
@@ -272,7 +272,7 @@ def test_what_was_learned_of_forgotten_nodes_alone_is_gone(name: str) -> None:
     """A user and an item that only they visited, forgotten: nothing is left that stands for either."""
     world = town(4)
     model = fitted(world, name)
-    left = without(tensors(model), {"user": [2], "item": [3]})
+    left = _erase_nodes(tensors(model), {"user": [2], "item": [3]})
     settings = RunConfig.check({"model": {"name": name, **QUICK[name]}}).model
     after = load_model(world, settings, left)
     asked = Queries.from_users(torch.arange(8), torch.full((8,), int(world.log.time[-1]) + 1))
