@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from graphrec.records import Record
 
 MIN_USERS = 5
 """Distinct users of a cell below which the cell is not published: a place that one person goes to identifies them."""
 
 
-class MapCell(BaseModel):
+class MapCell(Record):
     """One hexagon of the map."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
 
     cell: str
     """H3 index in hexadecimal."""
@@ -25,12 +23,8 @@ class MapCell(BaseModel):
     """Mean of the queries' metric, 0 to 1; ``right`` on disk."""
 
 
-class QueryMap(BaseModel):
+class QueryMap(Record):
     """Queries by the place of their relevant item."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True, serialize_by_alias=True
-    )
 
     resolution: int
     """H3 resolution of the cells."""

@@ -15,7 +15,7 @@ from graphrec.formatting import format_percent
 from graphrec.graph.geography import EARTH_RADIUS_KM
 from graphrec.report.chart import Number, svg, text
 
-WIDTH, LEAST, MOST = 460, 200, 520
+WIDTH, MIN_HEIGHT, MAX_HEIGHT = 460, 200, 520
 """Width of a map, and bounds of its height."""
 EDGE, FOOT = 14, 30
 """Free space around the cells, and that of the scale bar below them."""
@@ -73,8 +73,8 @@ def _projection(outlines: Iterable[list[Point]]) -> tuple[Callable[[Point], Poin
     south, north = min(latitude for latitude, _ in points), max(latitude for latitude, _ in points)
     west, east = min(longitude for _, longitude in points), max(longitude for _, longitude in points)
     narrow = max(math.cos(math.radians((south + north) / 2)), 0.05)
-    unit = min((WIDTH - 2 * EDGE) / ((east - west) * narrow), (MOST - 2 * EDGE - FOOT) / (north - south))
-    height = max((north - south) * unit + 2 * EDGE + FOOT, LEAST)
+    unit = min((WIDTH - 2 * EDGE) / ((east - west) * narrow), (MAX_HEIGHT - 2 * EDGE - FOOT) / (north - south))
+    height = max((north - south) * unit + 2 * EDGE + FOOT, MIN_HEIGHT)
     left = (WIDTH - (east - west) * narrow * unit) / 2
     top = (height - FOOT - (north - south) * unit) / 2
     return (

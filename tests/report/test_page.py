@@ -584,6 +584,7 @@ def test_the_content_of_a_run_is_gathered_from_its_manifests(tmp_path: Path) -> 
     history = [{"epoch": 1, "train_loss": 2.0, "mrr": 0.1, "learning_rate": 0.1, "seconds": 2.0}]
     made = {
         "graph": "../graph",
+        "protocol": {},
         "seed": 3,
         "device": "cpu",
         "best_epoch": 1,
