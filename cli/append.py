@@ -1,4 +1,4 @@
-"""``graphrec append``: more files onto a graph directory."""
+"""``graphrec append``: add files to a graph directory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cli.graphs import show_graph
 
 
 def append_command(
-    graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="The graph directory that grows.")],
+    graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="The graph directory to extend.")],
     files: Annotated[
         list[str] | None, typer.Argument(metavar="[FILE...]", help="Log files, globs, addresses or a database.")
     ] = None,
@@ -26,10 +26,10 @@ def append_command(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Add events, users, items and locations to a graph, as if it had been built from all files at once.
+    """Add events, users, items and locations to a graph, with the result of a build from all files.
 
-    Numbers of nodes stay, so runs on the graph go on; texts that have vectors are not read again; a file that is in
-    the graph adds nothing. Killed at any moment, it leaves the graph as it was.
+    Codes of nodes stay, so runs on the graph remain valid; existing text vectors are kept; a file that is in the graph
+    already adds nothing. Killed at any moment, it leaves the graph unchanged.
 
     Example: graphrec append city/graph tomorrow.csv
     """

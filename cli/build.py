@@ -25,22 +25,22 @@ def build_command(
     text_model: Annotated[
         str,
         typer.Option(
-            help="What reads the text: minilm, a Hugging Face name, a folder, or none.", autocompletion=text_model_names
+            help="Text encoder: minilm, a Hugging Face name, a folder, or none.", autocompletion=text_model_names
         ),
     ] = "minilm",
-    processes: Annotated[int, typer.Option(min=1, help="Processes that encode text beside each other.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Number of processes that encode text.")] = 1,
     vectors: options.Vectors = None,
     privacy: Annotated[
-        str | None, typer.Option(help="What to hide of people: pseudonyms,coordinates=8,time=1h,places=5.")
+        str | None, typer.Option(help="Anonymization: pseudonyms,coordinates=8,time=1h,places=5.")
     ] = None,
     max_bad: options.MaxBad = "1%",
     engine: options.EngineName = "duckdb",
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Build a graph directory from logs: CSV, TSV, JSON lines or Parquet, packed or not, or a database.
+    """Build a graph directory from logs: CSV, TSV, JSON lines or Parquet, compressed or not, or a database.
 
-    Columns are found by their names and contents; a mapping says what cannot be guessed.
+    Roles of columns are guessed from their names and contents; a mapping declares the others.
 
     Example: graphrec build city/events.csv --items city/items.csv --out city/graph
     """
@@ -50,8 +50,8 @@ def build_command(
     from builders.text.precomputed_vectors import parse_vectors_option
 
     roles = ColumnMapping.load(mapping) if mapping else ColumnMapping()
-    given = {"query": query, "privacy": Privacy.parse(privacy) if privacy else None}
-    roles = roles.model_copy(update={key: value for key, value in given.items() if value is not None})
+    overrides = {"query": query, "privacy": Privacy.parse(privacy) if privacy else None}
+    roles = roles.model_copy(update={key: value for key, value in overrides.items() if value is not None})
     with RichProgress() as progress:
         manifest = build_graph(
             files,

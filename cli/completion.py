@@ -1,6 +1,6 @@
-"""What the shell offers when TAB is pressed: presets, models, settings.
+"""Shell completion of presets, models and settings.
 
-Read from the sources of the package, because importing it would load torch and let the user wait.
+Read from the source files of the package, because importing it would load torch, which is slow.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def model_names(incomplete: str) -> list[str]:
 
 def setting_names(incomplete: str) -> list[tuple[str, str]]:
     """Settings that begin so, ready for the value, and what each one is."""
-    found = {"seed=": "Seed of everything random."}
-    for name, about in _fields():
-        found.setdefault(f"{name}=", about)
-    return [(name, about) for name, about in found.items() if name.startswith(incomplete)]
+    settings = {"seed=": "Seed of everything random."}
+    for name, description in _fields():
+        settings.setdefault(f"{name}=", description)
+    return [(name, description) for name, description in settings.items() if name.startswith(incomplete)]
 
 
 def device_names(incomplete: str) -> list[str]:
@@ -43,7 +43,7 @@ def device_names(incomplete: str) -> list[str]:
 def text_model_names(incomplete: str) -> list[tuple[str, str]]:
     """Text models that need no path, and begin so."""
     known = {"minilm": "384 dimensions, of the extra minilm or the Hugging Face hub", "none": "read no text"}
-    return [(name, about) for name, about in known.items() if name.startswith(incomplete)]
+    return [(name, description) for name, description in known.items() if name.startswith(incomplete)]
 
 
 def _built_in() -> dict[str, str]:
@@ -72,9 +72,9 @@ def _tree(module: str) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def _brief(about: object) -> str:
+def _brief(description: object) -> str:
     """A docstring on one line of a terminal."""
-    return textwrap.shorten(str(about or "").replace("`", ""), 72, placeholder=" ...")
+    return textwrap.shorten(str(description or "").replace("`", ""), 72, placeholder=" ...")
 
 
 def _constant(node: ast.AST | None) -> object:

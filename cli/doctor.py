@@ -1,4 +1,4 @@
-"""``graphrec doctor``: what is there, what is missing, and what to do about it."""
+"""``graphrec doctor``: check the installation."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ def doctor_command(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Say what is installed and what is missing: packages, extras, device, memory, text models; and what to do.
+    """Check packages, extras, device, memory and text models, with advice on what is missing.
 
-    Exits with 1 when something fails that the core needs.
+    Exits with 1 if a requirement of the core fails.
 
     Example: graphrec doctor
     """
     from graphrec.diagnosis import checks
 
-    found = checks()
+    results = checks()
     if as_json:
-        print_json([asdict(check) for check in found])
+        print_json([asdict(check) for check in results])
     else:
-        _show(found)
-    if any(check.state == "fail" for check in found):
+        _show(results)
+    if any(check.state == "fail" for check in results):
         raise typer.Exit(1)
     if not as_json:
         next_step(command("simulate", "city"))
 
 
-def _show(found: list[Check]) -> None:
-    for check in found:
+def _show(results: list[Check]) -> None:
+    for check in results:
         state = f"[{STYLES[check.state]}]{check.state:<4}[/]"
         console.print(f"{state}  {check.name:<16} {escape(check.found)}", soft_wrap=True)
         if check.remedy:
             console.print(f"      -> {escape(check.remedy)}", soft_wrap=True)
-    counts = Counter[str](check.state for check in found)
+    counts = Counter[str](check.state for check in results)
     console.print(", ".join(f"{counts[state]} {state}" for state in STYLES))

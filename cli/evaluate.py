@@ -48,15 +48,16 @@ def evaluate_command(
     run: options.RunFolder,
     split: Annotated[Split, typer.Option(help="Held-out events; read test once.")] = Split.val,
     query_time: Annotated[
-        QueryTime | None, typer.Option(help="Ask at the user's last event or at the request's own time.")
+        QueryTime | None, typer.Option(help="Query at the user's last event or at the request's own time.")
     ] = None,
     history: Annotated[
-        History | None, typer.Option(help="Every earlier event, or those before the split and the own session's.")
+        History | None,
+        typer.Option(help="Visible history: all earlier events, or those before the split and of the own session."),
     ] = None,
-    novel: Annotated[bool, typer.Option("--novel", help="Judge first visits, among unvisited items.")] = False,
+    novel: Annotated[bool, typer.Option("--novel", help="Evaluate first visits, among unvisited items.")] = False,
     evidence: Annotated[
         bool,
-        typer.Option("--evidence", help="Measure whether the evidence moves the scores, and what attention rests on."),
+        typer.Option("--evidence", help="Measure the faithfulness of the evidence, and the attention."),
     ] = False,
     user: Annotated[
         list[str] | None, typer.Option("--user", "-u", metavar="ID", help="Show this user in the report. Repeatable.")

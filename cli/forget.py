@@ -1,4 +1,4 @@
-"""``graphrec forget``: take a person out of a graph and its runs."""
+"""``graphrec forget``: erase a user from a graph and its runs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 def forget_command(
     graph: Annotated[Path, typer.Argument(metavar="GRAPH", help="A graph directory.")],
-    user: Annotated[str, typer.Option(help="Id of the person as the log writes it, also under pseudonyms.")],
+    user: Annotated[str, typer.Option(help="Id of the user in the log, also for a graph with pseudonyms.")],
     run: Annotated[
-        list[Path] | None, typer.Option(help="A run on the graph that is to forget too; can be repeated.")
+        list[Path] | None, typer.Option(help="A run on the graph to erase the user from. Repeatable.")
     ] = None,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Take a person out of a graph, of runs on it and of the cache, and prove it by a search for the id.
+    """Erase a user from a graph, from runs on it and from the cache, and prove it by a search for the id.
 
     It cannot be undone. Exit code 1 where the id is still found.
 
@@ -43,7 +43,7 @@ def forget_command(
         first = done.search.matches[0]
         raise GraphrecError(
             f"{first.file}: the id is still found ({first.where}), in {pluralize(done.search.found, 'place')} in all; "
-            "take it out of what the graph is made of, and build again"
+            "remove it from the sources of the graph, and build again"
         )
 
 

@@ -21,13 +21,13 @@ def show_graph(out: Path, manifest: GraphManifest) -> None:
     console.print("", facts(f"graph {out}", graph_facts(manifest)))
     quarantined = list(manifest.quarantined.items())
     if quarantined:
-        console.print("", table(f"set aside in {out / 'quarantine.parquet'}", ("reason", "rows"), quarantined))
+        console.print("", table(f"unusable rows in {out / 'quarantine.parquet'}", ("reason", "rows"), quarantined))
     if manifest.edition:
-        console.print(f"\nthis is {manifest.edition}, with the counts that it is known to have")
+        console.print(f"\nrecognised edition: {manifest.edition}, by its counts")
     for note in manifest.notes:
         console.print(f"\n{note}", markup=False)
     if manifest.filtered:
-        console.print("", table("left out by filters", ("reason", "rows"), list(manifest.filtered.items())))
+        console.print("", table("dropped by filters", ("reason", "rows"), list(manifest.filtered.items())))
     show_data_issues(manifest.findings)
     next_step(command("train", out, "--out", out.parent / "run"))
 
@@ -35,7 +35,7 @@ def show_graph(out: Path, manifest: GraphManifest) -> None:
 def show_data_issues(issues: Sequence[Mapping[str, Any]]) -> None:
     """Print data issues, each with a line of advice."""
     if issues:
-        console.print("\n[bold]worth a look[/]")
+        console.print("\n[bold]data issues[/]")
     for issue in issues:
         examples = "; ".join(map(_example, issue["examples"]))
         such = f", such as {examples}" if examples else ""

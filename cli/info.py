@@ -1,4 +1,4 @@
-"""``graphrec info``: what a graph or run directory holds."""
+"""``graphrec info``: contents of a graph or run directory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def info_command(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Say what a graph or run directory holds: counts, times, settings, metrics, versions.
+    """Show the contents of a graph or run directory: counts, times, settings, metrics, versions.
 
     Example: graphrec info city/graph
     """
@@ -84,17 +84,17 @@ def _cost(manifest: GraphManifest) -> dict[str, str]:
 
 
 def _risks(path: Path, manifest: GraphManifest) -> dict[str, Risk]:
-    """The risk of the log as it came, where the manifest knows it, and that of the graph."""
+    """Re-identification risk of the original log, if the manifest has it, and of the graph."""
     from graphrec.reidentification import Risk, risk_of
 
-    found = {when: Risk.of(counts) for when, counts in manifest.risk.items()}
-    if "after" not in found and (path / "events.parquet").is_file():
-        found["after"] = risk_of(path)
-    return found
+    risks = {when: Risk.of(counts) for when, counts in manifest.risk.items()}
+    if "after" not in risks and (path / "events.parquet").is_file():
+        risks["after"] = risk_of(path)
+    return risks
 
 
 def _flat(values: object) -> str:
-    """A mapping in one line, ``name value, name value``; without the values that are null."""
+    """A mapping on one line, ``name value, name value``, without null values."""
     if isinstance(values, Mapping):
         return ", ".join(f"{name} {_flat(value)}" for name, value in values.items() if value is not None)
     return ", ".join(map(_flat, values)) if isinstance(values, list | tuple) else str(values)

@@ -28,18 +28,20 @@ def recommend_command(
     users: Annotated[Path | None, typer.Option(help="A file with one user id a line.")] = None,
     everyone: Annotated[bool, typer.Option("--all", help="Every user of the graph.")] = False,
     at: options.Time = None,
-    near: Annotated[str | None, typer.Option(metavar="LAT,LON", help="From where; else from the last event.")] = None,
-    k: Annotated[int, typer.Option("-k", min=1, help="Items a user.")] = 10,
+    near: Annotated[
+        str | None, typer.Option(metavar="LAT,LON", help="Position of the user; default: the last event.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of items per user.")] = 10,
     novel: Annotated[
         bool | None,
         typer.Option(
             "--novel/--repeats",
-            help="Only what the user has not visited, or that as well. Neither: as the run is judged.",
+            help="Only unvisited items, or visited ones too. Default: as in the evaluation protocol.",
         ),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show shares and events behind each item.")] = False,
     what_if: Annotated[
-        bool, typer.Option("--what-if", help="Show without which visits each item would fall farthest.")
+        bool, typer.Option("--what-if", help="Show the visits without which each item would fall farthest.")
     ] = False,
     out: Annotated[Path | None, typer.Option(metavar="FILE.parquet", help="Write the lists to a file.")] = None,
     graph: options.MovedGraph = None,
@@ -47,7 +49,7 @@ def recommend_command(
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Rank what comes next for users, as of a time and from a place, and say why.
+    """Rank the next items of users, as of a time and at a position, with explanations.
 
     Example: graphrec recommend city/run --user u0001 --at 2026-03-01T18:00 --near 40.75,-73.99 -k 5 --explain
     """

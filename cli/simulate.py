@@ -16,7 +16,7 @@ def simulate_command(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write into: new, empty, or simulated before.")],
     users: Annotated[int, typer.Option(help="People in the city.")] = 400,
     days: Annotated[int, typer.Option(help="Days that the log covers.")] = 60,
-    seed: Annotated[int, typer.Option(help="Another seed gives another city.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed.")] = 0,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""``graphrec train``: from a graph directory to a run directory."""
+"""``graphrec train``: train a model on a graph directory."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def train_command(
             autocompletion=setting_names,
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Random seed.")] = None,
     device: options.Device = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --out.")] = False,
     as_json: options.AsJson = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Train the graph attention network, or another model; Ctrl-C leaves a run that --resume goes on with.
+    """Train the graph attention network, or another model; Ctrl-C leaves a run that --resume continues.
 
     Example: graphrec train city/graph --out city/run --set epochs=4 --seed 1
     """
@@ -49,8 +49,8 @@ def train_command(
     from graphrec.training.trainer import train
 
     named = [f"model.name={model}"] if model else []
-    given = config is not None or named or settings or seed is not None
-    chosen = RunConfig.load(config, [*named, *(settings or ())], seed=seed) if given else None
+    has_settings = config is not None or named or settings or seed is not None
+    chosen = RunConfig.load(config, [*named, *(settings or ())], seed=seed) if has_settings else None
     with RichProgress() as progress:
         manifest = train(graph, out, config=chosen, device=device, resume=resume, progress=progress)
     if environ.get("RANK", "0") != "0":  # of several processes the first one reports
