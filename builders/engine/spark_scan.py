@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from builders.engine.duckdb_scan import MAX_REJECT_CHARACTERS
-from builders.sources.compression import unpack
-from builders.sources.source import Source
+from builders.sources.compression import chunks
+from builders.sources.source import Source, rewritten
 
 PLAIN = ("tinyint", "smallint", "int", "bigint", "string", "boolean", "date", "timestamp_ntz")
 """Types of Parquet columns that Spark casts to the same text as DuckDB."""
@@ -38,8 +38,7 @@ def read_with_spark(session: Any, source: Source, workspace: Path) -> SparkTable
     if source.format == "parquet":
         return _read_parquet(session, source)
     if source.packed != "none":  # Spark would not split it
-        target = workspace / f"{source.sha256[:16]}.unpacked"
-        source = replace(source, readable=unpack(source.path, source.packed, target))
+        source = rewritten(source, workspace, "unpacked", chunks(source.path, source.packed))
     lines = _lines(session, source.readable)
     return _read_json(lines, source) if source.format == "jsonl" else _read_csv(lines, source)
 

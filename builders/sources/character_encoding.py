@@ -70,7 +70,7 @@ def _fallback(path: Path, compression: str, declared: str | None) -> str:
         has_control = has_control or len(piece.translate(None, _CONTROL)) < len(piece)
     if declared is not None or has_control:
         hint = "name the file's encoding in the mapping, such as 'encoding: latin-1' or 'encoding: cp1252'"
-        deque(_utf8_pieces(path, compression, UTF8, hint), maxlen=0)  # raises at the first invalid byte
+        deque(utf8_pieces(path, compression, UTF8, hint), maxlen=0)  # raises at the first invalid byte
     return LATIN1
 
 
@@ -90,16 +90,9 @@ def _canonical(path: Path, name: str) -> str:
     return codec
 
 
-def transcode(path: Path, compression: str, encoding: str, target: Path) -> Path:
-    """Write a text file unpacked and in UTF-8 to ``target``; InputError for bytes that are invalid in ``encoding``."""
-    hint = f"correct 'encoding: {encoding}' in the mapping, or leave it out"
-    with target.open("wb") as copy:
-        copy.writelines(_utf8_pieces(path, compression, encoding, hint))
-    return target
-
-
-def _utf8_pieces(path: Path, compression: str, encoding: str, hint: str) -> Iterator[bytes]:
-    """The text of a file in UTF-8, piece by piece; InputError names the first invalid byte and its line."""
+def utf8_pieces(path: Path, compression: str, encoding: str, hint: str = "") -> Iterator[bytes]:
+    """The text of a file in UTF-8, in pieces; InputError names the first invalid byte and its line, with a hint."""
+    hint = hint or f"correct 'encoding: {encoding}' in the mapping, or leave it out"
     decoder, line = codecs.getincrementaldecoder(encoding)(), 1
     try:
         for piece in chunks(path, compression):

@@ -85,10 +85,3 @@ def line_blocks(path: Path, compression: str) -> Iterator[bytes]:
         rest.append(tail)
     if any(rest):
         yield b"".join(rest)
-
-
-def unpack(path: Path, compression: str, target: Path) -> Path:
-    """Write the decompressed bytes of a file to ``target``."""
-    with target.open("wb") as copy:
-        copy.writelines(chunks(path, compression))
-    return target

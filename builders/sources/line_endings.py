@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import numpy as np
-
-from builders.sources.compression import chunks
 
 LF, CR = b"\n", b"\r"
 BLANK_LINES = re.compile(rb"\A(\xef\xbb\xbf)?([ \t]*(\r\n|\n|\r))+")
@@ -47,18 +44,16 @@ def split_lines(text: str) -> list[str]:
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
-def normalize_line_endings(path: Path, compression: str, quote: str, target: Path) -> Path:
-    """Write a text file decompressed to ``target``, unquoted line endings as LF, without leading blank lines."""
+def normalize_line_endings(pieces: Iterable[bytes], quote: str) -> Iterator[bytes]:
+    """The pieces of a text with LF for all unquoted line endings, without leading blank lines."""
     rest, quoted, started = b"", 0, False
-    with target.open("wb") as copy:
-        for piece in chunks(path, compression):
-            text = rest + piece if started else BLANK_LINES.sub(b"", rest + piece)
-            started = started or bool(text.strip())
-            rest = CR if text.endswith(CR) else b""
-            text, quoted = _with_lf(text.removesuffix(CR), quote, quoted)
-            copy.write(text)
-        copy.write(rest if quoted else LF[: len(rest)])
-    return target
+    for piece in pieces:
+        text = rest + piece if started else BLANK_LINES.sub(b"", rest + piece)
+        started = started or bool(text.strip())
+        rest = CR if text.endswith(CR) else b""
+        text, quoted = _with_lf(text.removesuffix(CR), quote, quoted)
+        yield text
+    yield rest if quoted else LF[: len(rest)]
 
 
 def _with_lf(text: bytes, quote: str, quoted: int) -> tuple[bytes, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from builders.sources.compression import line_blocks
@@ -39,9 +39,9 @@ def are_literals(lines: Sequence[str]) -> bool:
         return sum(as_json(line) != line for line in lines) > sum(_is_json(line) for line in lines)
 
 
-def write_json_lines(path: Path, compression: str, target: Path) -> Path:
-    """Write a UTF-8 file of Python literals to ``target`` as JSON lines, see `as_json`."""
-    with target.open("wb") as copy, warnings.catch_warnings(action="ignore"):  # of invalid escapes
-        for block in line_blocks(path, compression):
-            copy.write("\n".join(map(as_json, block.decode().split("\n"))).encode())
-    return target
+def json_blocks(path: Path, compression: str) -> Iterator[bytes]:
+    """A UTF-8 file of Python literals as blocks of JSON lines, see `as_json`."""
+    for block in line_blocks(path, compression):
+        with warnings.catch_warnings(action="ignore"):  # of invalid escapes
+            lines = "\n".join(map(as_json, block.decode().split("\n")))
+        yield lines.encode()

@@ -7,7 +7,7 @@ import glob
 import hashlib
 import json
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from builders.sources.character_encoding import UTF8, detect_encoding, transcode
-from builders.sources.compression import MAGIC, REFUSED, check_no_tar, chunks, compression_of, open_bytes, unpack
+from builders.sources.character_encoding import UTF8, detect_encoding, utf8_pieces
+from builders.sources.compression import MAGIC, REFUSED, check_no_tar, chunks, compression_of, open_bytes
 from builders.sources.dialect import column_names, detect_delimiter, detect_header, parse
 from builders.sources.item_lists import NAMES, write_pairs
 from builders.sources.line_endings import LineEndings, normalize_line_endings, split_lines
-from builders.sources.python_literals import are_literals, as_json, write_json_lines
+from builders.sources.python_literals import are_literals, as_json, json_blocks
 from graphrec.errors import InputError, MappingError
 
 SAMPLE_BYTES = 1 << 18
@@ -167,25 +167,32 @@ def _copy_path(source: Source, workspace: Path, suffix: str) -> Path:
     return workspace / f"{source.sha256[:16]}.{suffix}"
 
 
+def rewritten(source: Source, workspace: Path, suffix: str, pieces: Iterable[bytes]) -> Source:
+    """The source with a copy of the given bytes as its readable file."""
+    target = _copy_path(source, workspace, suffix)
+    with target.open("wb") as copy:
+        copy.writelines(pieces)
+    return replace(source, readable=target)
+
+
 def _parquet(source: Source, workspace: Path) -> Source:
-    readable = source.path
     if source.compression != "none":
-        readable = unpack(source.path, source.compression, _copy_path(source, workspace, "parquet"))
+        source = rewritten(source, workspace, "parquet", chunks(source.path, source.compression))
     try:
-        schema = pq.read_schema(readable)
+        schema = pq.read_schema(source.readable)
     except (OSError, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{source.path}: the Parquet file is damaged ({reason}); write or fetch it again") from error
     _check_distinct(source, schema.names)
-    return replace(source, format="parquet", readable=readable, columns=tuple(schema.names))
+    return replace(source, format="parquet", columns=tuple(schema.names))
 
 
 def _text(source: Source, layout: Layout, workspace: Path) -> Source:
     source, endings = _read_through(source, layout.encoding)
     if source.encoding != UTF8:
-        copy, endings = _copy_path(source, workspace, "utf8"), LineEndings()
-        source = replace(source, readable=transcode(source.path, source.compression, str(source.encoding), copy))
-        deque(endings.watch(chunks(copy, "none")), maxlen=0)
+        endings = LineEndings()
+        pieces = utf8_pieces(source.path, source.compression, str(source.encoding))
+        source = rewritten(source, workspace, "utf8", endings.watch(pieces))
     first, lines = _sample_lines(source)
     if not lines:
         raise InputError(f"{source.path}: the file holds blank lines only; a log with one row per event expected")
@@ -197,8 +204,8 @@ def _text(source: Source, layout: Layout, workspace: Path) -> Source:
         return _item_lists(source, layout, workspace)
     is_json = layout.delimiter is None and start.startswith(("{", "["))
     if endings.mixed or not first.strip():
-        quote, target = "" if is_json else layout.quote, _copy_path(source, workspace, "lines")
-        source = replace(source, readable=normalize_line_endings(source.readable, source.packed, quote, target))
+        pieces = normalize_line_endings(chunks(source.readable, source.packed), "" if is_json else layout.quote)
+        source = rewritten(source, workspace, "lines", pieces)
     return _json_lines(source, lines, workspace) if is_json else _delimited(source, layout, lines)
 
 
@@ -254,8 +261,7 @@ def _item_lists(source: Source, layout: Layout, workspace: Path) -> Source:
 def _json_lines(source: Source, lines: list[str], workspace: Path) -> Source:
     if are_literals(lines[:100]):
         lines = [as_json(line) for line in lines]
-        target = _copy_path(source, workspace, "jsonl")
-        source = replace(source, readable=write_json_lines(source.readable, source.packed, target))
+        source = rewritten(source, workspace, "jsonl", json_blocks(source.readable, source.packed))
     names = dict.fromkeys(key for line in lines for key in _json_object(line) if _is_supported_key(key))
     if not names:
         raise InputError(
