@@ -32,7 +32,7 @@ errors = Console(stderr=True, highlight=False)
 """Errors, on stderr, also under ``--quiet``."""
 
 
-def be_quiet(quiet: bool = True) -> None:
+def be_quiet(*, quiet: bool = True) -> None:
     """Show results and errors only, or all there is."""
     notes.quiet = quiet
 
@@ -82,7 +82,7 @@ class RichProgress:
         if self._target.quiet:
             return
         moving = self._target.is_terminal and not self._target.is_dumb_terminal
-        self._bars = Bars(*_columns(moving, total), console=self._target)
+        self._bars = Bars(*_columns(moving=moving, total=total), console=self._target)
         self._bars.add_task(escape(title), total=total, note="")
         self._bars.start()
 
@@ -104,7 +104,7 @@ class RichProgress:
         self._target.print(escape(text))
 
 
-def _columns(moving: bool, total: int | None) -> list[ProgressColumn]:
+def _columns(*, moving: bool, total: int | None) -> list[ProgressColumn]:
     title, note = TextColumn("{task.description}"), TextColumn("[dim]{task.fields[note]}")
     counted: list[ProgressColumn] = [MofNCompleteColumn()] if total is not None else []
     if not moving:

@@ -38,12 +38,12 @@ def info_command(
             f"{path}: a graph or run directory expected; 'graphrec build' makes the one, 'graphrec train' the other"
         )
     if (path / "config.yaml").is_file():
-        _info_of_run(path, as_json)
+        _info_of_run(path, as_json=as_json)
     else:
-        _info_of_graph(path, as_json)
+        _info_of_graph(path, as_json=as_json)
 
 
-def _info_of_graph(path: Path, as_json: bool) -> None:
+def _info_of_graph(path: Path, *, as_json: bool) -> None:
     from graphrec.graph.manifest import read_manifest
 
     manifest = read_manifest(path)
@@ -100,7 +100,7 @@ def _flat(values: object) -> str:
     return ", ".join(map(_flat, values)) if isinstance(values, list | tuple) else str(values)
 
 
-def _info_of_run(path: Path, as_json: bool) -> None:
+def _info_of_run(path: Path, *, as_json: bool) -> None:
     from graphrec.evaluation.result import read_results
     from graphrec.runs.config import RunConfig
     from graphrec.runs.manifest import RunManifest

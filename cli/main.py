@@ -54,7 +54,7 @@ def graphrec(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only results and errors, of any command.")] = False,
 ) -> None:
     """Hold the options that come before a command."""
-    be_quiet(quiet)
+    be_quiet(quiet=quiet)
 
 
 for function in (

@@ -44,7 +44,7 @@ Time = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON in place of tables.")]
 
 
-def _set_quiet(quiet: bool) -> None:
+def _set_quiet(*, quiet: bool) -> None:
     if quiet:
         be_quiet()
 

@@ -65,7 +65,7 @@ def recommend_command(
         )
     with RichProgress() as progress:
         opened = Run.open(run, graph, device=device)
-        asked = _users(user, users, everyone, opened.graph.nodes["user"].ids.to_pylist())
+        asked = _users(user, users, everyone=everyone, known=opened.graph.nodes["user"].ids.to_pylist())
         if (explain or what_if) and not opened.is_explainable:
             asked_for, name = "--explain" if explain else "--what-if", opened.config.model.name
             raise InputError(f"{asked_for}: only stgat can take its scores apart, and {run} is a run of {name}")
@@ -89,14 +89,14 @@ def recommend_command(
         print_json([one.to_dict() for one in lists])
     elif out is None:
         for one in lists:
-            _show(one, explain)
+            _show(one, explain=explain)
         if opened.is_explainable and not explain:
             next_step("add --explain for the reasons behind each item")
         elif opened.is_explainable and not what_if:
             next_step("add --what-if for the visits without which each item would fall farthest")
 
 
-def _users(named: list[str] | None, file: Path | None, everyone: bool, known: list[str]) -> list[str]:
+def _users(named: list[str] | None, file: Path | None, *, everyone: bool, known: list[str]) -> list[str]:
     if everyone:
         return known
     listed = list(named or [])
@@ -134,7 +134,7 @@ def _place(text: str) -> tuple[float, float]:
     return latitude, longitude
 
 
-def _show(recommended: RecommendationList, explain: bool) -> None:
+def _show(recommended: RecommendationList, *, explain: bool) -> None:
     title = recommended.user
     if recommended.asked_at:
         title += f" as of {recommended.asked_at.replace('T', ' ')[:16]} UTC"

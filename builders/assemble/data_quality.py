@@ -88,9 +88,9 @@ def _wrong_encoding(inputs: BuildInputs, tables: Tables) -> Iterator[DataIssue]:
     count, examples = 0, list[Example]()
     for kind in NODE_TYPES:
         for column in (tables.nodes[kind][name].combine_chunks() for name in ("id", "label", "text")):
-            non_ascii = np.flatnonzero(~_pc.string_is_ascii(column.fill_null("")).to_numpy(False))
+            non_ascii = np.flatnonzero(~_pc.string_is_ascii(column.fill_null("")).to_numpy(zero_copy_only=False))
             texts = column.take(pa.array(non_ascii))
-            broken = _pc.match_substring_regex(texts, MOJIBAKE).to_numpy(False)
+            broken = _pc.match_substring_regex(texts, MOJIBAKE).to_numpy(zero_copy_only=False)
             count += int(broken.sum())
             if len(examples) < MAX_EXAMPLES:
                 values = [text[:60] for text in texts.filter(pa.array(broken))[:MAX_EXAMPLES].to_pylist()]
@@ -131,7 +131,7 @@ def _similar(ids: pa.Array) -> tuple[int, list[np.ndarray]]:
         return 0, []
     codes = encoded.indices.to_numpy()
     several = np.bincount(codes, minlength=len(encoded.dictionary)) > 1
-    several &= _pc.not_equal(encoded.dictionary, "").to_numpy(False)  # the id of forgotten nodes
+    several &= _pc.not_equal(encoded.dictionary, "").to_numpy(zero_copy_only=False)  # the id of forgotten nodes
     groups = [np.flatnonzero(codes == code)[:MAX_EXAMPLES] for code in np.flatnonzero(several)[:MAX_EXAMPLES]]
     return int(several.sum()), groups
 

@@ -71,7 +71,7 @@ def _row_reason(events: Any, mapping: ColumnMapping) -> Any:
     """Reason to drop an event for its own values; null for one that is kept."""
     cases = []
     if mapping.kinds is not None:
-        cases.append((~events.kind.isin([*mapping.kinds]).fill_null(False), KIND))
+        cases.append((~events.kind.isin([*mapping.kinds]).fill_null(ibis.literal(False)), KIND))
     if mapping.dates is not None:
         first, end = date_bounds(mapping.dates)
         cases.append(((events.time < first) | (events.time >= end), DATES))
@@ -140,7 +140,11 @@ def _walk(engine: Engine, narrow: Any, mapping: ColumnMapping) -> tuple[Any, dic
     walked = narrow.mutate(**last)
     if mapping.session_gap is not None:
         walked = _with_sessions(walked, mapping.session_gap)
-    repeated = (walked.item == walked.last_item).fill_null(False) if mapping.collapse_repeats else ibis.literal(False)
+    repeated = (
+        (walked.item == walked.last_item).fill_null(ibis.literal(False))
+        if mapping.collapse_repeats
+        else ibis.literal(False)
+    )
     walked = walked.select("key", "user", "item", "session", repeated=repeated)
     walked = engine.materialise("filter_walk", walked)
     repeats = int(engine.to_pyarrow(walked.repeated.cast("int64").sum()).as_py() or 0)

@@ -77,7 +77,9 @@ class SparkEngine(Engine):
         with wrap_errors():
             frames = [self._session.read.parquet(address(path)) for path in paths]
             frames = [frame.selectExpr("*", "_metadata.row_index AS file_row_number") for frame in frames]
-            reduce(lambda one, other: one.unionByName(other, True), frames).createOrReplaceTempView(view_name(name))
+            reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames).createOrReplaceTempView(
+                view_name(name)
+            )
             return self.backend.table(view_name(name))
 
     def scan(self, source: Source, name: str) -> Scan:

@@ -89,7 +89,7 @@ def _fields(source: Source) -> tuple[Column, Column]:
     unquoted = F.when(is_valid, F.transform(values, lambda text: _unquoted(text, source.quote)))
     is_open = F.rlike(line, F.lit(f"^(?:{field}{separator})*+ *{quote}{inner}$"))
     has_quote = F.contains(line, F.lit(source.quote))
-    return F.when(has_quote, unquoted).otherwise(plain), has_break | F.when(has_quote, is_open).otherwise(False)
+    return F.when(has_quote, unquoted).otherwise(plain), has_break | F.when(has_quote, is_open).otherwise(F.lit(False))
 
 
 def _unquoted(text: Column, quote: str) -> Column:

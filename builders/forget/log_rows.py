@@ -73,7 +73,7 @@ def _has_user(path: Path, user: str, names: Sequence[str], types: Mapping[str, s
 def _user_mask(batch: pa.RecordBatch, user: str, names: Sequence[str], types: Mapping[str, str]) -> np.ndarray:
     """Rows of the user, and rejected rows whose value contains one of the names; [rows] bool."""
     columns = [batch[column] for column in user_columns(types) if column in batch.schema.names]
-    masks = [pc.equal(column, user).fill_null(False).to_numpy(zero_copy_only=False) for column in columns]
+    masks = [pc.equal(column, user).fill_null(fill_value=False).to_numpy(zero_copy_only=False) for column in columns]
     if "value" in batch.schema.names:
         masks += [contains_id(batch["value"], name) for name in names]
     return np.asarray(np.any([np.zeros(len(batch), bool), *masks], axis=0))
@@ -82,7 +82,7 @@ def _user_mask(batch: pa.RecordBatch, user: str, names: Sequence[str], types: Ma
 def contains_id(values: pa.Array | pa.ChunkedArray, name: str) -> np.ndarray:
     """Texts that contain an id as a whole word, [n] bool; False for null."""
     pattern, mask = IdPattern.of(name), np.zeros(len(values), bool)
-    hits = np.flatnonzero(pc.match_substring(values, name).fill_null(False).to_numpy(zero_copy_only=False))
+    hits = np.flatnonzero(pc.match_substring(values, name).fill_null(fill_value=False).to_numpy(zero_copy_only=False))
     texts = values.take(pa.array(hits)).to_pylist()
     mask[hits] = [pattern.count(text.encode("utf-8", "surrogatepass")) > 0 for text in texts]
     return mask
@@ -93,7 +93,7 @@ def _rewrite(
 ) -> None:
     masks = []
     with pq.ParquetFile(path) as file:
-        schema = pa.schema([column.with_nullable(True) for column in file.schema_arrow])
+        schema = pa.schema([column.with_nullable(nullable=True) for column in file.schema_arrow])
         with pq.ParquetWriter(target, schema) as writer:
             for batch in file.iter_batches():
                 masks.append(_user_mask(batch, user, names, types))

@@ -37,6 +37,7 @@ def anonymize_part(
     out: Path,
     privacy: Privacy,
     types: Mapping[str, str] = ID_COLUMNS["events"],
+    *,
     keep_user_text: bool = False,
 ) -> None:
     """Write a log part anonymized: the same rows in the same order, the same columns.

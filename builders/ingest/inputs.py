@@ -181,7 +181,15 @@ def _ingest(
     number = len(inputs.sources)
     if files.log is not None:
         before = _n_rows(inputs.events)
-        checked = ingest_log(engine, files.log, "item" in listed, home, progress, len(inputs.events), before)
+        checked = ingest_log(
+            engine,
+            files.log,
+            has_items="item" in listed,
+            folder=home,
+            progress=progress,
+            index=len(inputs.events),
+            before=before,
+        )
         if files.max_bad is not None:
             bad = pa.concat_tables([rows.quarantine for rows in checked])
             check_bad_share(bad, sum(rows.total for rows in checked), files.max_bad, files.log.name)

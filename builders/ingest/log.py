@@ -81,7 +81,7 @@ def open_log(
     engine.set_memory_limit(sum(file.source.bytes for file in rows))
     first = rows[0].source
     has_names = first.header or first.format != "csv" or declared.columns is not None
-    full = declared.filled(guess_mapping(rows[0].sample(engine), has_names))
+    full = declared.filled(guess_mapping(rows[0].sample(engine), named=has_names))
     return Log(rows, full, load_preset(preset) if preset else None, tables)
 
 
@@ -118,7 +118,7 @@ def distinct_names(paths: Sequence[Path], used_names: Collection[str] = ()) -> l
     return names
 
 
-def check_mapping(log: Log, has_items: bool) -> None:
+def check_mapping(log: Log, *, has_items: bool) -> None:
     """Raise MappingError unless every file has the mapped columns; ``has_items``: texts are from a table of items."""
     mapping = log.mapping
     for rows in log.files:
@@ -132,13 +132,13 @@ def check_mapping(log: Log, has_items: bool) -> None:
 
 
 def ingest_log(
-    engine: Engine, log: Log, has_items: bool, folder: Path, progress: Progress, index: int = 0, before: int = 0
+    engine: Engine, log: Log, *, has_items: bool, folder: Path, progress: Progress, index: int = 0, before: int = 0
 ) -> list[CheckedRows]:
     """Write the rows of a log to parts in the graph directory ``folder``.
 
     ``index`` is the number of the first part, ``before`` the number of rows of all earlier parts.
     """
-    check_mapping(log, has_items)
+    check_mapping(log, has_items=has_items)
     mapping = log.mapping.model_copy(update={"item_text": None, "item_label": None}) if has_items else log.mapping
     checked = []
     progress.start("reading and checking", sum(rows.source.bytes for rows in log.files))

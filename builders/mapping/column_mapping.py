@@ -237,7 +237,7 @@ def _first_problem(error: ValidationError) -> str:
     return f"{first['loc'][0]}: {message}, got {first['input']!r}"
 
 
-def guess_mapping(sample: Mapping[str, Sequence[str]], named: bool = True) -> ColumnMapping:
+def guess_mapping(sample: Mapping[str, Sequence[str]], *, named: bool = True) -> ColumnMapping:
     """Guess roles from the names and sample values of columns.
 
     Parameters
@@ -256,4 +256,4 @@ def guess_mapping(sample: Mapping[str, Sequence[str]], named: bool = True) -> Co
     if ("lat" in roles) != ("lon" in roles):
         roles.pop("lat", None)
         roles.pop("lon", None)
-    return ColumnMapping.of({**roles, **guess_by_contents(sample, named, roles)})
+    return ColumnMapping.of({**roles, **guess_by_contents(sample, named=named, mapped=roles)})

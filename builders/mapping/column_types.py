@@ -66,7 +66,7 @@ def can_play_role(role: str, values: Sequence[str]) -> bool:
     return role != "text" or is_text(values)
 
 
-def guess_by_contents(sample: Mapping[str, Sequence[str]], named: bool, mapped: Mapping[str, str]) -> dict[str, str]:
+def guess_by_contents(sample: Mapping[str, Sequence[str]], *, named: bool, mapped: Mapping[str, str]) -> dict[str, str]:
     """Guess unmapped roles by values: the time; without column names also coordinates, then user and item."""
     free = [column for column in sample if column not in mapped.values()]
     roles: dict[str, str] = {}

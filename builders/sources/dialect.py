@@ -45,7 +45,7 @@ def detect_header(first: Sequence[str]) -> bool:
     return not any(_VALUE.fullmatch(field.strip()) for field in first)
 
 
-def column_names(first: Sequence[str], header: bool) -> tuple[str, ...]:
+def column_names(first: Sequence[str], *, header: bool) -> tuple[str, ...]:
     """The header's names, or ``column1``, ``column2``, ..., also for an empty name.
 
     Where every name has a type, as in RecBole's files (``user_id:token``), the types are removed.

@@ -287,7 +287,7 @@ def _delimited(source: Source, layout: Layout, lines: list[str]) -> Source:
     delimiter = layout.delimiter or detect_delimiter(lines[:200], layout.quote)
     first = parse(lines[:1], delimiter, layout.quote)[0]
     header = layout.header if layout.header is not None else layout.columns is None and detect_header(first)
-    columns = layout.columns or column_names(first, header)
+    columns = layout.columns or column_names(first, header=header)
     if len(columns) != len(first):
         raise MappingError(
             f"{source.path}: {len(columns)} column names are given for {len(first)} fields: {', '.join(columns)}"

@@ -211,7 +211,7 @@ def _matrix(option: VectorsOption, batch: pa.RecordBatch, dimension: int, before
     if batch.num_columns > 1:
         return np.stack([column.cast(pa.float64()).to_numpy(zero_copy_only=False) for column in batch.columns], axis=1)
     lists = batch.column(0)
-    wrong = pc.not_equal(pc.list_value_length(lists), dimension).fill_null(False)
+    wrong = pc.not_equal(pc.list_value_length(lists), dimension).fill_null(fill_value=False)
     if pc.any(wrong).as_py():
         row = pc.index(wrong, True).as_py()
         raise InputError(

@@ -59,9 +59,15 @@ def compare(evaluation: EvaluationResult) -> tuple[list[str], list[Row]]:
     measured = [evaluation.metrics, *evaluation.baselines.values()]
     names = metric_names(measured)
     largest = {name: max(_known(values, name) for values in measured) for name in names}
-    rows = [Row(evaluation.model, True, _cells(evaluation.metrics, largest, evaluation.intervals, evaluation.errors))]
+    rows = [
+        Row(
+            evaluation.model,
+            model=True,
+            cells=_cells(evaluation.metrics, largest, evaluation.intervals, evaluation.errors),
+        )
+    ]
     rows += [
-        Row(humanize_key(name), False, _cells(values, largest, evaluation.baseline_intervals.get(name)))
+        Row(humanize_key(name), model=False, cells=_cells(values, largest, evaluation.baseline_intervals.get(name)))
         for name, values in evaluation.baselines.items()
     ]
     return names, sorted(rows, key=lambda row: -row.cells[-1].part if row.cells else 0.0)

@@ -61,7 +61,7 @@ class LightGCN(nn.Module):
         self.conv = _lg_conv()
         self._propagated: tuple[Tensor, Tensor] | None = None
 
-    def train(self, mode: bool = True) -> LightGCN:
+    def train(self, mode: bool = True) -> LightGCN:  # noqa: FBT001, FBT002 - as torch has it
         """Drop the propagated vectors, which may be those of other weights."""
         self._propagated = None
         return super().train(mode)

@@ -87,7 +87,7 @@ class MixtureNLL(nn.Module):
     """Negative log-likelihood of ``stgat``'s mixture."""
 
     def __init__(
-        self, model: Stgat, graph: TemporalGraph, negatives: int, full_softmax: int, novel: bool = False
+        self, model: Stgat, graph: TemporalGraph, negatives: int, full_softmax: int, *, novel: bool = False
     ) -> None:
         """``novel``: targets are items that the user had not visited, and only such items compete."""
         super().__init__()

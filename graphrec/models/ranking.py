@@ -117,7 +117,8 @@ class StgatRanker:
     def top(self, queries: Queries, k: int, *, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
         """The ``k`` best items of each query; ``novel`` excludes those that its user has visited."""
         parts = [
-            self._top(self.forward(batch), k, candidates, seen) for _, batch, seen in self._batches(queries, novel)
+            self._top(self.forward(batch), k, candidates, seen)
+            for _, batch, seen in self._batches(queries, novel=novel)
         ]
         if not parts:
             return Ranking(torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k), torch.zeros(0))
@@ -145,7 +146,7 @@ class StgatRanker:
     ) -> Float64[Tensor, " n"]:
         """Expected rank of each query's target among the candidates; inf for one that is excluded."""
         ranks, tiles = [], list(self._tiles())
-        for rows, batch, seen in self._batches(queries, novel):
+        for rows, batch, seen in self._batches(queries, novel=novel):
             output, item = self.forward(batch), target[rows]
             if len(tiles) == 1:
                 ranks.append(expected_rank(self.scores(output, tiles[0], candidates, seen), item))
@@ -156,7 +157,7 @@ class StgatRanker:
             ranks.append(counts.rank())
         return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.float64)
 
-    def _batches(self, queries: Queries, novel: bool) -> Iterator[tuple[slice, Queries, UserHistory | None]]:
+    def _batches(self, queries: Queries, *, novel: bool) -> Iterator[tuple[slice, Queries, UserHistory | None]]:
         """Rows of each batch, its queries, and the visits whose items are excluded."""
         for start in range(0, len(queries), BATCH):
             rows = slice(start, start + BATCH)

@@ -41,7 +41,7 @@ class ScoreRanker:
     def top(self, queries: Queries, k: int, *, candidates: Tensor | None = None, novel: bool = False) -> Ranking:
         """The ``k`` best items of each query with their scores; ``novel`` excludes those that its user has visited."""
         items, scores = [], []
-        for _, table in self._tables(queries, candidates, novel):
+        for _, table in self._tables(queries, candidates, novel=novel):
             best = table.topk(min(k, table.shape[1]), dim=1)
             items.append(torch.where(best.values > -torch.inf, best.indices, -1))
             scores.append(torch.where(best.values > -torch.inf, best.values, 0))
@@ -58,10 +58,10 @@ class ScoreRanker:
         self, queries: Queries, target: Int64[Tensor, " n"], *, candidates: Tensor | None = None, novel: bool = False
     ) -> Float64[Tensor, " n"]:
         """Expected rank of each query's target among the candidates; inf for one that is excluded."""
-        ranks = [expected_rank(table, target[rows]) for rows, table in self._tables(queries, candidates, novel)]
+        ranks = [expected_rank(table, target[rows]) for rows, table in self._tables(queries, candidates, novel=novel)]
         return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.float64)
 
-    def _tables(self, queries: Queries, candidates: Tensor | None, novel: bool) -> Iterator[tuple[slice, Tensor]]:
+    def _tables(self, queries: Queries, candidates: Tensor | None, *, novel: bool) -> Iterator[tuple[slice, Tensor]]:
         """Rows of the queries and their scores, a batch at a time; -inf for excluded items."""
         first_seen = self.graph.nodes["item"].first_seen
         items = len(first_seen)

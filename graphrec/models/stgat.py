@@ -449,7 +449,7 @@ def seen_in_training(graph: TemporalGraph, kind: str, count: int | None = None) 
 def _loss(model: Stgat, graph: TemporalGraph, options: LossOptions) -> nn.Module:
     from graphrec.models.losses import MixtureNLL  # imports this module
 
-    return MixtureNLL(model, graph, options.negatives, options.full_softmax, options.novel)
+    return MixtureNLL(model, graph, options.negatives, options.full_softmax, novel=options.novel)
 
 
 def _ranker(graph: TemporalGraph, model: Stgat) -> Ranker:

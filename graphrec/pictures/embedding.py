@@ -139,7 +139,7 @@ def _label_items(ax: Axes, graph: TemporalGraph, items: NDArray[np.int64], posit
         if not label or len(taken) == MAX_LABELS:
             continue
         left = bool(position[row, 0] > middle + quarter)  # there labels run towards the middle
-        name = _write(ax, short(label, 26), position[row], left)
+        name = _write(ax, short(label, 26), position[row], left=left)
         box = name.get_window_extent().padded(LABEL_GAP / 2)
         if any(box.overlaps(other) for other in taken):
             name.remove()
@@ -147,7 +147,7 @@ def _label_items(ax: Axes, graph: TemporalGraph, items: NDArray[np.int64], posit
             taken.append(box)
 
 
-def _write(ax: Axes, label: str, position: NDArray[np.float64], left: bool) -> Annotation:
+def _write(ax: Axes, label: str, position: NDArray[np.float64], *, left: bool) -> Annotation:
     """A label beside a point, which does not change the layout."""
     name = ax.annotate(
         label,

@@ -165,7 +165,7 @@ def _column(hop: str, masses: Sequence[tuple[str, float]], colours: Mapping[str,
     return bars
 
 
-def _connect(ax: Axes, one: _Bar, others: Sequence[_Bar], leftwards: bool = False) -> None:
+def _connect(ax: Axes, one: _Bar, others: Sequence[_Bar], *, leftwards: bool = False) -> None:
     """Bands between a bar and those that share its mass, from its top down."""
     top = one.low + one.mass
     for other in others:

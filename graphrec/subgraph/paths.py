@@ -88,7 +88,7 @@ def shortest_path(
     node = goal
     while node != start:
         newest, parent, name, forward = max(_parent_edges(view, names, depth, node), key=lambda edge: edge[0])
-        hops.append(_hop(view, name, parent, node, forward, newest))
+        hops.append(_hop(view, name, parent, node, forward=forward, newest=newest))
         node = parent
     return Path(source, target, tuple(reversed(hops)))
 
@@ -151,7 +151,7 @@ def _parent_edges(
                     yield int(time[row]), (parent_type, int(parent[row])), name, forward
 
 
-def _hop(graph: TemporalGraph, name: str, parent: Code, child: Code, forward: bool, newest: int) -> Hop:
+def _hop(graph: TemporalGraph, name: str, parent: Code, child: Code, *, forward: bool, newest: int) -> Hop:
     source, target = (parent, child) if forward else (child, parent)
     times = sum(int(((one == source[1]) & (other == target[1])).sum()) for one, other, _ in _edges(graph, name))
     sentence = EDGE_SENTENCES.get(name, f"{{source}} is linked by {name} to {{target}}")

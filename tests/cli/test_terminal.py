@@ -32,7 +32,7 @@ def graph(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def loud() -> None:
-    be_quiet(False)
+    be_quiet(quiet=False)
 
 
 def surroundings(**more: str) -> dict[str, str]:

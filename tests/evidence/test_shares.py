@@ -193,7 +193,7 @@ def test_items_with_and_without_evidence() -> None:
     ranker = StgatRanker(world, untrained(world, 63))
     asked = Queries.from_users(torch.tensor([0, -1]), torch.tensor([MONDAY_NOON] * 2))
     best = ranker.top(asked, 3)
-    with_reasons, without = (ranked_items(ranker, asked, best, None, reasons) for reasons in (True, False))
+    with_reasons, without = (ranked_items(ranker, asked, best, None, reasons=reasons) for reasons in (True, False))
     for row in range(2):
         assert [one.item for one in with_reasons[row]] == [one.item for one in without[row]]
         assert [one.label for one in with_reasons[row]] == [one.label for one in without[row]]

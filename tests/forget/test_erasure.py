@@ -451,5 +451,5 @@ def test_the_command_fails_where_the_id_is_still_found(
 
     monkeypatch.setattr("builders.append.rebuild", leaky)
     done = graphrec("forget", graph, "--user", ANNA)
-    assert "the id is still found (bytes), in 1 places" in done.refusal
+    assert "the id is still found (bytes), in 1 place in all" in done.refusal
     assert "notes.txt" in done.out

@@ -91,7 +91,7 @@ def check(tmp_path: Path, lines: list[str], header: str = "user,item,time,lat,lo
     engine = connect(tmp_path)
     (tmp_path / "log").mkdir()
     log = open_log(engine, [path], None, None, NoProgress())
-    [rows] = ingest_log(engine, log, False, tmp_path, NoProgress())
+    [rows] = ingest_log(engine, log, has_items=False, folder=tmp_path, progress=NoProgress())
     events, again = quarantine_duplicates(engine, read_log(engine, [rows.part]), [rows.part])
     return Looked(engine.to_pyarrow(events), pa.concat_tables([rows.quarantine, again]), rows.total)
 

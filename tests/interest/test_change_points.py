@@ -126,7 +126,7 @@ def test_what_comes_later_changes_nothing(until: int) -> None:
     other = replace(graph, log=log, _cache={})
     for ask in (place_changes, activity_changes):
         mine, same = (
-            [(change.start, change.p_value, change.after.tolist()) for change in ask(world, "user-0", until)]
+            [(change.start, change.p_value, change.after.tolist()) for change in ask(world, "user-0", until=until)]
             for world in (graph, other)
         )
         assert mine == same
