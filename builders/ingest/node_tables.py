@@ -32,23 +32,23 @@ COLUMNS = ("id", "label", "lat", "lon", "location", "since")
 
 
 def ingest_table(
-    engine: Engine, kind: str, path: Path, given: TableMapping, mapping: ColumnMapping, part: Path, before: int = 0,
+    engine: Engine, kind: str, path: Path, declared: TableMapping, mapping: ColumnMapping, part: Path, before: int = 0,
     display_name: str = "",
 ) -> tuple[CheckedRows, TableMapping]:  # fmt: skip
     """Write a table of nodes to a part; returns its rows (`COLUMNS` and ``text``) and its mapping with guessed columns.
 
     Raises MappingError if no column looks like the id or a mapped column is missing.
     """
-    source = replace(detect_source(path, given, engine.workspace), display_name=display_name)
+    source = replace(detect_source(path, declared, engine.workspace), display_name=display_name)
     rows = scan(engine, source, f"{kind}_rows")
-    columns = _complete(engine, kind, rows, given, mapping)
+    columns = _complete(engine, kind, rows, declared, mapping)
     with engine_errors(str(path)):
         table, checks = _typed(engine, f"{kind}_typed", rows, columns)
-        kept = {name: _[name] for name in (*COLUMNS, "text")}
-        return check_rows(engine, f"{kind}_table", rows, table, kept, checks, part, before), columns
+        part_columns = {name: _[name] for name in (*COLUMNS, "text")}
+        return check_rows(engine, f"{kind}_table", rows, table, part_columns, checks, part, before), columns
 
 
-def _complete(engine: Engine, kind: str, rows: Rows, given: TableMapping, mapping: ColumnMapping) -> TableMapping:
+def _complete(engine: Engine, kind: str, rows: Rows, declared: TableMapping, mapping: ColumnMapping) -> TableMapping:
     names, where = rows.source.columns, str(rows.source.path)
     guess = {
         "id": _id_column(kind, names, mapping),
@@ -57,7 +57,7 @@ def _complete(engine: Engine, kind: str, rows: Rows, given: TableMapping, mappin
         "lon": match_role("lon", names),
         "location": mapping.location if kind == "item" and mapping.location in names else None,
     }
-    full = given.model_copy(update={key: value for key, value in guess.items() if getattr(given, key) is None})
+    full = declared.model_copy(update={key: value for key, value in guess.items() if getattr(declared, key) is None})
     for key in COLUMNS:
         if getattr(full, key) is not None:
             check_column(getattr(full, key), names, f"{kind}_{key}", where)

@@ -50,7 +50,7 @@ NODE_TYPES = ("user", "item", "location")
 
 
 def ingest_relation(
-    engine: Engine, name: str, given: RelationMapping, part: Path, before: int = 0
+    engine: Engine, name: str, declared: RelationMapping, part: Path, before: int = 0
 ) -> tuple[CheckedRows, RelationMapping]:
     """Write the file of a declared relation to a part; returns its rows and its mapping with guessed columns.
 
@@ -61,22 +61,24 @@ def ingest_relation(
     InputError
         If the file cannot be read; MappingError if a mapped column is missing.
     """
-    path = _existing_file(given.file, name)
-    rows = _scan(engine, path, given, part.stem, [getattr(given, key) for key in COLUMNS])
-    mapping = _complete(engine, name, rows, given)
+    path = _existing_file(declared.file, name)
+    rows = _scan(engine, path, declared, part.stem, [getattr(declared, key) for key in COLUMNS])
+    mapping = _complete(engine, name, rows, declared)
     with engine_errors(str(path)):
         table, checks = _typed(engine, f"{part.stem}_typed", rows, mapping)
-        kept = {column: _[column] for column in COLUMNS}
-        return check_rows(engine, f"{part.stem}_part", rows, table, kept, checks, part, before), mapping
+        part_columns = {column: _[column] for column in COLUMNS}
+        return check_rows(engine, f"{part.stem}_part", rows, table, part_columns, checks, part, before), mapping
 
 
-def ingest_links(engine: Engine, name: str, given: RelationMapping, part: Path) -> CheckedRows:
+def ingest_links(engine: Engine, name: str, declared: RelationMapping, part: Path) -> CheckedRows:
     """Write the file that maps the nodes of a declared relation to items to a part, see `ingest_relation`."""
-    path = _existing_file(str(given.links), name)
+    path = _existing_file(str(declared.links), name)
     rows = _scan(engine, path, Layout(), part.stem)
     names = rows.source.columns
     if len(names) < 2:
-        raise MappingError(f"relations: {name}: {path}: two columns expected, an item's id and its id in {given.file}")
+        raise MappingError(
+            f"relations: {name}: {path}: two columns expected, an item's id and its id in {declared.file}"
+        )
     item, entity = names[:2] if not normalize(names[0]).startswith("entity") else (names[1], names[0])
     with engine_errors(str(path)):
         table = rows.table.select(
@@ -145,10 +147,10 @@ def relation_rows(
     return pa.table([file, row, *(table[column] for column in ROWS.names[2:])], schema=ROWS)
 
 
-def _complete(engine: Engine, name: str, rows: Rows, given: RelationMapping) -> RelationMapping:
+def _complete(engine: Engine, name: str, rows: Rows, declared: RelationMapping) -> RelationMapping:
     """The mapping with guessed columns; MappingError if a column is missing."""
     names, where = rows.source.columns, str(rows.source.path)
-    mapped = given.model_dump(include=set(COLUMNS), exclude_none=True)
+    mapped = declared.model_dump(include=set(COLUMNS), exclude_none=True)
     for key, column in mapped.items():
         check_column(column, names, f"relations: {name}: {key}", where)
     sample = rows.sample(engine)
@@ -161,7 +163,7 @@ def _complete(engine: Engine, name: str, rows: Rows, given: RelationMapping) -> 
     unmapped = [key for key in ("source_id", "target_id") if key not in mapped]
     if len(ids) < len(unmapped):
         raise MappingError(f"relations: {name}: {where}: two columns with ids expected, it has {', '.join(names)}")
-    return given.model_copy(update={**mapped, **dict(zip(unmapped, ids, strict=False))})
+    return declared.model_copy(update={**mapped, **dict(zip(unmapped, ids, strict=False))})
 
 
 def _typed(engine: Engine, name: str, rows: Rows, mapping: RelationMapping) -> tuple[Any, list[Check]]:

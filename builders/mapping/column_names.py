@@ -62,7 +62,7 @@ def check_column(column: str, columns: Sequence[str], key: str, where: str) -> N
         raise MappingError(f"{key}: {where} has no column {column!r}{hint}; it has {', '.join(columns)}")
 
 
-def match_role(role: str, columns: Sequence[str], taken: Iterable[str] = ()) -> str | None:
+def match_role(role: str, columns: Sequence[str], mapped: Iterable[str] = ()) -> str | None:
     """The column whose name is a synonym of a role, the likeliest synonym first; None without one."""
-    by_name = {normalize(column): column for column in reversed(columns) if column not in set(taken)}
+    by_name = {normalize(column): column for column in reversed(columns) if column not in set(mapped)}
     return next((by_name[normalize(name)] for name in SYNONYMS[role] if normalize(name) in by_name), None)

@@ -82,8 +82,8 @@ def check_counts(preset: str, counts: Mapping[str, int], logs: Sequence[str | Pa
     expected = ", ".join(f"{getattr(nearest, key)[0]:,} {COUNT_LABELS[key]}" for key in keys)
     got = ", ".join(f"{counts[key]:,} {COUNT_LABELS[key]}" for key in keys)
     called = f"{nearest.name} (the nearest of {len(candidates)} editions) has " if len(candidates) > 1 else ""
-    wanted = f"{called}{expected}" if called else f"{expected} expected"
-    return [f"{preset}: {wanted}, got {got}: this is another version or a part of it"]
+    expectation = f"{called}{expected}" if called else f"{expected} expected"
+    return [f"{preset}: {expectation}, got {got}: this is another version or a part of it"]
 
 
 def _candidates(preset: str, logs: Sequence[str | Path]) -> list[Edition]:

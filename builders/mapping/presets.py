@@ -111,7 +111,7 @@ def find_files(name: str, files: Sequence[str | Path]) -> PresetMatch:
     candidates = [path for path in entries if path.is_file()]
     for layout in preset.layouts:
         logs = [matches(candidates, pattern) for pattern in layout.logs]
-        if all(logs) and all(_first_line_fits(layout, match.path) for found in logs for match in found):
+        if all(logs) and all(_first_line_fits(layout, match.path) for group in logs for match in group):
             _check_unambiguous(name, layout, logs)
             return _match(layout, [match for [match] in logs], candidates)
     if len(paths) == 1 and paths == candidates:  # a single file of any name
@@ -136,11 +136,11 @@ def _first_line_fits(layout: FileLayout, path: Path) -> bool:
 
 
 def _check_unambiguous(name: str, layout: FileLayout, logs: list[list[Match]]) -> None:
-    for pattern, found in zip(layout.logs, logs, strict=True):
-        if len(found) > 1:
-            names = ", ".join(match.path.name for match in found[:4])
+    for pattern, group in zip(layout.logs, logs, strict=True):
+        if len(group) > 1:
+            names = ", ".join(match.path.name for match in group[:4])
             raise InputError(
-                f"preset {name}: one file named {pattern} expected, got {len(found)} ({names}); give the one that you "
+                f"preset {name}: one file named {pattern} expected, got {len(group)} ({names}); give the one that you "
                 "mean in place of its folder"
             )
 
