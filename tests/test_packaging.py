@@ -73,25 +73,29 @@ from graphrec.interest import user_profile
 from graphrec.pictures import draw_ego
 from graphrec.subgraph import ego
 
-build_graph(["log.csv"], "graph", mapping=ColumnMapping(user="who"))
+events: int = build_graph(["log.csv"], "graph", mapping=ColumnMapping(user="who")).counts["events"]
 config = RunConfig(model=ModelConfig(dimension=16), training=TrainingConfig(epochs=1), seed=3)
 try:
-    train("graph", "run", config)
+    print(train("graph", "run", config=config).best_epoch)
 except GraphrecError as error:
     print(error)
 run = Run.open("run")
 protocol: EvaluationProtocol = run.protocol
 graph: TemporalGraph = run.graph
-recommend(run, ["u0001"], k=4, near=(40.75, -73.99))
-evaluate(run, "test")
-draw_ego(ego(graph, "u0001", 1_700_000_000)).savefig("ego.png")
-print(user_profile(graph, "u0001", 1_700_000_000))
+lists = recommend(run, ["u0001"], k=4, near=(40.75, -73.99))
+score: float = lists[0].items[0].score
+print(lists.to_pandas(), lists[0].to_dict()["items"])
+mrr: float = evaluate(run, "test", overrides={"novel": True}).metrics["mrr"]
+draw_ego(ego(graph, "u0001", time=1_700_000_000)).savefig("ego.png")
+print(user_profile(graph, "u0001", until=1_700_000_000))
 """
 """A user's script that is right."""
 MISUSES = {
     "a misspelt method": 'from graphrec import Run\n\nRun.opne("run")\n',
     "a wrong argument type": 'from graphrec import Run, recommend\n\nrecommend(Run.open("run"), 3)\n',
     "an unknown keyword": 'from graphrec import Run, recommend\n\nrecommend(Run.open("run"), ["u"], kk=4)\n',
+    "a positional option": 'from graphrec import Run, recommend\n\nrecommend(Run.open("run"), ["u"], 1)\n',
+    "a misspelt field": 'from graphrec import Run, recommend\n\nprint(recommend(Run.open("run"), ["u"])[0].itmes)\n',
     "a misspelt name": "from graphrec import recomend\n\nprint(recomend)\n",
     "a name of the wrong package": "from graphrec.interest import draw_ego\n\nprint(draw_ego)\n",
     "an unknown setting": "from graphrec import TrainingConfig\n\nTrainingConfig(epoch=3)\n",
