@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any, cast
 
+import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch, Rectangle
-from matplotlib.path import Path as Outline
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from graphrec.evidence.flow import AttendedEvent, AttentionFlow
@@ -72,44 +73,32 @@ class _Bar:
     mass: float
     colour: str
 
-    @property
-    def middle(self) -> float:
-        """Height of its middle."""
-        return self.low + self.mass / 2
-
 
 def _draw_bands(ax: Axes, flow: AttentionFlow) -> None:
     """The hops from left to right; heights are parts of the score, so that all of it is one high."""
     whole = flow.score or 1.0
-    through = sorted(
-        ((name, mass / whole) for name, mass in flow.share_by_relation().items() if mass > LEAST * whole), key=_largest
-    )
-    relations = _column("relation", through, {name: _colour(name) for name, _ in through})
-    parts = _parts(flow, [name for name, _ in through])
-    events = _column(
-        "event",
-        [(str(place), part.mass / whole) for place, part in enumerate(parts)],
-        {str(place): _colour(part.relation) for place, part in enumerate(parts)},
-    )
+    shares = sorted(flow.share_by_relation().items(), key=_largest)
+    through = {name: mass for name, mass in shares if mass > LEAST * whole}
+    parts = _parts(flow, list(through))
+    relations = _column("relation", [(mass / whole, _colour(name)) for name, mass in through.items()])
+    events = _column("event", [(part.mass / whole, _colour(part.relation)) for part in parts])
     user, item = (_Bar(COLUMNS[hop], -0.5, 1.0, INK) for hop in ("user", "item"))
-    _connect(ax, user, [relations[name] for name, _ in through])
-    for name, bar in relations.items():
-        own = [events[str(place)] for place, part in enumerate(parts) if part.relation == name]
-        _connect(ax, bar, own)
-    _connect(ax, item, list(events.values()), leftwards=True)
-    for bar in (user, item, *relations.values(), *events.values()):
+    bars = [user, item, *relations, *events]
+    _connect(ax, user, relations)
+    _connect(ax, item, events, leftwards=True)
+    for (name, mass), bar in zip(through.items(), relations, strict=True):
+        _connect(ax, bar, [event for part, event in zip(parts, events, strict=True) if part.relation == name])
+        _text(ax, bar, SHARE_LABELS.get(name, name), va="bottom", fontsize=8.5)
+        _text(ax, bar, f"{mass:.3f}, gate {flow.gates[name]:.0%}", va="top", fontsize=7.5, color=SOFT)
+    for part, bar in zip(parts, events, strict=True):
+        _text(ax, bar, part.words, va="center", fontsize=8.5)
+    for bar in bars:
         ax.add_patch(Rectangle((bar.x - BAR / 2, bar.low), BAR, bar.mass, color=bar.colour, linewidth=0, zorder=3))
-    for name, bar in relations.items():
-        _say(ax, bar, SHARE_LABELS.get(name, name), f"{bar.mass * whole:.3f}, gate {flow.gates[name]:.0%}")
-    for place, part in enumerate(parts):
-        ax.text(
-            COLUMNS["event"] + BAR, events[str(place)].middle, f" {part.words}", va="center", fontsize=8.5, zorder=5
-        )
     ax.text(user.x - 0.02, 0, flow.user, ha="right", va="center", fontweight="bold")
     ax.text(item.x + 0.02, 0.02, short(flow.label, 26), ha="left", va="bottom", fontweight="bold")
     ax.text(item.x + 0.02, -0.02, f"{flow.score:.3f}", ha="left", va="top", color=SOFT)
     ax.set_xlim(-0.08, 1.22)
-    reach = max(max(-bar.low, bar.low + bar.mass) for bar in (user, *relations.values(), *events.values()))
+    reach = max(max(-bar.low, bar.low + bar.mass) for bar in bars)
     ax.set_ylim(-reach - 0.03, reach + 0.03)
     ax.axis("off")
 
@@ -155,43 +144,31 @@ def _of_logit(flow: AttentionFlow) -> str:
     return f"fits, most by its {strongest}" if flow.logit[strongest] > 0 else "fits no better than others"
 
 
-def _column(hop: str, masses: Sequence[tuple[str, float]], colours: Mapping[str, str]) -> dict[str, _Bar]:
-    """Bars above each other, each in the middle of a place that its words fit into, centred as a whole."""
-    places = [max(mass, SLOTS[hop]) for _, mass in masses]
-    top, bars = (sum(places) + GAP * (len(places) - 1)) / 2, {}
-    for (name, mass), place in zip(masses, places, strict=True):
-        bars[name] = _Bar(COLUMNS[hop], top - (place + mass) / 2, mass, colours[name])
-        top -= place + GAP
+def _column(hop: str, masses: Sequence[tuple[float, str]]) -> list[_Bar]:
+    """Bars of a mass and a colour above each other, each centred in a slot that its text fits into."""
+    slots = [max(mass, SLOTS[hop]) for mass, _ in masses]
+    top, bars = (sum(slots) + GAP * (len(slots) - 1)) / 2, []
+    for (mass, colour), slot in zip(masses, slots, strict=True):
+        bars.append(_Bar(COLUMNS[hop], top - (slot + mass) / 2, mass, colour))
+        top -= slot + GAP
     return bars
 
 
 def _connect(ax: Axes, one: _Bar, others: Sequence[_Bar], *, leftwards: bool = False) -> None:
     """Bands between a bar and those that share its mass, from its top down."""
-    top = one.low + one.mass
+    top, side = one.low + one.mass, -BAR / 2 if leftwards else BAR / 2
+    curve = np.linspace(0, 1, 65)
+    along, rise = 1.5 * curve * (1 - curve) + curve**3, curve**2 * (3 - 2 * curve)  # a cubic Bezier curve
     for other in others:
-        here, there = (top - other.mass, top), (other.low, other.low + other.mass)
-        left, right = ((other.x, there), (one.x, here)) if leftwards else ((one.x, here), (other.x, there))
-        _band(ax, left, right, other.colour)
+        x = one.x + side + along * (other.x - one.x - 2 * side)
+        low = top - other.mass + rise * (other.low - top + other.mass)
+        ax.fill_between(x, low, low + other.mass, color=to_rgba(other.colour, 0.28), linewidth=0, zorder=1)
         top -= other.mass
 
 
-def _band(
-    ax: Axes, left: tuple[float, tuple[float, float]], right: tuple[float, tuple[float, float]], colour: str
-) -> None:
-    (x0, (low0, high0)), (x1, (low1, high1)) = left, right
-    x0, x1 = x0 + BAR / 2, x1 - BAR / 2
-    middle = (x0 + x1) / 2
-    upper = [(x0, high0), (middle, high0), (middle, high1), (x1, high1)]
-    lower = [(x1, low1), (middle, low1), (middle, low0), (x0, low0)]
-    codes = [Outline.MOVETO, *[Outline.CURVE4] * 3, Outline.LINETO, *[Outline.CURVE4] * 3, Outline.CLOSEPOLY]
-    outline = Outline([*upper, *lower, upper[0]], codes)
-    ax.add_patch(PathPatch(outline, facecolor=to_rgba(colour, 0.28), edgecolor="none", zorder=1))
-
-
-def _say(ax: Axes, bar: _Bar, words: str, note: str) -> None:
-    """Name a bar to its right, with a note under the name."""
-    ax.text(bar.x + BAR, bar.middle, f" {words}", va="bottom", fontsize=8.5, zorder=5)
-    ax.text(bar.x + BAR, bar.middle, f" {note}", va="top", fontsize=7.5, color=SOFT, zorder=5)
+def _text(ax: Axes, bar: _Bar, text: str, **look: Any) -> None:
+    """Write to the right of a bar, at its middle."""
+    ax.text(bar.x + BAR, bar.low + bar.mass / 2, f" {text}", zorder=5, **look)
 
 
 def _largest(named: tuple[str, float]) -> float:
@@ -205,21 +182,18 @@ def _colour(relation: str) -> str:
 def _strips(flow: AttentionFlow) -> Iterator[tuple[str, str, list[tuple[str, float]]]]:
     """Of each asking before the pointer: its name, its colour, and what it read, by item, the most first."""
     by_relation = groupby(flow.events, key=lambda one: one.relation)
-    for name, events in ((name, list(events)) for name, events in by_relation):
-        yield (
-            f"read in {SHARE_LABELS.get(name, name)}",
-            _colour(name),
-            _by_item((one.label, one.summary_weight) for one in events),
-        )
+    for name, events in by_relation:
+        read = _by_item((one.label, one.summary_weight) for one in events)
+        yield f"read in {SHARE_LABELS.get(name, name)}", _colour(name), read
     if any(one.recency_weight for one in flow.events):
         remembered = ((one.label, one.recency_weight) for one in flow.events)
         yield "remembered by propagation", _colour("semantic"), _by_item(remembered)
 
 
 def _by_item(weights: Iterator[tuple[str, float]]) -> list[tuple[str, float]]:
-    total: dict[str, float] = {}
+    total: defaultdict[str, float] = defaultdict(float)
     for label, weight in weights:
-        total[label] = total.get(label, 0.0) + weight
+        total[label] += weight
     return sorted(total.items(), key=_largest)
 
 
@@ -228,8 +202,7 @@ def _draw_strips(ax: Axes, strips: Sequence[tuple[str, str, list[tuple[str, floa
         named = [(label, weight) for label, weight in weights if weight >= NAMED]
         left = 0.0
         for place, (label, weight) in enumerate(named):
-            alpha = 0.6 if place % 2 else 0.85
-            _draw_piece(ax, row, left, weight, to_rgba(colour, alpha))
+            _draw_piece(ax, row, left, weight, to_rgba(colour, 0.6 if place % 2 else 0.85))
             words = short(label, int(weight * LETTERS))
             ax.text(left + weight / 2, row, words, ha="center", va="center", color=PAPER, fontsize=7.5)
             left += weight

@@ -13,7 +13,6 @@ import torch
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
 
 from graphrec.evidence.attention_profile import AttentionProfile, Share
 from graphrec.evidence.faithfulness import STEPS, Faithfulness
@@ -59,12 +58,11 @@ def test_bands_are_as_wide_as_the_masses() -> None:
     flow = planted(2)
     bands, strips = panels(draw_flow(flow))
     widths = []
-    for patch in bands.patches:
-        if isinstance(patch, PathPatch):
-            low, high = np.sort(patch.get_path().vertices[:4, 1])[0], patch.get_path().vertices[0, 1]
-            bottom = patch.get_path().vertices[7, 1]
-            widths.append(high - bottom)
-            assert low <= high
+    for band in bands.collections:
+        x, y = band.get_paths()[0].vertices.T
+        left, right = (np.ptp(y[np.isclose(x, end)]) for end in (x.min(), x.max()))
+        assert left == pytest.approx(right)
+        widths.append(left)
     # user to two parts, history to two events, semantic space to itself, and all three to the item
     history, semantic = 0.5 / flow.score, flow.semantic / flow.score
     each = history / 2
