@@ -6,6 +6,7 @@ from typing import Any
 
 import h3
 import numpy as np
+import torch
 from matplotlib import patheffects
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 
 from graphrec.errors import InputError
 from graphrec.formatting import format_date, format_utc
+from graphrec.graph.geography import has_coordinates
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import History
-from graphrec.interest.places import HabitualPlaces, Place, habitual_places
+from graphrec.interest.places import HabitualPlaces, habitual_places
 from graphrec.pictures.palette import INK, PAPER, SEQUENCE, SHARES, WASH
 from graphrec.pictures.style import bare, style, title
+from graphrec.queries.sampling import event_coordinates
 
 KM_PER_DEGREE = 111.195
 """Length of a degree of latitude on a sphere of 6,371 km."""
@@ -53,14 +56,15 @@ def draw_places(
     if not 0 <= resolution <= 15:
         raise InputError(f"map: an H3 resolution from 0 to 15 expected, got {resolution}")
     history = History.before(graph, user, time)
-    where = _positions(graph, history)
-    if not len(where):
+    coordinates = event_coordinates(graph, torch.from_numpy(history.row).to(graph.log.time.device))
+    where = coordinates[has_coordinates(coordinates)].tolist()
+    if not where:
         raise InputError(
             f"user {user!r} has no event at a known place before {format_utc(time)}; a map needs coordinates"
         )
     cells, counts = np.unique([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in where], return_counts=True)
     middle = np.array([h3.cell_to_latlng(cell) for cell in cells])
-    origin = _median(middle, counts)
+    origin = _quantiles(middle, counts, 0.5)
     visible = _on_map(_kilometres(middle, origin), counts, resolution)
     with style():
         figure, ax = plt.subplots(figsize=(9, 7.4), layout="constrained")
@@ -75,23 +79,6 @@ def draw_places(
         )
         title(ax, f"Where {user} was", note + (f" · {hidden:,} farther off" if hidden else ""))
         return figure
-
-
-def _positions(graph: TemporalGraph, history: History) -> NDArray[np.float64]:
-    """Latitude and longitude of the events, from the item, else from the location, [n, 2]; unknown ones left out."""
-    position = np.full((len(history), 2), np.nan)
-    for kind, codes in (("location", history.location), ("item", history.item)):
-        table = graph.nodes[kind].coordinates
-        if table is not None:
-            found = np.where((codes >= 0)[:, None], table.cpu().numpy()[np.maximum(codes, 0)], np.nan)
-            position = np.where(np.isnan(found), position, found)
-    known: NDArray[np.float64] = position[~np.isnan(position).any(axis=1)]
-    return known
-
-
-def _median(middle: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Median latitude and longitude of the events, [2] degrees."""
-    return np.array([np.quantile(axis, 0.5, weights=counts, method="inverted_cdf") for axis in middle.T])
 
 
 def _kilometres(degrees: NDArray[np.float64], origin: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -115,13 +102,18 @@ def _draw_cells(ax: Axes, cells: NDArray[Any], counts: NDArray[np.int64], origin
         bar.ax.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
 
 
+def _quantiles(
+    points: NDArray[np.float64], counts: NDArray[np.int64], quantile: float | tuple[float, ...]
+) -> NDArray[np.float64]:
+    """Quantiles of either coordinate over the events, [2, ...]."""
+    return np.array([np.quantile(axis, quantile, weights=counts, method="inverted_cdf") for axis in points.T])
+
+
 def _on_map(middle: NDArray[np.float64], counts: NDArray[np.int64], resolution: int) -> NDArray[np.bool_]:
     """Mask of the cells on the map, [cells]: those of nearly all events, and a margin."""
-    ends = np.array(
-        [np.quantile(axis, (MAX_OFF_MAP, 1 - MAX_OFF_MAP), weights=counts, method="inverted_cdf") for axis in middle.T]
-    )
-    around = MARGIN * np.ptp(ends, axis=1).max() + _margin(resolution)
-    visible: NDArray[np.bool_] = ((middle >= ends[:, 0] - around) & (middle <= ends[:, 1] + around)).all(axis=1)
+    low, high = _quantiles(middle, counts, (MAX_OFF_MAP, 1 - MAX_OFF_MAP)).T
+    around = MARGIN * (high - low).max() + _margin(resolution)
+    visible: NDArray[np.bool_] = ((middle >= low - around) & (middle <= high + around)).all(axis=1)
     return visible
 
 
@@ -132,12 +124,11 @@ def _margin(resolution: int) -> float:
 
 def _frame(ax: Axes, middle: NDArray[np.float64], resolution: int) -> None:
     """Limits that show all cells with a margin, in the aspect ratio of the figure."""
-    margin = _margin(resolution)
-    (left, bottom), (right, top) = middle.min(axis=0), middle.max(axis=0)
-    half = [max((high - low) / 2 + margin, 2 * margin) for low, high in ((left, right), (bottom, top))]
-    half = [max(half[0], 1.18 * half[1]), max(half[1], 0.7 * half[0])]
-    ax.set_xlim((left + right) / 2 - half[0], (left + right) / 2 + half[0])
-    ax.set_ylim((bottom + top) / 2 - half[1], (bottom + top) / 2 + half[1])
+    low, high = middle.min(axis=0), middle.max(axis=0)
+    (x, y), (width, height) = (low + high) / 2, np.maximum((high - low) / 2, _margin(resolution)) + _margin(resolution)
+    width, height = max(width, 1.18 * height), max(height, 0.7 * width)
+    ax.set_xlim(x - width, x + width)
+    ax.set_ylim(y - height, y + height)
     ax.set_aspect("equal")
     ax.set_facecolor(WASH)
     bare(ax)
@@ -147,7 +138,10 @@ def _mark_places(ax: Axes, places: HabitualPlaces, resolution: int, origin: NDAr
     """Markers of home, work and habit places at the centre of their cells."""
     home, work, habits = SHARES["what people do next"], SHARES["semantic space"], SHARES["what happens here"]
     marks = [("home", places.home, home, "^"), ("work", places.work, work, "s")]
-    marks += [(_name(place), place, habits, "o") for place in places.habits]
+    marks += [
+        ("habit" if place.label == place.id else place.label, place, habits, "o")  # an id tells a reader nothing
+        for place in places.habits
+    ]
     taken: set[str] = set()
     for words, place, colour, shape in marks:
         if place is None or place.coordinates is None:
@@ -161,11 +155,6 @@ def _mark_places(ax: Axes, places: HabitualPlaces, resolution: int, origin: NDAr
         text = ax.annotate(words, (x, y), (9, 3), textcoords="offset points", fontsize=9, color=INK, zorder=5)
         text.set_path_effects([patheffects.withStroke(linewidth=3, foreground=PAPER)])
         text.set_clip_on(True)
-
-
-def _name(place: Place) -> str:
-    """The place's label; ``habit`` where it has none but its id."""
-    return "habit" if place.label == place.id else place.label
 
 
 def _draw_scale_bar(ax: Axes) -> None:

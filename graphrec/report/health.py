@@ -12,16 +12,20 @@ from torch import Tensor
 from graphrec.graph.events import SPLITS, TRAIN
 from graphrec.graph.geography import has_coordinates
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.time_units import DAY, FIRST_MONDAY
+from graphrec.time_units import FIRST_MONDAY
 
 MAX_BARS = 80
 """Periods at most: the shortest kind of period is taken that needs no more."""
 
 
-class Coverage(BaseModel):
-    """What is known of the nodes of one type."""
+class Record(BaseModel):
+    """Plain data that a report is fed with; what it does not show is passed over."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Coverage(Record):
+    """What is known of the nodes of one type."""
 
     kind: str
     nodes: int
@@ -34,10 +38,8 @@ class Coverage(BaseModel):
     """Those with coordinates."""
 
 
-class Unseen(BaseModel):
+class Unseen(Record):
     """What a held-out split has that training could not know."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     split: str
     events: int
@@ -51,10 +53,8 @@ class Unseen(BaseModel):
     """Those without an event of train."""
 
 
-class DataHealth(BaseModel):
+class DataHealth(Record):
     """What a report tells of the data, all from the graph directory."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     period: str = ""
     """Length of one bar: day, week (from Monday), month or year, UTC; empty where there is no time."""
@@ -89,28 +89,15 @@ def _periods(time: Int[Tensor, " n"]) -> tuple[str, NDArray[np.int64], NDArray[n
     """The kind of period, when each begins, and the period of each event; no period without an event."""
     if not len(time):
         return "", np.zeros(0, np.int64), None
-    seconds = time.cpu().numpy()
     for period in ("day", "week", "month", "year"):
-        place = _period_numbers(seconds, period)
-        if place[-1] - place[0] < MAX_BARS:
+        unit, first_second = f"datetime64[{period[0].upper()}]", FIRST_MONDAY if period == "week" else 0
+        number = (time.cpu().numpy() - first_second).astype("datetime64[s]").astype(unit).astype(np.int64)
+        if number[-1] - number[0] < MAX_BARS:
             break
-    first, last = int(place[0]), int(place[-1])
+    first, last = int(number[0]), int(number[-1])
     every = -(-(last - first + 1) // MAX_BARS)  # more than one only for a log of more years than bars
-    numbers = np.arange(first, last + 1, every)
-    return period, _beginnings(numbers, period), (place - first) // every
-
-
-def _period_numbers(seconds: NDArray[np.int64], period: str) -> NDArray[np.int64]:
-    """Periods since the epoch."""
-    if period == "week":
-        return (seconds - FIRST_MONDAY) // (7 * DAY)
-    return seconds.astype("datetime64[s]").astype(f"datetime64[{period[0].upper()}]").astype(np.int64)
-
-
-def _beginnings(numbers: NDArray[np.int64], period: str) -> NDArray[np.int64]:
-    if period == "week":
-        return numbers * 7 * DAY + FIRST_MONDAY
-    return numbers.astype(f"datetime64[{period[0].upper()}]").astype("datetime64[s]").astype(np.int64)
+    starts = np.arange(first, last + 1, every).astype(unit).astype("datetime64[s]").astype(np.int64) + first_second
+    return period, starts, (number - first) // every
 
 
 def _coverage(graph: TemporalGraph, kind: str) -> Coverage:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import h3.api.basic_str as h3
+import numpy as np
 from markupsafe import Markup, escape
+from numpy.typing import NDArray
 
 from graphrec.evaluation.query_map import QueryMap
 from graphrec.formatting import format_percent
@@ -23,8 +25,6 @@ LEVELS = 5
 """Colours of a map."""
 DEGREE_KM = math.radians(EARTH_RADIUS_KM)
 """Length of a degree of latitude."""
-
-Point = tuple[Number, Number]
 
 
 @dataclass(frozen=True)
@@ -45,46 +45,30 @@ def hexagon_map(told: str, hexagons: Sequence[Hexagon]) -> Markup:
     ``told`` is what the map says to who cannot see it. Cells on both sides of the 180th meridian lie beside each other.
     """
     outlines = _outlines([hexagon.cell for hexagon in hexagons])
-    project, height, km = _projection(outlines.values())
-    parts = [_polygon(hexagon, map(project, outlines[hexagon.cell])) for hexagon in hexagons]
-    return svg(WIDTH, round(height), told, [*parts, *_scale_bar(height, km)])
+    corners = np.concatenate(outlines)
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    east, north = high - low
+    unit = min((WIDTH - 2 * EDGE) / east, (MAX_HEIGHT - 2 * EDGE - FOOT) / north)  # of the picture, per kilometre
+    height = max(north * unit + 2 * EDGE + FOOT, MIN_HEIGHT)
+    middle = (WIDTH / 2, (height - FOOT) / 2)
+    parts = [
+        _polygon(hexagon, middle + (outline - (low + high) / 2) * (unit, -unit))
+        for hexagon, outline in zip(hexagons, outlines, strict=True)
+    ]
+    return svg(WIDTH, round(height), told, [*parts, *_scale_bar(height, unit)])
 
 
-def _outlines(cells: Sequence[str]) -> Mapping[str, list[Point]]:
-    """Corners of each cell, (latitude, longitude) in degrees; a longitude goes beyond 180 to be next to the others."""
-    centres = [math.radians(h3.cell_to_latlng(cell)[1]) for cell in cells]
-    middle = math.degrees(math.atan2(sum(map(math.sin, centres)), sum(map(math.cos, centres))))
-    return {cell: _corners(cell, middle) for cell in cells}
+def _outlines(cells: Sequence[str]) -> list[NDArray[np.float64]]:
+    """Corners of each cell, [corners, 2] kilometres east and north of a point; the 180th meridian does not tear one."""
+    degrees = [np.unwrap(h3.cell_to_boundary(cell), period=360, axis=0) for cell in cells]
+    latitude, longitude = np.concatenate(degrees).T
+    middle = np.degrees(np.angle(np.exp(1j * np.radians(longitude)).mean()))
+    narrow = max(np.cos(np.radians((latitude.min() + latitude.max()) / 2)), 0.05)
+    turned = [corners - (0, 360 * np.round((corners[0, 1] - middle) / 360)) for corners in degrees]
+    return [DEGREE_KM * corners[:, ::-1] * (narrow, 1) for corners in turned]
 
 
-def _corners(cell: str, middle: Number) -> list[Point]:
-    centre = _turned(h3.cell_to_latlng(cell)[1], middle)
-    return [(latitude, _turned(longitude, centre)) for latitude, longitude in h3.cell_to_boundary(cell)]
-
-
-def _turned(longitude: Number, about: Number) -> Number:
-    """The same meridian, written as the number nearest to ``about``."""
-    return about + (longitude - about + 180) % 360 - 180
-
-
-def _projection(outlines: Iterable[list[Point]]) -> tuple[Callable[[Point], Point], Number, Number]:
-    """From degrees to places on the picture, its height, and how many of its units a kilometre is."""
-    points = [point for outline in outlines for point in outline]
-    south, north = min(latitude for latitude, _ in points), max(latitude for latitude, _ in points)
-    west, east = min(longitude for _, longitude in points), max(longitude for _, longitude in points)
-    narrow = max(math.cos(math.radians((south + north) / 2)), 0.05)
-    unit = min((WIDTH - 2 * EDGE) / ((east - west) * narrow), (MAX_HEIGHT - 2 * EDGE - FOOT) / (north - south))
-    height = max((north - south) * unit + 2 * EDGE + FOOT, MIN_HEIGHT)
-    left = (WIDTH - (east - west) * narrow * unit) / 2
-    top = (height - FOOT - (north - south) * unit) / 2
-    return (
-        lambda point: (left + (point[1] - west) * narrow * unit, top + (north - point[0]) * unit),
-        height,
-        unit / DEGREE_KM,
-    )
-
-
-def _polygon(hexagon: Hexagon, corners: Iterator[Point]) -> str:
+def _polygon(hexagon: Hexagon, corners: NDArray[np.float64]) -> str:
     kind = "ground" if hexagon.level is None else f"level-{hexagon.level}"
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
     title = f"<title>{escape(hexagon.told)}</title>" if hexagon.told else ""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
 from graphrec import formatting as words
 from graphrec.evaluation.comparison import compare, compare_slices, metric_names, verdict
@@ -20,34 +21,10 @@ from graphrec.graph.manifest import GraphManifest, read_manifest
 from graphrec.pictures.palette import SHARES, SHARES_ON_DARK
 from graphrec.recommendation import RecommendationList
 from graphrec.report.chart import Bar, interval_chart, line_chart, period_chart
-from graphrec.report.health import DataHealth
+from graphrec.report.health import DataHealth, Record
 from graphrec.report.map_chart import centre, question_maps
 from graphrec.runs.config import RunConfig
 from graphrec.runs.manifest import RunManifest
-
-FILTERS = (
-    words.format_count,
-    words.plural,
-    words.pluralize,
-    words.format_number,
-    words.format_delta,
-    words.format_percent,
-    words.format_bytes,
-    words.format_duration,
-    words.format_date,
-    words.format_time,
-    words.metric_label,
-    words.humanize_key,
-    words.split_label,
-    words.describe_protocol,
-)
-"""What the templates may ask of a value."""
-
-
-class Record(BaseModel):
-    """Plain data that a report is fed with; what it does not show is passed over."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 class Finding(Record):
@@ -61,7 +38,7 @@ class Finding(Record):
 class GraphFacts(Record):
     """What the report says of the graph; the keys of its manifest."""
 
-    counts: dict[str, int] = {}
+    counts: dict[str, int] = Field(default_factory=dict)
     """Events, nodes by type, and the events of each split."""
     time_span: tuple[int, int] | None = None
     """First and last event, UTC seconds; None for a log without times."""
@@ -69,9 +46,9 @@ class GraphFacts(Record):
     """Name of the text encoder; None: no text."""
     hash: str = ""
     """Hash of the data."""
-    quarantined: dict[str, int] = {}
+    quarantined: dict[str, int] = Field(default_factory=dict)
     """Rows that could not be used, by reason."""
-    filtered: dict[str, int] = {}
+    filtered: dict[str, int] = Field(default_factory=dict)
     """Usable rows that were left out on demand, by reason."""
     sources: tuple[str, ...] = ()
     """Names of the log files."""
@@ -96,10 +73,10 @@ class RunFacts(Record):
 
     command: str = ""
     """The command line that made the run."""
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = Field(default_factory=dict)
     """Settings by their dotted names."""
     seed: int | None = None
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
     wall_seconds: float | None = None
     """Training time."""
     peak_memory: int | None = None
@@ -221,7 +198,7 @@ def render_report(content: ReportContent) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {filter.__name__: filter for filter in FILTERS}
+    environment.filters |= dict(inspect.getmembers(words, inspect.isfunction))
     page = environment.get_template("report.html.j2").render(
         content=content,
         shares=list(SHARES),
@@ -276,52 +253,51 @@ def _periods(health: DataHealth) -> tuple[list[str], str] | None:
         return None
     days = [words.format_date(start, "%b") for start in health.starts]
     parts = {words.split_label(split): counts for split, counts in health.events.items()}
-    told = f"Events a {health.period}, {len(days)} from {days[0]} to {days[-1]}, at most {max(_sums(health)):,} in one"
+    most = max(map(sum, zip(*health.events.values(), strict=True)))
+    told = f"Events a {health.period}, {len(days)} from {days[0]} to {days[-1]}, at most {most:,} in one"
     return days, period_chart(told, days, parts)
-
-
-def _sums(health: DataHealth) -> list[int]:
-    return [sum(counts) for counts in zip(*health.events.values(), strict=True)]
 
 
 def _costs(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:
     """What the graph and the run took, by what took it: names and values of what is known."""
-    run, epochs, seconds = content.run, content.run.epochs or 0, content.run.wall_seconds or 0.0
-    graph = content.graph
-    building = [
-        ("In all", words.format_duration(graph.wall_seconds) if graph.wall_seconds is not None else ""),
-        ("Memory at most", words.format_bytes(graph.peak_memory) if graph.peak_memory is not None else ""),
-    ]
-    training = [
-        ("In all, validation included", words.format_duration(seconds) if seconds else ""),
-        ("An epoch", words.format_duration(seconds / epochs) if seconds and epochs else ""),
-        ("Questions a second", _rate((run.questions or 0) * epochs, seconds)),
-        ("Memory at most", words.format_bytes(run.peak_memory) if run.peak_memory is not None else ""),
-        ("Device", run.device),
-    ]
-    model = [
-        ("Parameters", words.format_count(run.parameters) if run.parameters is not None else ""),
-        ("Size on disk", words.format_bytes(run.model_bytes) if run.model_bytes is not None else ""),
-    ]
-    known = {"Building the graph": building, "Training": training, "Model": model}
-    known |= {_evaluated(one): _cost_of(one) for one in content.evaluations}
-    told = {title: [(name, value) for name, value in pairs if value] for title, pairs in known.items()}
-    return [(title, pairs) for title, pairs in told.items() if pairs]
+    run, graph = content.run, content.graph
+    epochs, seconds = run.epochs or 0, run.wall_seconds or 0.0
+    costs = {
+        "Building the graph": [
+            ("In all", _known(words.format_duration, graph.wall_seconds)),
+            ("Memory at most", _known(words.format_bytes, graph.peak_memory)),
+        ],
+        "Training": [
+            ("In all, validation included", _known(words.format_duration, seconds or None)),
+            ("An epoch", words.format_duration(seconds / epochs) if seconds and epochs else ""),
+            ("Questions a second", _rate((run.questions or 0) * epochs, seconds)),
+            ("Memory at most", _known(words.format_bytes, run.peak_memory)),
+            ("Device", run.device),
+        ],
+        "Model": [
+            ("Parameters", _known(words.format_count, run.parameters)),
+            ("Size on disk", _known(words.format_bytes, run.model_bytes)),
+        ],
+    }
+    for one in content.evaluations:
+        costs[f"Evaluation on {words.split_label(one.split)}"] = _evaluation_costs(one)
+    known = {title: [(name, value) for name, value in pairs if value] for title, pairs in costs.items()}
+    return [(title, pairs) for title, pairs in known.items() if pairs]
 
 
-def _evaluated(evaluation: EvaluationResult) -> str:
-    return f"Evaluation on {words.split_label(evaluation.split)}"
-
-
-def _cost_of(evaluation: EvaluationResult) -> list[tuple[str, str]]:
-    seconds = evaluation.seconds
-    others = sum(seconds.values()) - seconds.get("model", 0.0)
+def _evaluation_costs(evaluation: EvaluationResult) -> list[tuple[str, str]]:
+    model = evaluation.seconds.get("model")
+    others = sum(evaluation.seconds.values()) - (model or 0.0)
     return [
-        ("The model", words.format_duration(seconds["model"]) if "model" in seconds else ""),
-        ("Its questions a second", _rate(evaluation.n, seconds.get("model", 0.0))),
+        ("The model", _known(words.format_duration, model)),
+        ("Its questions a second", _rate(evaluation.n, model or 0.0)),
         ("All baselines, fitting included", words.format_duration(others) if others > 0 else ""),
-        ("Memory at most", words.format_bytes(evaluation.peak_memory) if evaluation.peak_memory is not None else ""),
+        ("Memory at most", _known(words.format_bytes, evaluation.peak_memory)),
     ]
+
+
+def _known(form: Callable[[Any], str], value: int | float | None) -> str:
+    return "" if value is None else form(value)
 
 
 def _rate(count: int, seconds: int | float) -> str:
