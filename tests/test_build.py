@@ -208,7 +208,7 @@ def test_random_logs_are_encoded_as_a_slow_reference_does(tmp_path: Path) -> Non
 def split(mapping: dict[str, Any], time: list[int], **columns: Any) -> tuple[list[int], Any, Any]:
     n = len(time)
     given = {name: np.array(columns.get(name, [0] * n)) for name in ("user", "file", "column")}
-    given["place"] = np.arange(1, n + 1)
+    given["row"] = np.arange(1, n + 1)
     codes, about = split_events(
         ColumnMapping.of(mapping), np.array(time), **given, names=columns.get("names", ["log.csv"])
     )

@@ -116,7 +116,7 @@ def test_minilm_equals_sentence_transformers(minilm: TextEncoder) -> None:
     vectors = minilm.encode(TEXTS)
     assert vectors.shape == (len(TEXTS), 384)
     assert vectors.dtype == np.float32
-    assert cosine(vectors, reference(model_folder.x("minilm").path)) == pytest.approx(1, abs=1e-5)
+    assert cosine(vectors, reference(model_folder.find_model("minilm").path)) == pytest.approx(1, abs=1e-5)
 
 
 def test_minilm_says_what_it_is_and_means_something(minilm: TextEncoder) -> None:
@@ -390,7 +390,7 @@ class Kill(NoProgress):
 if __name__ == "__main__":
     text.SHARD_TEXTS = 8
     encoder = text.load_encoder({str(folder)!r})
-    text.encode_texts({MANY!r}, encoder, Kill(), __import__("pathlib").Path({str(cache)!r}), processes=2)
+    text.encode_texts({MANY!r}, encoder, progress=Kill(), cache=__import__("pathlib").Path({str(cache)!r}), processes=2)
 """)
     done = subprocess.run(
         [sys.executable, str(script)], capture_output=True, text=True, cwd=Path(text.__file__).parents[2]

@@ -171,7 +171,7 @@ def test_chunks_and_a_file_give_what_memory_gives(
             combine(nodes, text, opened(path))
         return
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vector_files, "BYTES_AT_ONCE", 8 * 3 * data.draw(st.integers(1, 5)))
+        patch.setattr(vector_files, "MAX_CHUNK_BYTES", 8 * 3 * data.draw(st.integers(1, 5)))
         vectors, _ = combine(nodes, text, opened(path), folder / "item.safetensors")
     np.testing.assert_allclose(vectors, expected, atol=2e-3)
     np.testing.assert_array_equal(load_file(folder / "item.safetensors")["vectors"], vectors)
