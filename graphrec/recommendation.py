@@ -18,13 +18,13 @@ from graphrec.evidence.counterfactual import counterfactuals
 from graphrec.evidence.shares import Recommendation, explain
 from graphrec.formatting import pluralize
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.html_table import html_table
 from graphrec.models.propagation import EPSILON
 from graphrec.models.ranker import Ranker, Ranking
 from graphrec.models.ranking import BATCH, StgatRanker
 from graphrec.progress import NoProgress, Progress
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory, user_events
+from graphrec.records import html_table
 from graphrec.runs.run import Run
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from pydantic import ValidationError
 from graphrec.errors import RunError
 from graphrec.evaluation.query_map import QueryMap
 from graphrec.files import read_json
-from graphrec.html_table import html_table
-from graphrec.records import Record
+from graphrec.records import Record, html_table
 
 if TYPE_CHECKING:
     import pandas as pd
