@@ -306,8 +306,7 @@ def _shares(
 
 def _mean(values: Float64[np.ndarray, "rows values"]) -> Float64[np.ndarray, " values"]:
     """Mean of each column without its NaN; NaN for a column without numbers."""
-    count = (~np.isnan(values)).sum(0)
-    return np.where(count > 0, np.nansum(values, 0) / np.maximum(count, 1), np.nan)
+    return np.asarray(np.ma.masked_invalid(values).mean(0).filled(np.nan))
 
 
 def _interval(

@@ -186,17 +186,11 @@ def _habits(view: TemporalGraph, history: History) -> tuple[Place, ...]:
     active = np.bincount(np.unique(np.stack((column, week[recent])), axis=1)[0], minlength=len(item))
     regular = np.flatnonzero((active >= MIN_DAYS) & (active >= MIN_WEEK_SHARE * weeks))
     order = regular[np.lexsort((item[regular], -visits[regular], -active[regular]))][:MAX_HABITS]
-    return tuple(
-        _place(
-            view,
-            "item",
-            item[index],
-            history.row[recent[column == index]],
-            (int(active[index]), weeks),
-            (int(active[index]) + 1) / (weeks + 2),
-        )
-        for index in order
-    )
+    habits = []
+    for index in order:
+        days, rows = int(active[index]), history.row[recent[column == index]]
+        habits.append(_place(view, "item", item[index], rows, (days, weeks), (days + 1) / (weeks + 2)))
+    return tuple(habits)
 
 
 def _place(

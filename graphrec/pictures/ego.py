@@ -10,9 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
-from graphrec.formatting import format_utc
 from graphrec.graph.conversion import Node
-from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.pictures.palette import FAINT, PAPER, SOFT, TYPES, WASH
 from graphrec.pictures.radial import Radial, radial
 from graphrec.pictures.style import figure_of, short, style, title
@@ -30,7 +28,7 @@ def draw_ego(subgraph: nx.MultiDiGraph[Node], ax: Axes | None = None) -> Figure:
         ax = ax or plt.subplots(figsize=(11, 6.6), layout="constrained")[1]
         plane = radial(subgraph)
         _draw_rings(ax, plane)
-        _draw_edges(ax, subgraph, plane)
+        _draw_edges(ax, plane)
         for kind in sorted({kind for kind, _ in plane.position}):
             _draw_nodes(ax, plane, kind)
         for side in (1, -1):
@@ -40,10 +38,7 @@ def draw_ego(subgraph: nx.MultiDiGraph[Node], ax: Axes | None = None) -> Figure:
         ax.set_aspect("equal", adjustable="datalim")
         ax.axis("off")
         ax.legend(loc="lower center", bbox_to_anchor=(0.5, -0.06), ncols=4, labelcolor=SOFT, handletextpad=0.1)
-        asked = "" if subgraph.graph["time"] >= TIME_MAX else f" as of {format_utc(subgraph.graph['time'])}"
-        title(
-            ax, f"The world of {plane.centre[1]}{asked}", "the further out, the longer ago · the larger, the more often"
-        )
+        title(ax, plane.title, "the further out, the longer ago · the larger, the more often")
         return figure_of(ax)
 
 
@@ -55,10 +50,9 @@ def _draw_rings(ax: Axes, plane: Radial) -> None:
         ax.text(0, radius, age, color=SOFT, fontsize=8, ha="center", va="center", zorder=6, bbox=halo)
 
 
-def _draw_edges(ax: Axes, subgraph: nx.MultiDiGraph[Node], plane: Radial) -> None:
-    pairs = sorted({(s, t) for s, t in subgraph.edges() if s in plane.position and t in plane.position and s != t})
-    own = [pair for pair in pairs if pair[0] == plane.centre]
-    further = [pair for pair in pairs if plane.centre not in pair]
+def _draw_edges(ax: Axes, plane: Radial) -> None:
+    own = [pair for pair in plane.edges if pair[0] == plane.centre]
+    further = [pair for pair in plane.edges if plane.centre not in pair]
     for drawn, alpha in ((further, 0.14), (own, 0.4)):
         lines = [(plane.position[source], plane.position[target]) for source, target in drawn]
         colours = [TYPES.get(target[0], SOFT) for _, target in drawn]
@@ -69,10 +63,8 @@ def _draw_edges(ax: Axes, subgraph: nx.MultiDiGraph[Node], plane: Radial) -> Non
 def _draw_nodes(ax: Axes, plane: Radial, kind: str) -> None:
     nodes = [node for node in plane.position if node[0] == kind]
     x, y = zip(*(plane.position[node] for node in nodes), strict=True)
-    size = [
-        60 * (1 + np.log2(max(plane.visits[node], 1))) if plane.visits[node] or node == plane.centre else 16
-        for node in nodes
-    ]
+    near = [bool(plane.visits[node]) or node == plane.centre for node in nodes]
+    size = np.where(near, 60 * (1 + np.log2([max(plane.visits[node], 1) for node in nodes])), 16)
     ax.scatter(x, y, s=size, color=TYPES.get(kind, SOFT), edgecolor=PAPER, linewidth=1.2, zorder=4, label=kind)
 
 

@@ -11,7 +11,6 @@ from matplotlib import patheffects
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
@@ -97,14 +96,12 @@ def principal_plane(vectors: NDArray[np.float64]) -> tuple[NDArray[np.float64], 
 
 
 def _umap(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    try:
-        with warnings.catch_warnings():  # umap warns that TensorFlow is missing
-            warnings.simplefilter("ignore")
-            from umap import UMAP
-    except ImportError:
-        raise MissingPackage("UMAP is not installed; pip install 'graphrec[umap]', or take method='pca'") from None
-    with warnings.catch_warnings():  # and that a seed limits it to one thread
+    with warnings.catch_warnings():  # umap warns that TensorFlow is missing, and that a seed limits it to one thread
         warnings.simplefilter("ignore")
+        try:
+            from umap import UMAP
+        except ImportError:
+            raise MissingPackage("UMAP is not installed; pip install 'graphrec[umap]', or take method='pca'") from None
         mapped = UMAP(n_neighbors=min(15, len(vectors) - 1), metric="cosine", random_state=0).fit_transform(vectors)
     return np.asarray(mapped, dtype=np.float64)
 
@@ -116,15 +113,8 @@ def _draw_items(
     themes = themes_of(graph, items, visits)
     colours = theme_colours(themes.names)
     of_item = [colours[index] for index in themes.membership.argmax(axis=1)]
-    ax.scatter(
-        position[:, 0],
-        position[:, 1],
-        s=8 + 9 * np.log2(visits),
-        color=of_item,
-        alpha=0.8,
-        edgecolor=PAPER,
-        linewidth=0.4,
-    )
+    x, y = position.T
+    ax.scatter(x, y, s=8 + 9 * np.log2(visits), color=of_item, alpha=0.8, edgecolor=PAPER, linewidth=0.4)
     for name, colour in zip(themes.names, colours, strict=True):
         ax.scatter([], [], s=50, color=colour, label=name)
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), labelcolor=INK)
@@ -135,28 +125,16 @@ def _label_items(ax: Axes, graph: TemporalGraph, items: NDArray[np.int64], posit
     labels = graph.nodes["item"].labels.take(pa.array(items)).to_pylist()
     middle, quarter = position[:, 0].mean(), np.ptp(position[:, 0]) / 4
     taken: list[Bbox] = []
+    halo = [patheffects.withStroke(linewidth=2.5, foreground=PAPER)]
     for row, label in enumerate(labels):
         if not label or len(taken) == MAX_LABELS:
             continue
-        left = bool(position[row, 0] > middle + quarter)  # there labels run towards the middle
-        name = _write(ax, short(label, 26), position[row], left=left)
+        text, point, leftwards = short(label, 26), tuple(position[row]), position[row, 0] > middle + quarter
+        offset, side = ((-4, 3), "right") if leftwards else ((4, 3), "left")  # on the right towards the middle
+        name = ax.annotate(text, point, offset, textcoords="offset points", ha=side, fontsize=8, path_effects=halo)
+        name.set_in_layout(False)
         box = name.get_window_extent().padded(LABEL_GAP / 2)
         if any(box.overlaps(other) for other in taken):
             name.remove()
         else:
             taken.append(box)
-
-
-def _write(ax: Axes, label: str, position: NDArray[np.float64], *, left: bool) -> Annotation:
-    """A label beside a point, which does not change the layout."""
-    name = ax.annotate(
-        label,
-        (position[0], position[1]),
-        (-4 if left else 4, 3),
-        textcoords="offset points",
-        ha="right" if left else "left",
-        fontsize=8,
-        path_effects=[patheffects.withStroke(linewidth=2.5, foreground=PAPER)],
-    )
-    name.set_in_layout(False)
-    return name

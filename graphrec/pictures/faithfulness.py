@@ -45,14 +45,8 @@ def _draw_curves(ax: Axes, found: Faithfulness, evidence: Sequence[float], rando
             (random, SOFT, "as many at random"),
         ):
             ax.plot(steps, curve, color=colour, linewidth=2.2, marker="o", markersize=4.5)
-            ax.annotate(
-                f"{name}  {curve[-1]:.2f}",
-                (1, curve[-1]),
-                (6, 0),
-                textcoords="offset points",
-                va="center",
-                color=colour,
-            )
+            label = f"{name}  {curve[-1]:.2f}"
+            ax.annotate(label, (1, curve[-1]), (6, 0), textcoords="offset points", va="center", color=colour)
         ax.set_xticks(steps, [f"{100 * step:.0f}" for step in steps[:-1]] + [f"{steps[-1]:.0%}"])
     ax.set_ylim(0, None)
     ax.set_title(f"events {words}", fontsize=10.5, pad=6)

@@ -16,7 +16,6 @@ from graphrec.formatting import format_utc, pluralize
 from graphrec.graph.conversion import Node, known_user
 from graphrec.graph.geography import has_coordinates
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.pictures.palette import FAINT, INK, PAPER, SOFT, TYPES, WASH
 from graphrec.pictures.radial import Radial, radial
 from graphrec.queries.sampling import event_coordinates
@@ -85,11 +84,9 @@ def draw_ego_interactive(subgraph: nx.MultiDiGraph[Node]) -> Figure:
     """
     plotly = _package("plotly.graph_objects")
     plane = radial(subgraph)
-    asked = "" if subgraph.graph["time"] >= TIME_MAX else f" as of {format_utc(subgraph.graph['time'])}"
-    figure = plotly.Figure(layout={**LAYOUT, "title": {"text": f"The world of {escape(plane.centre[1])}{asked}"}})
+    figure = plotly.Figure(layout={**LAYOUT, "title": {"text": escape(plane.title)}})
     _add_rings(figure, plane)
-    pairs = sorted({(s, t) for s, t in subgraph.edges() if s in plane.position and t in plane.position and s != t})
-    x, y = (_line((plane.position[s][axis], plane.position[t][axis]) for s, t in pairs) for axis in (0, 1))
+    x, y = (_line((plane.position[s][axis], plane.position[t][axis]) for s, t in plane.edges) for axis in (0, 1))
     line = {"color": SOFT, "width": 0.6}
     figure.add_scatter(x=x, y=y, mode="lines", line=line, opacity=0.35, hoverinfo="skip", showlegend=False)
     for kind in sorted({kind for kind, _ in plane.position}):

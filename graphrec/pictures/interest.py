@@ -32,13 +32,9 @@ def draw_forecast(interest: InterestOverTime, forecast: Forecast, *, changes: Se
     ``forecast`` must have the user, time and step of ``interest``; ``changes`` are those of ``interest_changes``.
     """
     with style():
+        size = (11, 5.8 + LINE_HEIGHT * len(changes))
         figure, (activity, themes) = plt.subplots(
-            2,
-            1,
-            figsize=(11, 5.8 + LINE_HEIGHT * len(changes)),
-            sharex=True,
-            height_ratios=(3, 2),
-            layout="constrained",
+            2, 1, figsize=size, sharex=True, height_ratios=(3, 2), layout="constrained"
         )
         _draw_activity(activity, interest, forecast)
         _draw_changes(activity, changes)
@@ -69,8 +65,8 @@ def _draw_changes(ax: Axes, changes: Sequence[ChangePoint]) -> None:
         time: Any = np.datetime64(change.start, "s")
         ax.axvline(time, color=CHANGE_COLOUR, linewidth=1.2, linestyle=(0, (3, 2)))
         coordinates: Any = ("data", "axes fraction")
-        style: dict[str, Any] = {"va": "top", "color": CHANGE_COLOUR, "fontsize": 9}
-        ax.annotate(str(number), (time, 1), (3, -1), coordinates, "offset points", **style)
+        look: dict[str, Any] = {"va": "top", "color": CHANGE_COLOUR, "fontsize": 9}
+        ax.annotate(str(number), (time, 1), (3, -1), coordinates, "offset points", **look)
 
 
 def _describe(change: ChangePoint) -> str:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 from numpy.typing import NDArray
 
 from graphrec.errors import InputError
@@ -23,7 +23,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.interest.history import History
 from graphrec.interest.places import HabitualPlaces, habitual_places
 from graphrec.pictures.palette import INK, PAPER, SEQUENCE, SHARES, WASH
-from graphrec.pictures.style import bare, style, title
+from graphrec.pictures.style import bare, figure_of, style, title
 from graphrec.queries.sampling import event_coordinates
 
 KM_PER_DEGREE = 111.195
@@ -94,12 +94,10 @@ def _draw_cells(ax: Axes, cells: NDArray[Any], counts: NDArray[np.int64], origin
         shapes, array=counts, cmap=colours, norm=LogNorm(1, max(2, counts.max())), edgecolor=PAPER, linewidth=0.6
     )
     ax.add_collection(drawn)
-    figure = ax.get_figure(root=True)
-    if figure is not None:
-        bar = figure.colorbar(drawn, ax=ax, shrink=0.4, aspect=12, pad=0.02, label="events")
-        bar.outline.set_visible(False)
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-        bar.ax.yaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+    bar = figure_of(ax).colorbar(drawn, ax=ax, shrink=0.4, aspect=12, pad=0.02, label="events")
+    bar.outline.set_visible(False)
+    bar.ax.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _quantiles(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from graphrec.formatting import format_utc
 from graphrec.graph.conversion import Node
 from graphrec.graph.time_bounds import TIME_MAX
 from graphrec.time_units import DAY, HOUR, MINUTE
@@ -40,6 +41,10 @@ class Radial:
     """Coordinates of each drawn node; an item that is its own location is drawn once."""
     rings: dict[str, float]
     """Radius of each ring by its age in words."""
+    edges: list[tuple[Node, Node]]
+    """Distinct pairs of drawn nodes with an edge, sorted."""
+    title: str
+    """Title of the picture: whose network as of when."""
     visits: dict[Node, int]
     """Number of the user's events that lead to each node; 0 for one further away."""
 
@@ -59,7 +64,10 @@ def radial(subgraph: nx.MultiDiGraph[Node]) -> Radial:
     position = {node: (radius[node] * math.cos(turn), radius[node] * math.sin(turn)) for node, turn in angle.items()}
     rings = {words: _radius(seconds, span) for words, seconds in RINGS.items() if span[0] <= seconds <= span[1]}
     visits = {node: subgraph.number_of_edges(centre, node) for node in shown}
-    return Radial(centre, {centre: (0.0, 0.0), **position}, rings, visits)
+    position[centre] = (0.0, 0.0)
+    edges = sorted({(s, t) for s, t in subgraph.edges() if s in position and t in position and s != t})
+    asked = "" if subgraph.graph["time"] >= TIME_MAX else f" as of {format_utc(subgraph.graph['time'])}"
+    return Radial(centre, position, rings, edges, f"The world of {centre[1]}{asked}", visits)
 
 
 def _ages(subgraph: nx.MultiDiGraph[Node], shown: list[Node], centre: Node) -> dict[Node, int]:

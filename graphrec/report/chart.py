@@ -46,7 +46,8 @@ def line_chart(title: str, x: Sequence[int], lines: Mapping[str, Sequence[Number
     ticks = _ticks(min(values), max(values))
     to_x = _scale(x[0], max(x[-1], x[0] + 1), LEFT, WIDTH - RIGHT)
     to_y = _scale(ticks[0], ticks[-1], HEIGHT - BOTTOM, TOP)
-    parts = [*_y_axis(ticks, to_y, WIDTH - RIGHT), *_x_labels(x, to_x)]
+    parts = [*_y_axis(ticks, to_y, WIDTH - RIGHT)]
+    parts += [text(to_x(at), HEIGHT - 10, str(at), "tick middle") for at in x[:: math.ceil(len(x) / 10)]]
     if mark is not None and mark in x:
         at = f"{to_x(mark):.1f}"
         parts.append(f'<line class="mark" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
@@ -122,12 +123,8 @@ def period_chart(title: str, names: Sequence[str], parts: Mapping[str, Sequence[
                 drawn.append(_rect(f"pile-{part}", left, top, step * 0.82, to_y(below) - top))
             below += count
         drawn.append("</g>")
-    every = max(1, math.ceil(len(names) / MAX_DATES))
-    drawn += [
-        text(LEFT + 6 + step * (index + 0.4), PERIODS_HEIGHT - 10, name, "tick middle")
-        for index, name in enumerate(names)
-        if index % every == 0
-    ]
+    dated = range(0, len(names), max(1, math.ceil(len(names) / MAX_DATES)))
+    drawn += [text(LEFT + 6 + step * (i + 0.4), PERIODS_HEIGHT - 10, names[i], "tick middle") for i in dated]
     return svg(PERIODS_WIDTH, PERIODS_HEIGHT, title, drawn)
 
 
@@ -166,10 +163,6 @@ def _y_axis(ticks: Sequence[Number], to_y: Scale, right: Number) -> Iterator[str
     for tick in ticks:
         yield f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{to_y(tick):.1f}" y2="{to_y(tick):.1f}"/>'
         yield text(LEFT - 6, to_y(tick) + 4, _number(tick, ticks), "tick end")
-
-
-def _x_labels(x: Sequence[int], to_x: Scale) -> Iterator[str]:
-    yield from (text(to_x(at), HEIGHT - 10, str(at), "tick middle") for at in x[:: math.ceil(len(x) / 10)])
 
 
 def _spread(heights: Sequence[Number]) -> list[Number]:

@@ -106,25 +106,19 @@ def question_maps(questions: QueryMap) -> tuple[Legend, Legend]:
         for low, high in zip([counts[0], *steps], ends, strict=True)
     ]
     parts = [f"{100 * level // LEVELS} to {100 * (level + 1) // LEVELS}%" for level in range(LEVELS)]
+    by_count = [bisect_right(steps, cell.n) for cell in questions.cells]
+    by_accuracy = [min(int(LEVELS * cell.accuracy + 1e-9), LEVELS - 1) for cell in questions.cells]
     return (
-        _levelled("How many questions", questions, [bisect_right(steps, cell.n) for cell in questions.cells], names),
-        _levelled(
-            "How often right among the first ten",
-            questions,
-            [min(int(LEVELS * cell.accuracy + 1e-9), LEVELS - 1) for cell in questions.cells],
-            parts,
-        ),
+        _levelled("How many questions", questions, by_count, names),
+        _levelled("How often right among the first ten", questions, by_accuracy, parts),
     )
 
 
 def _levelled(title: str, questions: QueryMap, levels: Sequence[int], names: Sequence[str]) -> Legend:
     hexagons = [Hexagon(cell, None) for cell in questions.background]
-    hexagons += [
-        Hexagon(
-            cell.cell, level, f"{cell.n:,} questions of {cell.users:,} users, {format_percent(cell.accuracy)} right"
-        )
-        for cell, level in zip(questions.cells, levels, strict=True)
-    ]
+    for cell, level in zip(questions.cells, levels, strict=True):
+        facts = f"{cell.n:,} questions of {cell.users:,} users, {format_percent(cell.accuracy)} right"
+        hexagons.append(Hexagon(cell.cell, level, facts))
     told = f"Map, {title.lower()}: {len(questions.cells)} cells; the table below has the fullest."
     found = tuple((level, names[level]) for level in sorted(set(levels)))
     return Legend(title, hexagon_map(told, hexagons), found)

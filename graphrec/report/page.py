@@ -64,10 +64,6 @@ class GraphFacts(Record):
     """Largest memory of its process, bytes."""
 
 
-OWN_FACTS = ("time_span", "text_model", "sources", "rows")
-"""Fields of GraphFacts that differ from those of the manifest."""
-
-
 class RunFacts(Record):
     """What the report says of the training."""
 
@@ -157,29 +153,29 @@ def run_content(
 
 
 def _graph_facts(manifest: GraphManifest) -> GraphFacts:
-    values, log = manifest.to_dict(), [source for source in manifest.sources if source.role == "events"]
+    log = [source for source in manifest.sources if source.role == "events"]
     rows = [source.rows for source in log if source.rows is not None]
-    return GraphFacts(
-        **{name: values[name] for name in GraphFacts.model_fields if name in values and name not in OWN_FACTS},
-        time_span=None if manifest.timeless else manifest.time_span,
-        text_model=manifest.text.model if manifest.text else None,
-        sources=tuple(source.name for source in manifest.sources),
-        rows=sum(rows) if log and len(rows) == len(log) else None,
-    )
+    own = {
+        "time_span": None if manifest.timeless else manifest.time_span,
+        "text_model": manifest.text.model if manifest.text else None,
+        "sources": tuple(source.name for source in manifest.sources),
+        "rows": sum(rows) if log and len(rows) == len(log) else None,
+    }
+    return GraphFacts.model_validate(manifest.to_dict() | own)
 
 
 def _run_facts(run: Path, manifest: RunManifest, command: str) -> RunFacts:
-    config, weights, values = RunConfig.stored(run / "config.yaml"), run / "model.safetensors", manifest.to_dict()
+    config, weights = RunConfig.stored(run / "config.yaml"), run / "model.safetensors"
     by_steps = any("train_loss" in epoch for epoch in manifest.history)
     size = manifest.training_rows if by_steps else None
-    return RunFacts(
-        **{name: values[name] for name in RunFacts.model_fields if name in values},
-        command=command,
-        settings=_dotted(config.model_dump(exclude_defaults=True)),
-        epochs=len(manifest.history),
-        questions=None if size is None else min(size, config.training.samples_per_epoch),
-        model_bytes=weights.stat().st_size if weights.is_file() else None,
-    )
+    own = {
+        "command": command,
+        "settings": _dotted(config.model_dump(exclude_defaults=True)),
+        "epochs": len(manifest.history),
+        "questions": None if size is None else min(size, config.training.samples_per_epoch),
+        "model_bytes": weights.stat().st_size if weights.is_file() else None,
+    }
+    return RunFacts.model_validate(manifest.to_dict() | own)
 
 
 def _dotted(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -37,6 +37,8 @@ def publish(path: str | Path, run: Run | None = None, *, users: Sequence[str] = 
     opened = run or Run.open(root)
     graph = opened.graph
     shown = list(dict.fromkeys(users)) or sample_users(graph, USERS)
+    name = opened.config.model.name
+    model = [] if name == "stgat" else ["--model", name]
     content = run_content(
         root,
         read_results(root),
@@ -45,16 +47,10 @@ def publish(path: str | Path, run: Run | None = None, *, users: Sequence[str] = 
         health=data_health(graph, end_of_log(graph)),
         title="/".join(root.resolve().parts[-2:]),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=shlex.join(["graphrec", "train", opened.manifest.graph, *_options(opened)]),
+        command=shlex.join(["graphrec", "train", opened.manifest.graph, *model, "--seed", str(opened.config.seed)]),
     )
     write_report(content, root / "report.html")
     return root / "report.html"
-
-
-def _options(run: Run) -> list[str]:
-    """What to give to train such a run, besides its settings."""
-    name, seed = run.config.model.name, str(run.config.seed)
-    return [*(["--model", name] if name != "stgat" else []), "--seed", seed]
 
 
 def _without_crumbs(one: RecommendationList) -> RecommendationList:

@@ -5,6 +5,8 @@ PageRank: Page et al. 1999; betweenness: Brandes 2001, doi 10.1080/0022250X.2001
 
 from __future__ import annotations
 
+from typing import Any
+
 import networkx as nx
 import numpy as np
 import pyarrow as pa
@@ -72,10 +74,13 @@ def _betweenness(transitions: scipy.sparse.csr_array) -> NDArray[np.float64]:
     """Betweenness of each node over the most frequent transitions."""
     counts = transitions.toarray()
     np.fill_diagonal(counts, 0)
-    successors = np.argsort(-counts, axis=1, kind="stable")[:, :MAX_SUCCESSORS]
-    row, column = np.nonzero(np.take_along_axis(counts, successors, 1))
-    network: nx.DiGraph[int] = nx.DiGraph()
-    network.add_nodes_from(range(len(counts)))
-    network.add_edges_from(zip(row.tolist(), successors[row, column].tolist(), strict=True))
-    share = nx.betweenness_centrality(network)
-    return np.array([share[node] for node in range(len(counts))])
+    network = nx.from_numpy_array(largest_per_row(counts, MAX_SUCCESSORS), create_using=nx.DiGraph)
+    return np.array([*nx.betweenness_centrality(network).values()])
+
+
+def largest_per_row(matrix: NDArray[Any], k: int) -> NDArray[Any]:
+    """The ``k`` largest entries of each row, the first of equal ones; 0 elsewhere."""
+    columns = np.argsort(-matrix, axis=1, kind="stable")[:, :k]
+    kept = np.zeros_like(matrix)
+    np.put_along_axis(kept, columns, np.take_along_axis(matrix, columns, 1), 1)
+    return kept

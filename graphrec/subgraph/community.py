@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from graphrec.errors import InputError
 from graphrec.graph.conversion import adjacency, display_names
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.subgraph.centrality import largest_per_row
 
 MOST = 5_000
 """Nodes, the busiest, among which communities are looked for; the others then join them."""
@@ -70,21 +71,14 @@ def _ties(visits: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     visits = visits[:: 1 + int((np.diff(visits.indptr).astype(np.float64) ** 2).sum() // PAIRS)]
     reach = np.sqrt(np.maximum(np.asarray(visits.sum(axis=0)).ravel(), 1))
     count, by_node = visits.shape[1], visits.T.tocsr()
-    rows, columns, values = [], [], []
+    blocks = [scipy.sparse.csr_array((0, count))]
     for start in range(0, count, BLOCK):
         common = (by_node[start : start + BLOCK] @ visits).toarray()
         node = np.arange(start, start + len(common))
         common[node - start, node] = 0
         cosine = np.where(common >= LEAST, common, 0) / reach[node][:, None] / reach
-        best = np.argsort(-cosine, axis=1, kind="stable")[:, :NEIGHBOURS]
-        rows.append(np.repeat(node, best.shape[1]))
-        columns.append(best.ravel())
-        values.append(np.take_along_axis(cosine, best, 1).ravel())
-    if not rows:
-        return scipy.sparse.csr_array((count, count))
-    ends = np.concatenate(rows), np.concatenate(columns)
-    one_way = scipy.sparse.csr_array((np.concatenate(values), ends), shape=(count, count))
-    one_way.eliminate_zeros()
+        blocks.append(scipy.sparse.csr_array(largest_per_row(cosine, NEIGHBOURS)))
+    one_way = scipy.sparse.vstack(blocks, format="csr")
     both: scipy.sparse.csr_array = one_way.maximum(one_way.T).tocsr()
     return both
 

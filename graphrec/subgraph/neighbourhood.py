@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import networkx as nx
 import torch
 from torch import Tensor
@@ -68,49 +66,29 @@ def neighbourhood_of(ranker: Ranker, queries: Queries) -> nx.MultiDiGraph[Node]:
 def _add_events(
     network: nx.MultiDiGraph[Node], graph: TemporalGraph, answer: ModelOutput, name: str, mass: Tensor
 ) -> None:
-    """Add the events of one relation, and what leads from the user to them."""
-    near = answer.context.neighbourhoods[name]
-    real = near.mask[0]
-    rows = near.event[0][real]
+    """Add an edge per event of one relation, from where the model came from to its item, and what leads to it."""
+    log, neighbourhood = graph.log, answer.context.neighbourhoods[name]
+    mask = neighbourhood.mask[0]
+    rows = neighbourhood.event[0][mask]
     if not len(rows):
         return
+    item = log.item[rows].long()
     kind, start = _start(graph, name, rows, answer.context.last_item.expand(len(rows)))
-    _add_edges(network, graph, name, kind, start, rows, mass[real])
-    _add_links(network, graph, answer, name, kind, torch.unique(start))
-
-
-def _add_edges(
-    network: nx.MultiDiGraph[Node],
-    graph: TemporalGraph,
-    name: str,
-    kind: str,
-    start: Tensor,
-    rows: Tensor,
-    mass: Tensor,
-) -> None:
-    """An edge for each event, from where the model came from to its item."""
-    item, log = graph.log.item[rows].long(), graph.log
     add_nodes(network, graph, kind, torch.unique(start))
     add_nodes(network, graph, "item", torch.unique(item))
-    ends = zip(ids_of(graph, kind, start), ids_of(graph, "item", item), strict=True)
-    columns = (rows, log.time[rows], log.weight[rows], mass)
-    for (source, target), (row, time, weight, share) in zip(ends, _records(*columns), strict=True):
-        facts = {"relation": name, "time": int(time), "event": int(row), "weight": weight, "mass": share}
-        network.add_edge((kind, source), ("item", target), key=(name, int(row)), **facts)
-
-
-def _records(*columns: Tensor) -> Iterator[tuple[float, ...]]:
-    yield from zip(*(column.tolist() for column in columns), strict=True)
+    ends = (ids_of(graph, kind, start), ids_of(graph, "item", item))
+    columns = (column.tolist() for column in (rows, log.time[rows], log.weight[rows], mass[mask]))
+    for source, target, row, time, weight, share in zip(*ends, *columns, strict=True):
+        facts = {"relation": name, "time": time, "event": row, "weight": weight, "mass": share}
+        network.add_edge((kind, source), ("item", target), key=(name, row), **facts)
+    _add_links(network, graph, answer, name, kind, torch.unique(start))
 
 
 def _start(graph: TemporalGraph, name: str, rows: Tensor, item: Tensor) -> tuple[str, Tensor]:
     """Type and codes of the nodes from which the model came to each event, ``item`` where it came from an item."""
-    kind = {"own_history": "user", "transitions": "item", "nearby": "location"}.get(name) or graph.edges[
-        name
-    ].source_type
-    if kind == "item":
-        return kind, item
-    return kind, getattr(graph.log, kind)[rows].long()
+    origins = {"own_history": "user", "transitions": "item", "nearby": "location"}
+    kind = origins.get(name) or graph.edges[name].source_type
+    return kind, item if kind == "item" else getattr(graph.log, kind)[rows].long()
 
 
 def _add_links(
