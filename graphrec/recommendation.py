@@ -21,7 +21,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.propagation import EPSILON
 from graphrec.models.ranker import Ranker, Ranking
 from graphrec.models.ranking import BATCH, StgatRanker
-from graphrec.progress import NoProgress, Progress
+from graphrec.progress import Progress
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory, user_events
 from graphrec.records import html_table
@@ -152,20 +152,17 @@ def recommend(
     queries = Queries.from_user_ids(graph, users, at=at, near=near)
     novel = run.protocol.novel if novel is None else novel
     candidates = run.protocol.candidate_mask(graph)
-    listener = progress or NoProgress()
-    listener.start("recommending", len(users))
     lists: list[RecommendationList] = []
-    for start in range(0, len(users), BATCH):
-        batch = queries.rows(slice(start, start + BATCH))
+    for batch in queries.batches(BATCH, "recommending", progress):
         ranking = ranker.top(batch, min(k, len(graph.nodes["item"])), candidates=candidates, novel=novel)
         items = ranked_items(ranker, batch, ranking, ranking.total_probability if novel else None, reasons=reasons)
         if what_if and isinstance(ranker, StgatRanker):
             items = _with_what_if(ranker, batch, ranking.items, items, candidates, novel=novel)
-        for row, user in enumerate(users[start : start + BATCH]):
+        for row in range(len(batch)):
             summary = _summary(graph, int(batch.user[row]), int(batch.time[row]), near)
-            lists.append(RecommendationList(user, *summary, tuple(items[row]), what_if and run.is_explainable))
-        listener.advance(len(batch))
-    listener.finish()
+            lists.append(
+                RecommendationList(users[len(lists)], *summary, tuple(items[row]), what_if and run.is_explainable)
+            )
     return Recommendations(lists)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,7 +32,7 @@ from graphrec.graph.geography import distance_km
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import resampled_means
 from graphrec.models.ranking import BATCH, ModelOutput, StgatRanker
-from graphrec.progress import NoProgress, Progress
+from graphrec.progress import Progress
 from graphrec.queries.protocol import EvaluationProtocol, is_repeat
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, event_coordinates
@@ -166,8 +166,7 @@ def profile_attention(
     return profile(ranker, protocol.queries(graph, rows), segments, progress)
 
 
-@dataclass(frozen=True)
-class _Attention:
+class _Attention(NamedTuple):
     """Attention of a batch of queries; NaN for a query without a value of an aspect."""
 
     share: Float64[Tensor, "batch values"]
@@ -190,17 +189,11 @@ def profile(
     progress: Progress | None = None,
 ) -> AttentionProfile:
     """Attention profile of queries: of all, of segments by history and time, and of the given ``segments``."""
-    listener, aspects, batches = progress or NoProgress(), _aspects(ranker), []
-    listener.start("following attention", len(queries))
-    for start in range(0, len(queries), BATCH):
-        batch = queries.rows(slice(start, start + BATCH))
-        batches.append(_attention(ranker, ranker.forward(batch), aspects))
-        listener.advance(len(batch))
-    listener.finish()
-    if not batches:
+    if not len(queries):
         return AttentionProfile(0, ())
-    names = _Attention.__annotations__
-    every = _Attention(*(torch.cat([getattr(batch, name) for batch in batches]).cpu() for name in names))
+    aspects, batches = _aspects(ranker), queries.batches(BATCH, "following attention", progress)
+    attention = [_attention(ranker, ranker.forward(batch), aspects) for batch in batches]
+    every = _Attention(*(torch.cat(column).cpu() for column in zip(*attention, strict=True)))
     parts = {**_segments(every, ranker.graph), **(segments or {})}
     chosen = {"all": np.ones(len(queries), dtype=bool)}
     chosen |= {name: rows for name, rows in parts.items() if 0 < rows.sum() < len(rows)}

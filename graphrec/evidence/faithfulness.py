@@ -14,7 +14,7 @@ from torch import Tensor
 
 from graphrec.metrics import standard_error
 from graphrec.models.ranking import BATCH, StgatRanker
-from graphrec.progress import NoProgress, Progress
+from graphrec.progress import Progress
 from graphrec.queries.query import Queries
 
 STEPS = (0.0, 0.1, 0.25, 0.5, 1.0)
@@ -59,16 +59,12 @@ def measure_faithfulness(
     seed
         Seed of the random events.
     """
-    listener, generator = progress or NoProgress(), torch.Generator().manual_seed(seed)
-    listener.start("taking evidence out", len(queries))
+    generator = torch.Generator().manual_seed(seed)
     curves, counts = [], []
-    for start in range(0, len(queries), BATCH):
-        batch = queries.rows(slice(start, start + BATCH))
+    for batch in queries.batches(BATCH, "taking evidence out", progress):
         curve, count = _curves(ranker, batch, generator)
         curves.append(curve)
         counts.append(count)
-        listener.advance(len(batch))
-    listener.finish()
     curve = torch.cat(curves, 1) if curves else torch.zeros(4, 0, len(STEPS), dtype=torch.float64)
     gap = (curve[1] - curve[0])[:, 1:].mean(1)
     deletion, deletion_at_random, insertion, insertion_at_random = (

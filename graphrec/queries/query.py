@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,6 +13,7 @@ from graphrec.errors import InputError
 from graphrec.graph.device import to_device
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MAX
+from graphrec.progress import NoProgress, Progress
 
 FIRST, LAST = -62_135_596_800, 253_402_300_799
 """UTC seconds of the first and the last moment of the calendar, years 1 to 9999."""
@@ -43,6 +44,16 @@ class Queries:
         masked = None if self.masked_event is None else self.masked_event[index]
         columns = (self.user[index], self.time[index], self.coordinates[index], self.session[index])
         return Queries(*columns, self.history_cutoff, masked)
+
+    def batches(self, size: int, title: str, progress: Progress | None = None) -> Iterator[Queries]:
+        """Batches of ``size`` queries, reported to ``progress`` as a task of this title."""
+        listener = progress or NoProgress()
+        listener.start(title, len(self))
+        for start in range(0, len(self), size):
+            batch = self.rows(slice(start, start + size))
+            yield batch
+            listener.advance(len(batch))
+        listener.finish()
 
     def to(self, device: torch.device | str) -> Queries:
         """The same queries on another device."""
