@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from scipy.spatial import cKDTree
 
-EARTH_RADIUS = 6_371_008.8  # metres, as in graphrec.graph.geography, which imports torch: a build needs none
+EARTH_RADIUS = 6_371_008.8  # equals graphrec.graph.geography, which imports torch; a build does not
 """Mean radius in metres."""
 MAX_NEIGHBOURS, MAX_METRES = 6, 5_000.0
 """Number of nearest locations at a time, and the largest distance to them."""
