@@ -126,5 +126,4 @@ def table_files(log: Log, paths: Mapping[str, str | Path | None]) -> dict[str, t
 
 def _row_ids(inputs: BuildInputs, kind: str) -> list[str | None]:
     """Ids of the rows of a table of nodes."""
-    ids: list[str | None] = pq.read_table(inputs.parts[kind][0].path, columns=["id"])["id"].to_pylist()
-    return ids
+    return list(pq.read_table(inputs.parts[kind][0].path, columns=["id"])["id"].to_pylist())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,6 @@ from builders.ingest.quarantine import check_bad_share, counts_by_reason, first_
 from builders.mapping.column_mapping import ColumnMapping
 from builders.mapping.column_types import column_type
 from builders.mapping.templates import unused_columns
-from builders.sources.source import Source
 from builders.text.vectors import NO_MODEL
 from graphrec.errors import InputError
 from graphrec.graph.splits import SPLITS
@@ -205,7 +204,9 @@ def _inspect(engine: Engine, log: Log, inputs: BuildInputs, max_bad: float, prog
         try:
             with engine_errors(log.name):
                 tables = build_tables(engine, inputs, progress)
-            issues = (*_ambiguous_dates(engine, log), *data_issues(inputs, tables))
+            is_guessed = log.mapping.time is not None and log.mapping.time_format == "auto"
+            dates = ambiguous_dates(*_times(engine, log)) if is_guessed else ()
+            issues = (*dates, *data_issues(inputs, tables))
             inspection = replace(inspection, **_counts(tables), data_issues=issues)
         except InputError as error:
             progress.finish()
@@ -217,10 +218,15 @@ def _inspection(engine: Engine, log: Log, rows: Sequence[int], missing_roles: tu
     """Files, columns and, without missing roles, time format."""
     times: dict[str, Any] = {}
     if not missing_roles and log.mapping.time is not None:
-        form, sample = _times(engine, log)
+        sample, form = _times(engine, log)
         times = {"time_format": form, "time_zone": declared_zone(sample, form)}
+    properties = [field.name for field in fields(File) if field.name != "rows"]
+    files = [
+        File(rows=count, **{name: getattr(file.source, name) for name in properties})
+        for file, count in zip(log.files, rows, strict=True)
+    ]
     return Inspection(
-        files=tuple(_file(file.source, count) for file, count in zip(log.files, rows, strict=True)),
+        files=tuple(files),
         columns=_columns(engine, log),
         mapping=log.mapping,
         rows=sum(rows),
@@ -229,16 +235,10 @@ def _inspection(engine: Engine, log: Log, rows: Sequence[int], missing_roles: tu
     )
 
 
-def _times(engine: Engine, log: Log) -> tuple[str, Sequence[str]]:
-    """Format and sample of the times of the first file."""
+def _times(engine: Engine, log: Log) -> tuple[Sequence[str], str]:
+    """Sample and format of the times of the first file."""
     sample = log.files[0].sample(engine)[str(log.mapping.time)]
-    return time_format(engine, log.files[0], log.mapping), sample
-
-
-def _ambiguous_dates(engine: Engine, log: Log) -> Iterator[DataIssue]:
-    if log.mapping.time is not None and log.mapping.time_format == "auto":
-        form, sample = _times(engine, log)
-        yield from ambiguous_dates(sample, form)
+    return sample, time_format(engine, log.files[0], log.mapping)
 
 
 def _counts(tables: Tables) -> dict[str, Any]:
@@ -258,12 +258,6 @@ def _row_issues(quarantine: pa.Table) -> tuple[RowIssue, ...]:
     return tuple(
         RowIssue(count=count, **first_example(quarantine, reason), remedy=advice(reason))
         for reason, count in counts_by_reason(quarantine).items()
-    )
-
-
-def _file(source: Source, rows: int) -> File:
-    return File(
-        rows=rows, **{field.name: getattr(source, field.name) for field in fields(File) if field.name != "rows"}
     )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import options
-from cli.console import RichProgress, print_json
+from cli.console import RichProgress
 from cli.graphs import show_graph
 
 
@@ -48,7 +48,4 @@ def append_command(
             engine=engine,
             progress=progress,
         )
-    if as_json:
-        print_json(manifest.to_dict())
-    else:
-        show_graph(graph, manifest)
+    show_graph(graph, manifest, as_json=as_json)

@@ -9,7 +9,7 @@ import typer
 
 from cli import options
 from cli.completion import text_model_names
-from cli.console import RichProgress, print_json
+from cli.console import RichProgress
 from cli.graphs import show_graph
 
 
@@ -68,7 +68,4 @@ def build_command(
             engine=engine,
             progress=progress,
         )
-    if as_json:
-        print_json(manifest.to_dict())
-    else:
-        show_graph(out, manifest)
+    show_graph(out, manifest, as_json=as_json)

@@ -55,7 +55,7 @@ def _built_in() -> dict[str, str]:
 
 
 def _fields() -> Iterator[tuple[str, str]]:
-    """Name and docstring of each setting, from the classes whose names end with Config."""
+    """Name and one-line description of each setting, from the classes whose names end with Config."""
     modules = dict.fromkeys(["graphrec.runs.config", *(place.partition(":")[0] for place in _built_in().values())])
     for owner in (statement for module in modules for statement in _tree(module).body):
         if isinstance(owner, ast.ClassDef) and owner.name.endswith("Config") and owner.name != "RunConfig":
@@ -63,18 +63,14 @@ def _fields() -> Iterator[tuple[str, str]]:
                 if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
                     continue
                 if field.target.id != "name" and not ast.unparse(field.annotation).startswith("ClassVar"):
-                    yield field.target.id, _brief(_constant(after))
+                    description = str(_constant(after) or "").replace("`", "")
+                    yield field.target.id, textwrap.shorten(description, 72, placeholder=" ...")
 
 
 def _tree(module: str) -> ast.Module:
     """The source of a module of graphrec, parsed."""
     path = _folder("graphrec").parent.joinpath(*module.split(".")).with_suffix(".py")
     return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def _brief(description: object) -> str:
-    """A docstring on one line of a terminal."""
-    return textwrap.shorten(str(description or "").replace("`", ""), 72, placeholder=" ...")
 
 
 def _constant(node: ast.AST | None) -> object:

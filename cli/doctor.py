@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import typer
 from rich.markup import escape
 
 from cli import options
 from cli.console import command, console, next_step, print_json
-
-if TYPE_CHECKING:
-    from graphrec.diagnosis import Check
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
 
@@ -31,21 +27,17 @@ def doctor_command(
     from graphrec.diagnosis import checks
 
     results = checks()
+    counts = Counter[str](check.state for check in results)
     if as_json:
         print_json([asdict(check) for check in results])
     else:
-        _show(results)
-    if any(check.state == "fail" for check in results):
+        for check in results:
+            state = f"[{STYLES[check.state]}]{check.state:<4}[/]"
+            console.print(f"{state}  {check.name:<16} {escape(check.found)}", soft_wrap=True)
+            if check.remedy:
+                console.print(f"      -> {escape(check.remedy)}", soft_wrap=True)
+        console.print(", ".join(f"{counts[state]} {state}" for state in STYLES))
+    if counts["fail"]:
         raise typer.Exit(1)
     if not as_json:
         next_step(command("simulate", "city"))
-
-
-def _show(results: list[Check]) -> None:
-    for check in results:
-        state = f"[{STYLES[check.state]}]{check.state:<4}[/]"
-        console.print(f"{state}  {check.name:<16} {escape(check.found)}", soft_wrap=True)
-        if check.remedy:
-            console.print(f"      -> {escape(check.remedy)}", soft_wrap=True)
-    counts = Counter[str](check.state for check in results)
-    console.print(", ".join(f"{counts[state]} {state}" for state in STYLES))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,35 +22,15 @@ from cli.console import (
 from graphrec.formatting import format_count
 
 
-class Split(StrEnum):
-    """Which held-out events."""
-
-    val = "val"
-    test = "test"
-
-
-class QueryTime(StrEnum):
-    """What a question knows of its time."""
-
-    last_event = "last-event"
-    request = "request"
-
-
-class History(StrEnum):
-    """How much of the past is visible."""
-
-    streaming = "streaming"
-    frozen = "frozen"
-
-
 def evaluate_command(
     run: options.RunFolder,
-    split: Annotated[Split, typer.Option(help="Held-out events; read test once.")] = Split.val,
+    split: Annotated[Literal["val", "test"], typer.Option(help="Held-out events; read test once.")] = "val",
     query_time: Annotated[
-        QueryTime | None, typer.Option(help="Query at the user's last event or at the request's own time.")
+        Literal["last-event", "request"] | None,
+        typer.Option(help="Query at the user's last event or at the request's own time."),
     ] = None,
     history: Annotated[
-        History | None,
+        Literal["streaming", "frozen"] | None,
         typer.Option(help="Visible history: all earlier events, or those before the split and of the own session."),
     ] = None,
     novel: Annotated[bool, typer.Option("--novel", help="Evaluate first visits, among unvisited items.")] = False,
@@ -82,14 +61,14 @@ def evaluate_command(
     with RichProgress() as progress:
         opened = Run.open(run, graph, device=device)
         chosen = {name: value for name, value in overrides.items() if value is not None}
-        result = evaluate(opened, split.value, overrides=chosen, evidence=evidence, progress=progress)
+        result = evaluate(opened, split, overrides=chosen, evidence=evidence, progress=progress)
     publish(run, opened, users=user or ())
     if json_file is not None and str(json_file) == "-":
         print_json(result.to_dict())
         return
     if json_file is not None:
         write_json(json_file, result.to_dict())
-    model, title = result.model, f"{split.value}, {format_count(result.n)} {result.protocol['judge']}"
+    model, title = result.model, f"{split}, {format_count(result.n)} {result.protocol['judge']}"
     console.print(metrics_table(result.metrics, result.baselines, name=model, title=title))
     parts = {name: part for name, part in result.slices.items() if part.n < result.n}
     for name, part in parts.items():
@@ -98,9 +77,8 @@ def evaluate_command(
     if result.faithfulness is not None and result.attention is not None:
         console.print("", evidence_table(result.faithfulness))
         console.print("", attention_table(result.attention), "", segments_table(result.attention))
-    protocol = result.protocol
-    console.print(f"\n[dim]{', '.join(f'{name} {value}' for name, value in protocol.items())}[/]")
-    if split is Split.test and result.reads > 1:
+    console.print(f"\n[dim]{', '.join(f'{name} {value}' for name, value in result.protocol.items())}[/]")
+    if split == "test" and result.reads > 1:
         console.print(f"[yellow]this test split has now been read {result.reads} times by this run[/]")
     all_users = command("recommend", run, "--all", "-k", 10, "--out", "recommendations.parquet")
     next_step(f"open {run / 'report.html'}, or: {all_users}")

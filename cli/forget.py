@@ -48,8 +48,9 @@ def forget_command(
 
 
 def _search(done: Erasure) -> dict[str, object]:
-    matches = [{"file": str(match.file), "where": match.where, "count": match.count} for match in done.search.matches]
-    return {**asdict(done.search), "found": done.search.found, "traces": matches}
+    search = asdict(done.search)
+    traces = [{**match, "file": str(match["file"])} for match in search.pop("matches")]
+    return {**search, "traces": traces, "found": done.search.found}
 
 
 def _show(graph: Path, done: Erasure) -> None:

@@ -6,28 +6,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.console import command, console, facts, next_step, table
+from cli.console import command, console, facts, next_step, print_json, table
 from graphrec.formatting import format_count, format_utc, plural
 
 if TYPE_CHECKING:
     from graphrec.graph.manifest import GraphManifest
 
 
-def show_graph(out: Path, manifest: GraphManifest) -> None:
-    """Print the sources and the contents of a graph, unusable and filtered rows, and data issues."""
+def show_graph(out: Path, manifest: GraphManifest, *, as_json: bool) -> None:
+    """Print the sources and the contents of a graph, unusable and filtered rows, and data issues; or its manifest."""
+    if as_json:
+        print_json(manifest.to_dict())
+        return
     console.print(table("mapping", ("key", "column or value"), _mapping(manifest)))
     sources = [(source.name, source.role, source.rows) for source in manifest.sources]
     console.print("", table("sources", ("file", "of", "rows"), sources))
     console.print("", facts(f"graph {out}", graph_facts(manifest)))
-    quarantined = list(manifest.quarantined.items())
-    if quarantined:
-        console.print("", table(f"unusable rows in {out / 'quarantine.parquet'}", ("reason", "rows"), quarantined))
+    if manifest.quarantined:
+        title = f"unusable rows in {out / 'quarantine.parquet'}"
+        console.print("", table(title, ("reason", "rows"), manifest.quarantined.items()))
     if manifest.edition:
         console.print(f"\nrecognised edition: {manifest.edition}, by its counts")
     for note in manifest.notes:
         console.print(f"\n{note}", markup=False)
     if manifest.filtered:
-        console.print("", table("dropped by filters", ("reason", "rows"), list(manifest.filtered.items())))
+        console.print("", table("dropped by filters", ("reason", "rows"), manifest.filtered.items()))
     show_data_issues(manifest.findings)
     next_step(command("train", out, "--out", out.parent / "run"))
 

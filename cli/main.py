@@ -79,11 +79,10 @@ def main() -> None:
     show_deprecations()
     try:
         app()
-    except GraphrecError as error:
-        print_error(str(error))
-        raise SystemExit(1) from None
-    except OSError as error:
-        print_error(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except (GraphrecError, OSError) as error:
+        print_error(
+            f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+        )
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         print_error("interrupted")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -11,9 +11,6 @@ from rich.markup import escape
 from cli import options
 from cli.console import console, print_json
 from cli.recommend import read_time
-
-if TYPE_CHECKING:
-    from graphrec.graph.temporal_graph import TemporalGraph
 
 
 def profile_command(
@@ -27,19 +24,16 @@ def profile_command(
 
     Example: graphrec profile city/graph --user u0001 --at 2024-04-01
     """
+    from graphrec.graph.temporal_graph import TemporalGraph
     from graphrec.graph.time_bounds import TIME_MAX
     from graphrec.interest.profile import user_profile
+    from graphrec.runs.run import Run
 
-    answer = user_profile(_graph(path), user, until=TIME_MAX if at is None else read_time(at))
+    is_run = (path / "config.yaml").is_file()
+    graph = Run.open(path, None, device="cpu").graph if is_run else TemporalGraph.open(path)
+    answer = user_profile(graph, user, until=TIME_MAX if at is None else read_time(at))
     if as_json:
         print_json(answer.to_dict())
         return
     for sentence in answer.sentences:
         console.print(f"[dim]{sentence.topic:>10}[/]  {escape(sentence.description)}", soft_wrap=True)
-
-
-def _graph(path: Path) -> TemporalGraph:
-    from graphrec.graph.temporal_graph import TemporalGraph
-    from graphrec.runs.run import Run
-
-    return Run.open(path, None, device="cpu").graph if (path / "config.yaml").is_file() else TemporalGraph.open(path)

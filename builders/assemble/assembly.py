@@ -186,12 +186,12 @@ def _events(columns: pa.Table, inputs: BuildInputs) -> tuple[pa.Table, np.ndarra
     """
     key = columns["key"].to_numpy()
     time = key_to_time(key)
-    by_file = split_method(inputs.mapping) == "files"
+    by_file, before = split_method(inputs.mapping) == "files", np.cumsum([0, *(part.rows for part in inputs.events)])
     split, description = split_events(
         inputs.mapping,
         time=time,
         user=columns["user"].to_numpy(),
-        file=_file_index(key, inputs) if by_file else np.empty(0, np.int64),
+        file=np.searchsorted(before, key_to_row(key), side="left") - 1 if by_file else np.empty(0, np.int64),
         column=columns["split"].to_numpy(),
         row=key_to_row(key),
         names=[part.source for part in inputs.events],
@@ -206,12 +206,6 @@ def _events(columns: pa.Table, inputs: BuildInputs) -> tuple[pa.Table, np.ndarra
     values = {name: columns[name].cast(dtype) for name, dtype in types.items()}
     groups = {"split": pa.array(split, pa.int8()), "session": pa.array(session, pa.int32())}
     return pa.table({**codes, "time": time, **values, **groups}), key, description
-
-
-def _file_index(key: np.ndarray, inputs: BuildInputs) -> np.ndarray:
-    """Index of each event's file among the files of the log, [n]."""
-    before = np.cumsum([0, *(part.rows for part in inputs.events)])
-    return np.searchsorted(before, key_to_row(key), side="left") - 1
 
 
 def _write(folder: Path, tables: Tables) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from builders.assemble.nodes import SCHEMA
+from builders.assemble.nodes import AT, SCHEMA
 from builders.ingest.quarantine import QUARANTINE
 from builders.mapping.relation_mapping import RelationMapping
 from graphrec.errors import InputError
@@ -160,8 +160,7 @@ def _concat(parts: list[pa.ChunkedArray | pa.Array]) -> pa.Array:
 
 def _valid_from(rows: pa.Table) -> np.ndarray:
     """Time of each row, int64; TIME_MIN for a row without one."""
-    times: np.ndarray = rows["valid_from"].fill_null(TIME_MIN).to_numpy()
-    return times
+    return np.asarray(rows["valid_from"].fill_null(TIME_MIN).to_numpy())
 
 
 def _first_seen(rows: pa.Table, end: str, nodes: Nodes) -> np.ndarray:
@@ -201,7 +200,4 @@ def _relations(rows: pa.Table, nodes: Nodes) -> dict[str, pa.Table]:
 
 
 def _edge_table(source: np.ndarray, target: np.ndarray, valid: np.ndarray) -> pa.Table:
-    valid_from = pa.array(valid, pa.int64(), mask=valid == TIME_MIN)
-    return pa.table(
-        {"source": pa.array(source, pa.int32()), "target": pa.array(target, pa.int32()), "valid_from": valid_from}
-    )
+    return pa.table([source, target, pa.array(valid, mask=valid == TIME_MIN)], schema=AT)

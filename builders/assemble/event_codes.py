@@ -149,5 +149,4 @@ def session_codes(user: np.ndarray, session: np.ndarray, split: np.ndarray) -> n
         Hash of the name of each event's session, [n] int64; -1: none.
     """
     key = (session.astype(np.uint64) + user.astype(np.uint64)) * np.uint64(len(SPLITS)) + split.astype(np.uint64)
-    codes: np.ndarray = pa.array(key, mask=session == -1).dictionary_encode().indices.fill_null(-1).to_numpy()
-    return codes
+    return np.asarray(pa.array(key, mask=session == -1).dictionary_encode().indices.fill_null(-1).to_numpy())

@@ -57,7 +57,7 @@ def filter_events(engine: Engine, events: Any, mapping: ColumnMapping) -> tuple[
     check_filters(mapping)
     dropped = _count_by_row(engine, events, mapping)
     kept = _weighted(events, mapping)
-    if _needs_history(mapping):
+    if mapping.collapse_repeats or mapping.session_gap is not None or _min_counts(mapping):
         selected, more = _select(engine, events, mapping)
         dropped.update(more)
         kept = _restrict(kept, selected, mapping)
@@ -109,10 +109,6 @@ def _restrict(kept: Any, selected: Any, mapping: ColumnMapping) -> Any:
     if mapping.session_gap is None:
         return kept.semi_join(selected, "key")
     return kept.drop("session").inner_join(selected, "key").select(*kept.columns)
-
-
-def _needs_history(mapping: ColumnMapping) -> bool:
-    return bool(mapping.collapse_repeats or mapping.session_gap is not None or _min_counts(mapping))
 
 
 def _min_counts(mapping: ColumnMapping) -> dict[str, int]:

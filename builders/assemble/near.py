@@ -6,10 +6,14 @@ import numpy as np
 import pyarrow as pa
 from scipy.spatial import cKDTree
 
+from graphrec.graph.time_bounds import TIME_MAX
+
 EARTH_RADIUS = 6_371_008.8  # equals graphrec.graph.geography, which imports torch; a build does not
 """Mean radius in metres."""
 MAX_NEIGHBOURS, MAX_METRES = 6, 5_000.0
 """Number of nearest locations at a time, and the largest distance to them."""
+NEAR = pa.schema({"source": "int32", "target": "int32", "valid_from": "int64", "metres": "float32"})
+"""Columns of relations/near.parquet."""
 
 
 def near(lat: np.ndarray, lon: np.ndarray, first_seen: np.ndarray) -> pa.Table:
@@ -21,14 +25,7 @@ def near(lat: np.ndarray, lon: np.ndarray, first_seen: np.ndarray) -> pa.Table:
     """
     known = np.flatnonzero(~np.isnan(lat))
     source, target, metres = _neighbours(_unit_vectors(lat[known], lon[known]), first_seen[known])
-    return pa.table(
-        {
-            "source": pa.array(known[source], pa.int32()),
-            "target": pa.array(known[target], pa.int32()),
-            "valid_from": pa.array(first_seen[known[target]], pa.int64()),
-            "metres": pa.array(metres, pa.float32()),
-        }
-    )
+    return pa.table([known[source], known[target], first_seen[known[target]], metres], schema=NEAR)
 
 
 def _unit_vectors(lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
@@ -42,9 +39,7 @@ def _neighbours(points: np.ndarray, first_seen: np.ndarray) -> tuple[np.ndarray,
     order = np.lexsort((chord, source))
     source, target, chord = source[order], target[order], chord[order]
     begin = np.searchsorted(source, np.arange(len(points) + 1))
-    earliest = np.full(
-        (len(points), MAX_NEIGHBOURS), np.iinfo(np.int64).max
-    )  # first_seen of the nearer ones, ascending
+    earliest = np.full((len(points), MAX_NEIGHBOURS), TIME_MAX)  # first_seen of the nearer ones, ascending
     kept = np.zeros(len(source), bool)
     for rank in range(int(np.diff(begin).max(initial=0))):
         rows = np.flatnonzero(begin[:-1] + rank < begin[1:])
@@ -85,5 +80,4 @@ def _smallest(reach: np.ndarray, source: np.ndarray, chord: np.ndarray) -> np.nd
     distance = np.concatenate((reach.ravel(), chord))
     order = np.lexsort((distance, rows))
     begin = np.searchsorted(rows[order], np.arange(len(reach)))
-    smallest: np.ndarray = distance[order][begin[:, None] + np.arange(MAX_NEIGHBOURS)]
-    return smallest
+    return np.asarray(distance[order][begin[:, None] + np.arange(MAX_NEIGHBOURS)])

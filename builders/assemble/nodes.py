@@ -16,19 +16,10 @@ from graphrec.errors import InputError
 from graphrec.formatting import FORGOTTEN
 from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 
-SCHEMA = pa.schema(
-    [
-        ("id", pa.string()),
-        ("label", pa.string()),
-        ("text", pa.string()),
-        ("lat", pa.float64()),
-        ("lon", pa.float64()),
-        ("first_seen", pa.int64()),
-    ]
-)
-"""Columns of nodes/<type>.parquet."""
 NODE_ATTRIBUTES = {"label": "string", "text": "string", "lat": "float64", "lon": "float64"}
 """Attributes of a node in logs and tables, with their types."""
+SCHEMA = pa.schema({"id": "string", **NODE_ATTRIBUTES, "first_seen": "int64"})
+"""Columns of nodes/<type>.parquet."""
 AT = pa.schema([("source", pa.int32()), ("target", pa.int32()), ("valid_from", pa.int64())])
 """Columns of relations/at.parquet."""
 

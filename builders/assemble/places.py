@@ -58,32 +58,28 @@ def locate_events(
     items, locations
         Tables of nodes from `builders.ingest.node_tables.listed_nodes`; None: no table.
     """
-    item_points = items if items is not None and _any(engine, items.lat) else None
+    has_points = items is not None and engine.to_pyarrow(items.lat.count()).as_py()
+    item_points = items if has_points else None
     if mapping.lat is None and item_points is not None:
         where = item_points.filter(item_points["first"]).select(item="id", item_lat="lat", item_lon="lon")
         events = events.drop("lat", "lon").left_join(where, "item").drop("item_right")
         events = events.rename(lat="item_lat", lon="item_lon")
     if mapping.location is not None:
-        item_locations = (
-            items.filter(items.location.notnull()).select("id", "location", "since") if items is not None else None
-        )
-        listed = locations.filter(locations["first"]) if locations is not None else None
-        return LocatedEvents(events, "log", listed=listed, items=item_locations)
+        located = None if items is None else items.filter(items.location.notnull()).select("id", "location", "since")
+        listed = None if locations is None else locations.filter(locations["first"])
+        return LocatedEvents(events, "log", listed=listed, items=located)
     if mapping.lat is None and item_points is None:
         return LocatedEvents(events, "none")
     return _locate_in_cells(engine, events, mapping, item_points)
 
 
-def _any(engine: Engine, column: Any) -> bool:
-    return bool(engine.to_pyarrow(column.count()).as_py())
-
-
 def _locate_in_cells(engine: Engine, events: Any, mapping: ColumnMapping, items: Any | None) -> LocatedEvents:
     where = events.filter(events.lat.notnull())
     known = where.group_by("lat", "lon").aggregate(first=where.key.min(), events=where.count())
+    if items is not None:  # the points of items without events
+        others = items.filter(items.lat.notnull()).select("lat", "lon").distinct().anti_join(known, ["lat", "lon"])
+        known = known.union(others.mutate(first=ibis.null("int64"), events=ibis.literal(0, "int64")))
     known = engine.to_pyarrow(known)
-    if items is not None:
-        known = _with_items(known, engine.to_pyarrow(items.filter(items.lat.notnull()).select("lat", "lon").distinct()))
     resolution = mapping.h3_resolution
     if resolution is None:
         resolution = choose_resolution(known, mapping.h3_events_per_cell)
@@ -94,18 +90,8 @@ def _locate_in_cells(engine: Engine, events: Any, mapping: ColumnMapping, items:
     cells = points.select("lat", "lon", cell="location")
     in_cells = items.inner_join(cells, ["lat", "lon"])
     first = in_cells.group_by(id="cell").aggregate(row=in_cells.row.min())
-    null = ibis.literal(None, type="string")
-    listed = first.inner_join(centres, "id").mutate(label=null, text=null)
+    listed = first.inner_join(centres, "id").mutate(label=ibis.null("string"), text=ibis.null("string"))
     return replace(located, listed=listed, items=in_cells.select("id", "since", location="cell"))
-
-
-def _with_items(points: pa.Table, others: pa.Table) -> pa.Table:
-    """Points of events, and those of items without events."""
-    known = set(zip(points["lat"].to_pylist(), points["lon"].to_pylist(), strict=True))
-    pairs = zip(others["lat"].to_pylist(), others["lon"].to_pylist(), strict=True)
-    new = others.filter(pa.array([pair not in known for pair in pairs], pa.bool_()))
-    none = {"first": pa.nulls(len(new), pa.int64()), "events": pa.array(np.zeros(len(new), np.int64))}
-    return pa.concat_tables([points, pa.table({"lat": new["lat"], "lon": new["lon"], **none}, schema=points.schema)])
 
 
 def choose_resolution(points: pa.Table, min_events: int) -> int:

@@ -129,5 +129,4 @@ def _coordinates(tables: Tables) -> tuple[np.ndarray, np.ndarray]:
 
 def _clock_difference(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Minutes between times of the day, [n]; -1 where either is unknown."""
-    difference: np.ndarray = np.nan_to_num(np.abs((one - other + 720) % 1440 - 720), nan=-1.0)
-    return difference
+    return np.asarray(np.nan_to_num(np.abs((one - other + 720) % 1440 - 720), nan=-1.0))

@@ -101,8 +101,7 @@ class Engine:
 
     def run(self, statement: str) -> list[tuple[Any, ...]]:
         """All rows of a statement: an unfinished result would keep the engine busy."""
-        rows: list[tuple[Any, ...]] = self.backend.raw_sql(statement).fetchall()
-        return rows
+        return list(self.backend.raw_sql(statement).fetchall())
 
     def set_memory_limit(self, input_bytes: int) -> None:
         """Limit the engine's memory to half the input, at least `MIN_MEMORY_BYTES` and at most half the RAM."""

@@ -81,6 +81,7 @@ def load_inputs(root: Path, log: Path) -> BuildInputs:
     reason = quarantine["reason"]
     by_assembly = pc.or_(pc.is_in(reason, pa.array(ASSEMBLY_REASONS)), pc.starts_with(reason, UNKNOWN_NODE))
     risk = manifest.risk.get("before")
+    nodes = {kind: pq.read_table(root / "nodes" / f"{kind}.parquet", columns=["id"]) for kind in manifest.node_types}
     return BuildInputs(
         name=str(root),
         mapping=ColumnMapping.of(manifest.mapping or {}, f"{root / 'manifest.json'}"),
@@ -93,22 +94,16 @@ def load_inputs(root: Path, log: Path) -> BuildInputs:
         written={kind: TableMapping.model_validate(values) for kind, values in manifest.tables.items()},
         quarantine=quarantine.filter(pc.invert(by_assembly)),
         risk=Risk.of(risk) if risk else None,
-        old={**{kind: _ids(root, kind) for kind in manifest.node_types}, "kind": manifest.kinds},
+        old={**{kind: table["id"].to_pylist() for kind, table in nodes.items()}, "kind": manifest.kinds},
     )
-
-
-def _ids(root: Path, kind: str) -> list[str]:
-    ids: list[str] = pq.read_table(root / "nodes" / f"{kind}.parquet", columns=["id"])["id"].to_pylist()
-    return ids
 
 
 def _parts(log: Path, role: str, manifest: GraphManifest, quarantine: pa.Table) -> list[Part]:
     names = [source.name for source in manifest.sources if source.role == role]
     broken = quarantine.filter(pc.equal(quarantine["reason"], BROKEN_LINE))
     rejected = [np.sort(broken.filter(pc.equal(broken["file"], name))["row"].to_numpy()) for name in names]
-    return [
-        Part(part_path(log.parent, role, index), *pair) for index, pair in enumerate(zip(names, rejected, strict=True))
-    ]
+    pairs = enumerate(zip(names, rejected, strict=True))
+    return [Part(part_path(log.parent, role, index), *pair) for index, pair in pairs]
 
 
 @dataclass(frozen=True)
@@ -152,12 +147,9 @@ def ingest(engine: Engine, folder: Path, inputs: BuildInputs, files: InputFiles,
     parts = {role: list(older) for role, older in inputs.parts.items()}
     for file in ingested:
         parts.setdefault(file.role, []).append(file.rows.part)
-    relations = {
-        file.role.removeprefix("relation-"): file.mapping
-        for file in ingested
-        if isinstance(file.mapping, RelationMapping)
-    }
-    tables = {file.role: file.mapping for file in ingested if isinstance(file.mapping, TableMapping)}
+    mapped = {file.role: file.mapping for file in ingested}
+    relations = {role.removeprefix("relation-"): of for role, of in mapped.items() if isinstance(of, RelationMapping)}
+    tables = {role: of for role, of in mapped.items() if isinstance(of, TableMapping)}
     return replace(
         inputs,
         mapping=mapping.model_copy(update={"relations": {**mapping.relations, **relations}}),
@@ -202,8 +194,7 @@ def _ingest(
         part = part_path(home, kind, len(older))
         yield IngestedFile(kind, *ingest_table(engine, kind, Path(path), columns, mapping, part, _n_rows(older), name))
     for name, relation in mapping.relations.items():
-        if f"relation-{name}" not in inputs.parts:
-            role = f"relation-{name}"
+        if (role := f"relation-{name}") not in inputs.parts:
             rows, complete = ingest_relation(engine, name, relation, part_path(home, role, 0))
             links = {"links": Path(relation.links).name} if relation.links else {}
             yield IngestedFile(role, rows, complete.model_copy(update={"file": rows.source.path.name, **links}))

@@ -23,9 +23,7 @@ DUPLICATE = "duplicate row"
 BROKEN_LINE = "wrong number of fields"
 BLANK = "blank line"
 """Reason of lines that are neither rows nor quarantined."""
-QUARANTINE = pa.schema(
-    [("file", pa.string()), ("row", pa.int64()), *((key, pa.string()) for key in ("column", "reason", "value"))]
-)
+QUARANTINE = pa.schema({"file": "string", "row": "int64", "column": "string", "reason": "string", "value": "string"})
 """Columns of quarantine.parquet."""
 
 
@@ -143,5 +141,4 @@ def check_bad_share(rows: pa.Table, total: int, max_share: float, where: str) ->
 
 def first_example(rows: pa.Table, reason: str) -> dict[str, Any]:
     """The first row quarantined for a reason."""
-    example: dict[str, Any] = rows.filter(pc.equal(rows["reason"], reason)).slice(0, 1).to_pylist()[0]
-    return example
+    return dict(rows.filter(pc.equal(rows["reason"], reason)).slice(0, 1).to_pylist()[0])

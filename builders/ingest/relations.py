@@ -22,18 +22,8 @@ from builders.sources.source import Layout, detect_source
 from graphrec.errors import InputError, MappingError
 from graphrec.suggestion import normalize
 
-ROWS = pa.schema(
-    [
-        ("file", pa.string()),
-        ("row", pa.int64()),
-        ("relation", pa.string()),
-        ("source_type", pa.string()),
-        ("source_id", pa.string()),
-        ("target_type", pa.string()),
-        ("target_id", pa.string()),
-        ("valid_from", pa.int64()),
-    ]
-)
+TEXTS = ("relation", "source_type", "source_id", "target_type", "target_id")
+ROWS = pa.schema({"file": "string", "row": "int64", **dict.fromkeys(TEXTS, "string"), "valid_from": "int64"})
 """Columns of the rows of a declared relation: source file and row, predicate or null, types and ids of both endpoints,
 and start of validity in UTC seconds, null for always."""
 COLUMNS = ("source_id", "target_id", "relation", "valid_from")

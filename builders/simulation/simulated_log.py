@@ -151,7 +151,7 @@ def _events(rng: np.random.Generator, city: City, residents: Residents, visits: 
         "item_id": _ids("v", len(city.xy))[visits.venue],
         "location_id": _ids("n", len(city.location_xy))[city.location[visits.venue]],
         **_position(degrees(seen_at)),
-        "time": _iso(time),
+        "time": np.char.add(np.datetime_as_string(time), "Z"),
         "utc_offset": offset,
         "kind": np.where(rng.random(len(time)) < ORDER_SHARE, "order", "visit"),
     }
@@ -163,10 +163,6 @@ def _ids(letter: str, count: int) -> np.ndarray:
 
 def _position(position: np.ndarray) -> dict[str, np.ndarray]:
     return {"latitude": position[:, 0].round(6), "longitude": position[:, 1].round(6)}
-
-
-def _iso(time: np.ndarray) -> np.ndarray:
-    return np.char.add(np.datetime_as_string(time), "Z")
 
 
 def _utc_offset(day: np.ndarray) -> np.ndarray:

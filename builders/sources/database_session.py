@@ -124,10 +124,9 @@ def open_sqlite(path: Path) -> DatabaseSession:
 def _stream_sqlite(cursor: sqlite3.Cursor, statement: str) -> Iterator[pa.RecordBatch]:
     cursor.connection.text_factory = bytes
     cursor.execute(statement)
-    width = len(cursor.description)
     while rows := cursor.fetchmany(BATCH_ROWS):
         columns = [pa.array(values, pa.binary()) for values in zip(*rows, strict=True)]
-        yield pa.record_batch(columns, names=[f"c{index}" for index in range(width)])
+        yield pa.record_batch(columns, names=[f"c{index}" for index in range(len(columns))])
 
 
 def open_duckdb(path: Path, workspace: Path) -> DatabaseSession:
@@ -139,4 +138,4 @@ def open_duckdb(path: Path, workspace: Path) -> DatabaseSession:
 
 
 def _stream_duckdb(cursor: duckdb.DuckDBPyConnection, statement: str) -> Iterator[pa.RecordBatch]:
-    yield from cursor.sql(statement).to_arrow_reader(BATCH_ROWS)
+    return cursor.sql(statement).to_arrow_reader(BATCH_ROWS)

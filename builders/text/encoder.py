@@ -76,8 +76,7 @@ class TextEncoder:
     @property
     def device(self) -> torch.device:
         """Where the model runs."""
-        device: torch.device = self._transformer.device
-        return device
+        return torch.device(self._transformer.device)
 
     def encode(self, texts: Sequence[str], progress: Progress | None = None) -> np.ndarray:
         """Vectors of ``texts``, [n, dimension] float32.
@@ -215,13 +214,9 @@ def _pooling_modes(name: str, config: dict[str, Any]) -> tuple[str, ...]:
     """Poolings from ``pooling_mode`` or from the older ``pooling_mode_*`` switches."""
     pooling = config.get("pooling_mode")
     if pooling is None:
-        switches = {
-            "cls": "cls_token",
-            "max": "max_tokens",
-            "mean": "mean_tokens",
-            "weightedmean": "weightedmean_tokens",
-        }
-        pooling = [mode for mode in POOLINGS if config.get(f"pooling_mode_{switches.get(mode, mode)}")] or ["mean"]
+        suffixes = ("", "_token", "_tokens")
+        switched = {mode for mode in POOLINGS for suffix in suffixes if config.get(f"pooling_mode_{mode}{suffix}")}
+        pooling = [mode for mode in POOLINGS if mode in switched] or ["mean"]
     modes = (pooling,) if isinstance(pooling, str) else tuple(pooling)
     if unknown := set(modes) - POOLINGS.keys():
         raise ConfigError(f"text model {name!r}: pooling among {', '.join(POOLINGS)} expected, got {sorted(unknown)}")
