@@ -60,7 +60,9 @@ def filter_events(engine: Engine, events: Any, mapping: ColumnMapping) -> tuple[
     if mapping.collapse_repeats or mapping.session_gap is not None or _min_counts(mapping):
         selected, more = _select(engine, events, mapping)
         dropped.update(more)
-        kept = _restrict(kept, selected, mapping)
+        own_sessions = kept.semi_join(selected, "key")
+        new_sessions = kept.drop("session").inner_join(selected, "key").select(*kept.columns)
+        kept = own_sessions if mapping.session_gap is None else new_sessions
     elif dropped:
         kept = kept.filter(_row_reason(events, mapping).isnull())
     _check_not_empty(engine, events, dropped)
@@ -104,13 +106,6 @@ def _weighted(events: Any, mapping: ColumnMapping) -> Any:
     return events.mutate(weight=(events.weight * factor).cast(events.weight.type()))
 
 
-def _restrict(kept: Any, selected: Any, mapping: ColumnMapping) -> Any:
-    """The kept events that are selected, with their new sessions."""
-    if mapping.session_gap is None:
-        return kept.semi_join(selected, "key")
-    return kept.drop("session").inner_join(selected, "key").select(*kept.columns)
-
-
 def _min_counts(mapping: ColumnMapping) -> dict[str, int]:
     """Minimum number of events per value, by counted column."""
     counts = {"visit": mapping.least_session, "user": mapping.user_core, "item": mapping.item_core}
@@ -136,13 +131,9 @@ def _walk(engine: Engine, narrow: Any, mapping: ColumnMapping) -> tuple[Any, dic
     walked = narrow.mutate(**last)
     if mapping.session_gap is not None:
         walked = _with_sessions(walked, mapping.session_gap)
-    repeated = (
-        (walked.item == walked.last_item).fill_null(ibis.literal(False))
-        if mapping.collapse_repeats
-        else ibis.literal(False)
-    )
-    walked = walked.select("key", "user", "item", "session", repeated=repeated)
-    walked = engine.materialise("filter_walk", walked)
+    is_repeat = (walked.item == walked.last_item).fill_null(ibis.literal(False))
+    repeated = is_repeat if mapping.collapse_repeats else ibis.literal(False)
+    walked = engine.materialise("filter_walk", walked.select("key", "user", "item", "session", repeated=repeated))
     repeats = int(engine.to_pyarrow(walked.repeated.cast("int64").sum()).as_py() or 0)
     return walked.filter(~walked.repeated), {REPEAT: repeats} if repeats else {}
 

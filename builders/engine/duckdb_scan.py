@@ -63,7 +63,7 @@ def _scan_json(backend: Any, source: Source, name: str) -> Any:
     dialect = {"delim": LINE_END, "quote": "", "header": False, **options}
     lines = _read_csv(backend, source, f"{name}_lines", {"line": "VARCHAR"}, **dialect)
     is_object = json_valid(lines.line) & lines.line.strip().startswith("{")
-    paths = ibis.array([_json_path(key) for key in source.columns])
+    paths = ibis.array(['$."' + key.replace('"', '\\"') + '"' for key in source.columns])
     fields = lines.mutate(fields=json_extract_string(is_object.ifelse(lines.line, None), paths))
     fields = backend.create_view(f"{name}_fields", fields, overwrite=True)
     keys = {f"c{index}": fields.fields[index] for index in range(len(source.columns))}
@@ -82,7 +82,3 @@ def _scan_parquet(backend: Any, source: Source, name: str) -> Scan:
     text = {f"c{index}": table[index].cast("string") for index in range(len(source.columns))}
     nested = frozenset(column for index, column in enumerate(source.columns) if table[index].type().is_nested())
     return backend.create_view(name, table.select(**text), overwrite=True), nested
-
-
-def _json_path(key: str) -> str:
-    return '$."' + key.replace('"', '\\"') + '"'

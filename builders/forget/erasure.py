@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -33,16 +32,10 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.graph.time_bounds import TIME_MIN
 from graphrec.runs.unlearning import forgotten, unlearn
 
-
-class Rebuild(Protocol):
-    """A function that builds a graph from log parts."""
-
-    def __call__(self, log: Path, old: Path, out: Path) -> object:
-        """Write into ``out`` the graph of the log parts in the folder ``log``, which lies in ``out`` already.
-
-        ``old`` is the graph as it was, without events, relations and parts. Its nodes keep their codes; a node whose
-        id is '' is forgotten, and keeps its code too.
-        """
+Rebuild = Callable[[Path, Path, Path], object]
+"""A function of ``log``, ``old`` and ``out`` that writes into ``out`` the graph of the log parts in the folder ``log``,
+which lies in ``out`` already. ``old`` is the graph as it was, without events, relations and parts. Its nodes keep their
+codes; a node whose id is '' is forgotten, and keeps its code too."""
 
 
 @dataclass(frozen=True)
@@ -166,10 +159,9 @@ def _write_without_user(
 
 
 def _check_other_users(root: Path, log: Path) -> None:
-    for path in sorted(log.glob("events-*.parquet")):
-        if pq.read_table(path, columns=["failed"])["failed"].null_count:
-            return
-    raise InputError(f"{root}: the graph holds no other user; delete the folder")
+    parts = (pq.read_table(path, columns=["failed"]) for path in sorted(log.glob("events-*.parquet")))
+    if not any(part["failed"].null_count for part in parts):
+        raise InputError(f"{root}: the graph holds no other user; delete the folder")
 
 
 def _unreferenced_nodes(graph: TemporalGraph, user: str, deleted: DeletedRows, log: Path) -> dict[str, list[int]]:

@@ -78,22 +78,19 @@ def search(folders: Mapping[Path, Path], names: Sequence[str], user_columns: Use
     user_columns
         The columns of a file that hold ids of users.
     """
-    files = {path: root / path.relative_to(folder) for folder, root in folders.items() for path in _files(folder)}
+    paths = [(path, root / path.relative_to(folder)) for folder, root in folders.items() for path in folder.rglob("*")]
+    files = {path: shown for path, shown in sorted(paths) if path.is_file()}
     matches, everywhere = [], True
     for name in names:
         others = set().union(*(_longer_ids(path, name, user_columns(path)) for path in files))
         unique = len(name) >= MIN_SEARCHED_LENGTH and name not in others
         everywhere &= unique or name != names[0]
         for path, shown in files.items():
-            counts = {**_count_in_user_columns(path, name, user_columns(path))}
+            counts = _count_in_user_columns(path, name, user_columns(path))
             if unique:
                 counts.update(_count_elsewhere(path, IdPattern.of(name, others), user_columns(path)))
             matches += [IdMatch(shown, where, count) for where, count in counts.items() if count]
     return Search(len(files), sum(path.stat().st_size for path in files), everywhere, tuple(matches))
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from builders.mapping.column_names import check_column, match_role
 from builders.mapping.column_types import can_play_role, guess_by_contents
 from builders.mapping.privacy import Privacy
-from builders.mapping.relation_mapping import RelationMapping, check_relation_name
+from builders.mapping.relation_mapping import RelationMapping, RelationName
 from builders.mapping.timestamps import EPOCHS
 from builders.sources.source import Layout
 from graphrec.errors import InputError, MappingError
@@ -102,7 +102,7 @@ class ColumnMapping(Layout):
 
     privacy: Privacy = Privacy()
     """Anonymization options; see docs/privacy.md."""
-    relations: dict[str, RelationMapping] = Field(default_factory=dict)
+    relations: dict[RelationName, RelationMapping] = Field(default_factory=dict)
     """Social ties, knowledge graph triples and the like, by name; see docs/relations.md."""
 
     h3_resolution: int | None = Field(default=None, ge=0, le=15)
@@ -133,13 +133,6 @@ class ColumnMapping(Layout):
         if time_format not in ("auto", "iso", *EPOCHS) and "%" not in time_format:
             raise ValueError(f"auto, iso, {', '.join(EPOCHS)} or a pattern such as %d/%m/%Y %H:%M expected")
         return time_format
-
-    @field_validator("relations")
-    @classmethod
-    def _known_names(cls, relations: dict[str, RelationMapping]) -> dict[str, RelationMapping]:
-        for name in relations:
-            check_relation_name(name)
-        return relations
 
     @model_validator(mode="after")
     def _check(self) -> ColumnMapping:

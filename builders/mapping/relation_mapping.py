@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import field_validator, model_validator
+from pydantic import AfterValidator, field_validator, model_validator
 
 from builders.sources.source import Layout
 from graphrec.errors import MappingError
@@ -58,10 +58,14 @@ class RelationMapping(Layout):
         return kind
 
 
-def check_relation_name(name: str) -> None:
-    """Raise MappingError for an invalid name of a relation."""
+def check_relation_name(name: str) -> str:
+    """The name of a relation; MappingError for an invalid one."""
     if name in RESERVED_NAMES or not NAME.fullmatch(name):
         raise MappingError(
             f"relations: a name of letters, digits, - and _ other than {' and '.join(RESERVED_NAMES)} expected, "
             f"got {name!r}; write it as 'relations: {{friends: {{file: friends.csv}}}}'"
         )
+    return name
+
+
+RelationName = Annotated[str, AfterValidator(check_relation_name)]

@@ -138,4 +138,4 @@ def open_duckdb(path: Path, workspace: Path) -> DatabaseSession:
 
 
 def _stream_duckdb(cursor: duckdb.DuckDBPyConnection, statement: str) -> Iterator[pa.RecordBatch]:
-    return cursor.sql(statement).to_arrow_reader(BATCH_ROWS)
+    yield from cursor.sql(statement).to_arrow_reader(BATCH_ROWS)

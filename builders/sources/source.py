@@ -118,9 +118,8 @@ def expand_paths(files: Sequence[str | Path]) -> list[Path]:
     paths: dict[Path, None] = {}
     for file in files:
         path = Path(file).expanduser()
-        matches = [path]
-        if not path.exists():
-            matches = sorted(map(Path, glob.glob(str(path), recursive=True)))  # noqa: PTH207 - it may be absolute
+        found = glob.glob(str(path), recursive=True)  # noqa: PTH207 - it may be absolute
+        matches = [path] if path.exists() else sorted(map(Path, found))
         if not matches:
             reason = "no file matches this pattern" if glob.has_magic(str(path)) else "there is no such file"
             raise InputError(f"{file}: {reason}; give the log's files, such as 'logs/*.csv.gz'")

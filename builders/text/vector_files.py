@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from builders.mapping.column_names import SYNONYMS
+from builders.sources.source import sha256_of
 from graphrec.errors import InputError
 from graphrec.suggestion import normalize
 
@@ -73,12 +73,10 @@ def read_precomputed_vectors(option: VectorsOption, row_ids: pa.Array | None = N
         raise InputError(f"{path}: a file of vectors expected, but there is none")
     with path.open("rb") as file:
         magic = file.read(6)
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if magic == NPY:
-        return _read_npy(option, row_ids, digest)
+        return _read_npy(option, row_ids)
     if magic[:4] == PARQUET:
-        return _read_parquet(option, row_ids, digest)
+        return _read_parquet(option, row_ids)
     raise InputError(f"{path}: a Parquet file or a NumPy matrix (.npy) of vectors expected")
 
 
@@ -87,7 +85,7 @@ def rows_per_chunk(dimension: int) -> int:
     return max(1, MAX_CHUNK_BYTES // (8 * max(dimension, 1)))
 
 
-def _read_npy(option: VectorsOption, row_ids: pa.Array | None, digest: str) -> PrecomputedVectors:
+def _read_npy(option: VectorsOption, row_ids: pa.Array | None) -> PrecomputedVectors:
     matrix = _load(option.path)
     if matrix.ndim != 2 or not matrix.shape[1] or matrix.dtype.kind not in "fiu":
         raise InputError(
@@ -102,11 +100,10 @@ def _read_npy(option: VectorsOption, row_ids: pa.Array | None, digest: str) -> P
 
     def chunks() -> Iterator[np.ndarray]:
         for begin in range(0, count, step):
-            yield _load(option.path)[
-                begin : begin + step
-            ]  # mapped anew: pages that were read stay in memory until unmapped
+            # mapped anew: pages that were read stay in memory until unmapped
+            yield _load(option.path)[begin : begin + step]
 
-    return PrecomputedVectors(option, ids, dimension, digest, chunks)
+    return PrecomputedVectors(option, ids, dimension, sha256_of(option.path), chunks)
 
 
 def _load(path: Path) -> np.ndarray:
@@ -139,7 +136,7 @@ def _check_count(option: VectorsOption, ids: pa.Array | None, rows: int) -> None
         raise InputError(f"{option.path}: {len(ids):,} vectors expected, one for each id, got {rows:,}")
 
 
-def _read_parquet(option: VectorsOption, row_ids: pa.Array | None, digest: str) -> PrecomputedVectors:
+def _read_parquet(option: VectorsOption, row_ids: pa.Array | None) -> PrecomputedVectors:
     try:
         file = pq.ParquetFile(option.path)
     except (OSError, pa.ArrowException) as error:
@@ -157,16 +154,13 @@ def _read_parquet(option: VectorsOption, row_ids: pa.Array | None, digest: str) 
             yield _matrix(option, batch, dimension, row)
             row += len(batch)
 
-    return PrecomputedVectors(option, ids, dimension, digest, chunks)
+    return PrecomputedVectors(option, ids, dimension, sha256_of(option.path), chunks)
 
 
 def _is_list(dtype: pa.DataType) -> bool:
     kinds = (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    return any(kind(dtype) for kind in kinds) and _is_number(dtype.value_type)
-
-
-def _is_number(dtype: pa.DataType) -> bool:
-    return bool(pa.types.is_floating(dtype) or pa.types.is_integer(dtype))
+    is_numeric = (pa.types.is_floating, pa.types.is_integer)
+    return any(kind(dtype) for kind in kinds) and any(kind(dtype.value_type) for kind in is_numeric)
 
 
 def _vector_columns(option: VectorsOption, schema: pa.Schema) -> list[str]:

@@ -115,7 +115,9 @@ def write_vectors(
         vectors = None
         if kind in texts:
             vectors, encoder = _text_vectors(kind, texts[kind], model, encoder, progress, options)
-            text_manifest = text_manifest or (_describe(encoder) if encoder else None)
+            if encoder and not text_manifest:
+                identity = {name: getattr(encoder, name) for name in ("revision", "sha256", "dimension")}
+                text_manifest = {"model": encoder.name, **identity}
         path = folder / f"{kind}.safetensors"
         if kind in precomputed:
             vector_manifest[kind] = combine(nodes[kind]["id"].combine_chunks(), vectors, precomputed[kind], path)[1]
@@ -190,12 +192,3 @@ def _load_encoder(model: str, manifest: Mapping[str, Any] | None) -> TextEncoder
             f"got another (sha256 {encoder.sha256[:12]}); put it back, or build the graph again"
         )
     return encoder
-
-
-def _describe(encoder: TextEncoder) -> dict[str, Any]:
-    return {
-        "model": encoder.name,
-        "revision": encoder.revision,
-        "sha256": encoder.sha256,
-        "dimension": encoder.dimension,
-    }
