@@ -75,10 +75,7 @@ def event_examples(
 ) -> tuple[Example, ...]:
     """Examples of values of events, at ``rows`` of the events in time order."""
     files, numbers = source_rows(inputs.events, key_to_row(tables.key[np.asarray(rows)]))
-    return tuple(
-        Example(value, file, int(number))
-        for value, file, number in zip(values, files.to_pylist(), numbers, strict=True)
-    )
+    return tuple(Example(*row) for row in zip(values, files.to_pylist(), numbers.tolist(), strict=True))
 
 
 def _listed_example(inputs: BuildInputs, kind: str, identity: str, value: str) -> Example:

@@ -55,13 +55,13 @@ class SparkCompiler(PySparkCompiler):  # type: ignore[misc] # Ibis has no types
         if not op.arg.dtype.is_string():
             return super().visit_TryCast(op, arg=arg, to=to)
         if to.is_timestamp():
-            text = self._replaced(arg, *SPARK_ISO)
-            years = self.f.concat(self.f.repeat("0", 5 - self.f.instr(text, "-")), text)
-            read = sge.TryCast(this=years, to=self.type_mapper.from_ibis(to), safe=True)
-            return self.if_(self._matches(arg, ISO), read, sge.null())
-        plain = self._replaced(arg, (r"_|^\s*[+](?=-)", ""))
-        read = sge.TryCast(this=plain, to=self.type_mapper.from_ibis(to), safe=True)
-        return self.if_(self._matches(arg, NUMBER), read, sge.null())
+            text, pattern = self._replaced(arg, *SPARK_ISO), ISO
+            text = self.f.concat(self.f.repeat("0", 5 - self.f.instr(text, "-")), text)  # years of four digits
+        else:
+            text, pattern = self._replaced(arg, (r"_|^\s*[+](?=-)", "")), NUMBER
+        read = sge.TryCast(this=text, to=self.type_mapper.from_ibis(to), safe=True)
+        is_valid = sge.RegexpLike(this=arg, expression=sge.convert(pattern))
+        return self.if_(is_valid, read, sge.null())
 
     def visit_ScalarUDF(self, op: Any, **arguments: Any) -> Any:  # noqa: N802
         """DuckDB's functions that the builders call."""
@@ -84,9 +84,6 @@ class SparkCompiler(PySparkCompiler):  # type: ignore[misc] # Ibis has no types
     def visit_NotNull(self, op: Any, *, arg: Any) -> Any:  # noqa: N802
         """See `visit_IsNull`."""
         return arg.is_(sg.not_(sge.null()))
-
-    def _matches(self, text: Any, pattern: str) -> Any:
-        return sge.RegexpLike(this=text, expression=sge.convert(pattern))
 
     def _replaced(self, text: Any, *pairs: tuple[str, str]) -> Any:
         for pattern, replacement in pairs:

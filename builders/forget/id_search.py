@@ -130,11 +130,8 @@ def _bytes(text: str) -> bytes:
 def _longer_ids(path: Path, name: str, user_columns: Collection[str]) -> set[str]:
     """Ids of other nodes in a Parquet file that contain the name as a word."""
     pattern, values = IdPattern.of(name), _matching_values(path, name, lambda column: column in ID_COLUMNS)
-    return {
-        value
-        for column, value, _ in values
-        if pattern.count(_bytes(value)) and (value != name or column not in user_columns)
-    }
+    words = ((column, value) for column, value, _ in values if pattern.count(_bytes(value)))
+    return {value for column, value in words if value != name or column not in user_columns}
 
 
 def _count_in_user_columns(path: Path, name: str, user_columns: Collection[str]) -> dict[str, int]:

@@ -97,7 +97,10 @@ def _rewrite(
         with pq.ParquetWriter(target, schema) as writer:
             for batch in file.iter_batches():
                 masks.append(_user_mask(batch, user, names, types))
-                _collect_ids(batch.filter(pa.array(masks[-1])), types, deleted)
+                users = batch.filter(pa.array(masks[-1]))
+                for column in types.keys() & {*schema.names}:
+                    ids = deleted.ids.setdefault(types[column], set())
+                    ids.update(pc.unique(users[column].drop_null()).to_pylist())
                 rows = pa.Table.from_batches([batch]).cast(schema)
                 values = {"failed": DELETED, "before": batch["before"][0].as_py()}
                 writer.write_table(blank_rows(rows, masks[-1], values))
@@ -105,18 +108,10 @@ def _rewrite(
     deleted.count += len(deleted.numbers[path.name])
 
 
-def _collect_ids(rows: pa.RecordBatch, types: Mapping[str, str], deleted: DeletedRows) -> None:
-    for column, kind in types.items():
-        if column in rows.schema.names:
-            deleted.ids.setdefault(kind, set()).update(pc.unique(rows[column].drop_null()).to_pylist())
-
-
 def blank_rows(table: pa.Table, mask: np.ndarray, values: Mapping[str, Any]) -> pa.Table:
     """A table with null in the rows of a mask, or the given value of the column."""
     rows = pa.array(mask)
-    columns = [
-        pc.if_else(rows, pa.scalar(values.get(name), table[name].type), table[name]) for name in table.column_names
-    ]
+    columns = [pc.if_else(rows, pa.scalar(values.get(f.name), f.type), table[f.name]) for f in table.schema]
     return pa.table(columns, schema=table.schema)
 
 

@@ -98,19 +98,16 @@ def typed_events(
 
 def _nested_checks(rows: Rows, table: Any, roles: dict[str, str]) -> list[Check]:
     """Checks that ids in JSON lines are single values; MappingError for a Parquet column of lists or objects."""
+    checks = []
     for role, column in roles.items():
         if column in rows.nested:
             raise MappingError(
                 f"{role}: column {column!r} of {rows.source.path} holds lists or objects; map one with single values"
             )
-    if rows.source.format != "jsonl":
-        return []
-    texts = {role: table[f"text_{role}"] for role in roles}
-    nested = {role: (text.startswith("{") | text.startswith("[")) & json_valid(text) for role, text in texts.items()}
-    return [
-        Check(f"{role} is a list or an object", column, nested[role], _[f"text_{role}"])
-        for role, column in roles.items()
-    ]
+        text = table[f"text_{role}"]
+        nested = (text.startswith("{") | text.startswith("[")) & json_valid(text)
+        checks.append(Check(f"{role} is a list or an object", column, nested, _[f"text_{role}"]))
+    return checks if rows.source.format == "jsonl" else []
 
 
 def _item_text(rows: Rows, mapping: ColumnMapping) -> Any:

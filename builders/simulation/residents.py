@@ -131,10 +131,8 @@ def _changed(
 ) -> Lifestyle:
     """Another home or another taste, with new habits."""
     other = _initial(rng, city, len(moves))
-    likes = np.where(moves[:, None], first.likes, other.likes)
-    taste = np.where(moves[:, None], first.taste, other.taste)
-    home = np.where(moves, other.home, first.home)
-    return _with_habits(rng, city, replace(first, home=home, likes=likes, taste=taste), changes)
+    liked, home = first.where(moves, other), np.where(moves, other.home, first.home)
+    return _with_habits(rng, city, replace(first, home=home, likes=liked.likes, taste=liked.taste), changes)
 
 
 def _taste(rng: np.random.Generator, city: City, users: int) -> tuple[np.ndarray, np.ndarray]:

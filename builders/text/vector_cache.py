@@ -30,11 +30,6 @@ class VectorCache:
     dimension: int
     """Width of the vectors."""
 
-    def read(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
-        """Cached vectors of ``texts``, by text."""
-        found = self.find(texts, set())
-        return {text: row for part, vectors in found for text, row in zip(part, vectors, strict=True)}
-
     def find(self, texts: Iterable[str], seen: set[str]) -> Iterator[tuple[list[str], np.ndarray]]:
         """The cached of ``texts``, each once, with their vectors [k, dimension], by shard.
 

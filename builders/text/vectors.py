@@ -70,8 +70,7 @@ class StoredVectors:
         if not path.is_file():
             return None
         with safe_open(path, "np") as file:
-            vectors: np.ndarray = file.get_tensor("vectors")
-        return vectors
+            return np.asarray(file.get_tensor("vectors"))
 
 
 @dataclass(frozen=True)

@@ -323,7 +323,8 @@ def stop() -> None:
 
 
 def kept(encoder: TextEncoder, cache: Path) -> set[str]:
-    return set(VectorCache(cache / "vectors" / encoder.fingerprint[:32], encoder.dimension).read(MANY))
+    store = VectorCache(cache / "vectors" / encoder.fingerprint[:32], encoder.dimension)
+    return {text for texts, _ in store.find(MANY, set()) for text in texts}
 
 
 def test_padding_is_within_the_budget_and_the_longest_come_first(minilm: TextEncoder) -> None:
