@@ -139,8 +139,8 @@ def command(*words: object) -> str:
     return shlex.join(["graphrec", *map(str, words)])
 
 
-def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Group:
-    """A plain table; a column of numbers is right-aligned, with four digits if they are all shares, and - for None."""
+def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]], digits: int = 4) -> Group:
+    """A plain table; a column of numbers is right-aligned, with so many digits if all are shares, and - for None."""
     columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in header]
     result = _ruled()
     for name, values in zip(header, columns, strict=True):
@@ -148,7 +148,7 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[object]]) -
         numeric = bool(numbers) and all(isinstance(value, int | float) for value in numbers)
         result.add_column(escape(name), justify="right" if numeric else "left", no_wrap=numeric, overflow="fold")
         if numeric and all(isinstance(value, float) and abs(value) <= 1 for value in numbers):
-            values[:] = [None if value is None else f"{value:.4f}" for value in values]
+            values[:] = [None if value is None else f"{value:.{digits}f}" for value in values]
     for row in zip(*columns, strict=True):
         result.add_row(*map(_cell, row))
     return _titled(title, result)
@@ -223,7 +223,7 @@ def evidence_table(faithfulness: Mapping[str, Any]) -> Group:
         f"the score falls {faithfulness['gap']:.3f}{error} farther without evidence than at random"
     )
     header = ("events", *(f"{step:.0%}" for step in faithfulness["steps"]))
-    return table(title, header, [(label, *faithfulness[name]) for name, label in labels.items()])
+    return table(title, header, [(label, *faithfulness[name]) for name, label in labels.items()], digits=3)
 
 
 def attention_table(shares: Sequence[Mapping[str, Any]]) -> Group:
@@ -235,7 +235,7 @@ def attention_table(shares: Sequence[Mapping[str, Any]]) -> Group:
         rows.append((aspect, share["value"], share["share"], interval, share["available"], share["lift"]))
         previous = share["aspect"]
     header = ("aspect", "value", "share", "95% interval", "available", "lift")
-    return table("where the attention goes; lift is share over available", header, rows)
+    return table("where the attention goes; lift is share over available", header, rows, digits=3)
 
 
 def segments_table(shares: Sequence[Mapping[str, Any]]) -> Group:
@@ -244,6 +244,7 @@ def segments_table(shares: Sequence[Mapping[str, Any]]) -> Group:
     for share in (share for share in shares if share["aspect"] == "relation"):
         by_segment.setdefault(share["segment"], {})[share["value"]] = share
     names = list(dict.fromkeys(name for parts in by_segment.values() for name in parts))
+    header = ("segment", "questions", *(name.replace(" ", "\n") for name in names))  # headings in several lines
     rows = [
         (
             segment,
@@ -252,7 +253,7 @@ def segments_table(shares: Sequence[Mapping[str, Any]]) -> Group:
         )
         for segment, parts in by_segment.items()
     ]
-    return table("the same by segment, shares of relations", ("segment", "questions", *names), rows)
+    return table("the same by segment, shares of relations", header, rows, digits=3)
 
 
 def _ruled() -> Table:
