@@ -432,10 +432,14 @@ class Stgat(nn.Module):
     def log_prob(
         state: UserState, log_softmax: Float[Tensor, "batch 1"], pointer: Float[Tensor, "batch 1"], items: int = 1
     ) -> Float[Tensor, "batch 1"]:
-        """Log of `prob`, for one item or a set of so many ``items``; finite where no event has the item."""
-        floor = items * EPSILON * state.log_mixture_weights[:, 1:].exp().sum(1, keepdim=True)
-        prob = Stgat.prob(state, log_softmax, pointer) + floor
-        return prob.clamp(min=torch.finfo(prob.dtype).tiny).log()
+        """Log of `prob`, for one item or a set of so many ``items``; finite where no event has the item.
+
+        Added as logarithms: the gradient of an item whose probability rounds to zero is exact as well.
+        """
+        pointer = pointer + items * EPSILON * state.log_mixture_weights[:, 1:].exp().sum(1, keepdim=True)
+        limits = torch.finfo(pointer.dtype)
+        log_pointer = torch.where(pointer > 0, pointer.clamp(min=limits.tiny).log(), -torch.inf)
+        return torch.logaddexp((state.log_mixture_weights[:, :1] + log_softmax).clamp(min=limits.min), log_pointer)
 
 
 def seen_in_training(graph: TemporalGraph, kind: str, count: int | None = None) -> Bool[Tensor, " count"]:

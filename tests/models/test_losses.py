@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.losses import MixtureNLL
+from graphrec.models.stgat import Stgat, UserState
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory
@@ -113,3 +114,15 @@ def test_a_network_that_knows_nothing_loses_the_logarithm_of_the_catalogue() -> 
             weight.zero_()
     loss = MixtureNLL(model, world, negatives=0, full_softmax=100)(asked, target)
     assert float(loss.detach()) == pytest.approx(math.log(8), rel=1e-6)
+
+
+def test_the_log_of_a_very_unlikely_item_is_exact_and_learns() -> None:
+    log_softmax = torch.tensor([[-200.0], [-200.0], [-2.0]], requires_grad=True)
+    weights = torch.tensor([[0.0, -1e9], [math.log(0.25), -1e9], [math.log(0.25), math.log(0.75)]])
+    state = UserState(torch.zeros(3, 4), torch.zeros(3, 4), weights, {})
+    log_prob = Stgat.log_prob(state, log_softmax, pointer=torch.tensor([[0.0], [0.0], [0.1]]))
+    log_prob.sum().backward()
+    assert log_prob[:2, 0].detach().tolist() == pytest.approx([-200, -200 + math.log(0.25)])
+    assert float(log_prob[2].detach()) == pytest.approx(math.log(0.25 * math.exp(-2) + 0.1))
+    assert log_softmax.grad is not None
+    assert log_softmax.grad[:2, 0].tolist() == [1, 1]
