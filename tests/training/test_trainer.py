@@ -145,7 +145,7 @@ def exact(tiny: RunConfig) -> RunConfig:
 def first_step(graph: Path, folder: Path, config: RunConfig) -> tuple[float, list[torch.Tensor]]:
     """The loss of the first step, and the running means of the gradients that it leaves."""
     training = Training(graph, folder, config, "cpu", NoProgress())
-    loss = training._step(next(training._batches(0, novel=0)))
+    loss = training._step(next(training._batches(0, 0)))
     return loss, [moments["exp_avg"] for moments in training.optimiser.state_dict()["state"].values()]
 
 
