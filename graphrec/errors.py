@@ -14,6 +14,10 @@ came, where, and what to do.
 
 from __future__ import annotations
 
+import collections.abc
+import contextlib
+import textwrap
+
 __all__ = ["ConfigError", "GraphError", "GraphrecError", "InputError", "MappingError", "MissingPackage", "RunError"]
 
 
@@ -43,3 +47,14 @@ class RunError(GraphrecError):
 
 class MissingPackage(GraphrecError):
     """Optional dependency that is not installed; the message names its extra."""
+
+
+@contextlib.contextmanager
+def translate_errors(
+    *causes: type[Exception], to: type[GraphrecError], expected: str, remedy: str = ""
+) -> collections.abc.Iterator[None]:
+    """Raise an error of graphrec in place of the causes: what was expected, in brackets what came, and what to do."""
+    try:
+        yield
+    except causes as cause:
+        raise to(f"{expected} ({textwrap.shorten(str(cause), 300)}){remedy}") from cause

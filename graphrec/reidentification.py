@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from graphrec.errors import GraphError
+from graphrec.errors import GraphError, translate_errors
 from graphrec.time_units import FIRST_MONDAY, HOUR, WEEK
 
 N_POINTS = 4
@@ -127,10 +127,9 @@ def risk_of(directory: str | Path) -> Risk:
     Raises GraphError where the events cannot be read.
     """
     path = Path(directory) / "events.parquet"
-    try:
+    expected, remedy = f"{path}: the events of a graph expected", "; build the graph again"
+    with translate_errors(OSError, ValueError, to=GraphError, expected=expected, remedy=remedy):  # so are Arrow's
         table = pq.read_table(path, columns=["user", "item", "location", "time", "utc_offset"])
-    except (OSError, ValueError) as error:  # Arrow's errors are ValueErrors
-        raise GraphError(f"{path}: the events of a graph expected ({error}); build the graph again") from error
     return risk_of_events(**{name: table[name].to_numpy() for name in table.column_names})
 
 

@@ -14,7 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from graphrec.errors import GraphError
+from graphrec.errors import GraphError, translate_errors
 from graphrec.graph.events import Events
 from graphrec.graph.manifest import read_manifest
 from graphrec.graph.nodes import Edges, Nodes
@@ -27,6 +27,7 @@ EVENT_TYPES = {
     **{"kind": np.int8, "weight": np.float32, "split": np.int8, "session": np.int32},
 }
 """Columns of events.parquet, in the order of the fields of `Events`."""
+REMEDY = "; build the graph again"
 
 
 def _column(table: pa.Table, name: str, dtype: Any) -> Tensor:
@@ -34,13 +35,11 @@ def _column(table: pa.Table, name: str, dtype: Any) -> Tensor:
 
 
 def _read_table(path: Path, columns: Iterable[str]) -> pa.Table:
-    try:
+    expected = f"{path}: a Parquet file expected"
+    with translate_errors(OSError, pa.ArrowInvalid, to=GraphError, expected=expected, remedy=REMEDY):
         table = pq.read_table(path, memory_map=True)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise GraphError(f"{path}: a Parquet file expected ({error}); build the graph again") from error
-    missing = sorted({*columns} - {*table.column_names})
-    if missing:
-        raise GraphError(f"{path}: columns {missing} expected, got {table.column_names}; build the graph again")
+    if missing := sorted({*columns} - {*table.column_names}):
+        raise GraphError(f"{path}: columns {missing} expected, got {table.column_names}{REMEDY}")
     return table
 
 
@@ -68,13 +67,14 @@ def read_nodes(root: Path, kind: str) -> Nodes:
 
 
 def _read_vectors(path: Path, count: int) -> Tensor:
-    try:
-        with safe_open(path, "pt") as file:
-            vectors: Tensor = file.get_tensor("vectors")
-    except (OSError, SafetensorError) as error:
-        raise GraphError(f"{path}: a safetensors file of vectors expected ({error}); build the graph again") from error
+    expected = f"{path}: a safetensors file of vectors expected"
+    with (
+        translate_errors(OSError, SafetensorError, to=GraphError, expected=expected, remedy=REMEDY),
+        safe_open(path, "pt") as file,
+    ):
+        vectors: Tensor = file.get_tensor("vectors")
     if len(vectors) != count:
-        raise GraphError(f"{path}: {count} vectors expected, got {len(vectors)}; build the graph again")
+        raise GraphError(f"{path}: {count} vectors expected, got {len(vectors)}{REMEDY}")
     return vectors
 
 

@@ -10,7 +10,8 @@ from typing import Any, ClassVar, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
-from graphrec.errors import ConfigError
+from graphrec.errors import ConfigError, translate_errors
+from graphrec.files import atomic_write
 from graphrec.hyperparameters import DeprecatedSetting, Hyperparameters
 from graphrec.models.registry import BUILT_IN, ModelHyperparameters, model_entry
 from graphrec.suggestion import did_you_mean
@@ -133,14 +134,14 @@ class RunConfig(BaseModel):
 
     def save(self, path: Path) -> None:
         """Write the settings as YAML that ``load`` reads back."""
-        path.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
+        with atomic_write(path) as temporary:
+            temporary.write_text(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False), encoding="utf-8")
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
+    unreadable = (OSError, UnicodeDecodeError, yaml.YAMLError)
+    with translate_errors(*unreadable, to=ConfigError, expected=f"{path}: a YAML file of settings expected"):
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: a YAML file of settings expected ({' '.join(str(error).split())})") from error
     if not isinstance(values, dict | None):
         raise ConfigError(f"{path}: sections 'model' and 'training' expected, got {type(values).__name__}")
     return values or {}
@@ -151,10 +152,8 @@ def _pair(pair: str) -> tuple[str, Any]:
     name, separator, text = pair.partition("=")
     if not separator:
         raise ConfigError(f"--set {pair}: key=value expected, such as --set epochs=3")
-    try:
+    with translate_errors(yaml.YAMLError, to=ConfigError, expected=f"--set {pair}: a value as in YAML expected"):
         return name, yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--set {pair}: a value as in YAML expected ({' '.join(str(error).split())})") from error
 
 
 def _model_name(model: Any) -> str:

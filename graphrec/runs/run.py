@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path
@@ -13,12 +12,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from graphrec.errors import RunError
+from graphrec.errors import RunError, translate_errors
 from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.models import Ranker, Stgat
 from graphrec.models.old_keys import current_names
-from graphrec.models.ranker import Ranker
 from graphrec.models.registry import Model, load_model, ranker_of
-from graphrec.models.stgat import Stgat
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.runs.config import RunConfig
 from graphrec.runs.manifest import RunManifest, vocabulary_hash
@@ -49,7 +47,9 @@ class Run:
         """
         root = Path(path)
         manifest = RunManifest.read(root)
-        protocol = _protocol(root, manifest)
+        expected = f"{root / 'manifest.json'}: the manifest of a run expected"
+        with translate_errors(TypeError, ValueError, to=RunError, expected=expected):
+            protocol = EvaluationProtocol(**manifest.protocol)
         config = RunConfig.stored(root / "config.yaml")
         where = pick_device(device)
         if graph is None and not (root / manifest.graph).is_dir():
@@ -80,32 +80,22 @@ class Run:
         return ranker_of(self.graph, self.model, self.config.model)
 
 
-def _protocol(root: Path, manifest: RunManifest) -> EvaluationProtocol:
-    try:
-        return EvaluationProtocol(**manifest.protocol)
-    except (TypeError, ValueError) as error:
-        reason = textwrap.shorten(str(error), 200)
-        raise RunError(f"{root / 'manifest.json'}: the manifest of a run expected ({reason})") from error
-
-
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Stored weights by their current names; RunError for a missing or broken file."""
-    try:
+    expected, remedy = f"{path}: model weights expected", "; train the run again or resume it"
+    with translate_errors(OSError, SafetensorError, to=RunError, expected=expected, remedy=remedy):
         return current_names(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path}: model weights expected ({error}); train the run again or resume it") from error
 
 
 def read_model(path: Path, graph: TemporalGraph, config: RunConfig) -> Model:
     """The model with stored weights, over the graph of its training or one grown from it."""
     weights = read_weights(path)
+    expected = f"{path}: the weights do not fit the settings of config.yaml"
     try:
-        return load_model(graph, config.model, weights)
+        with translate_errors(RuntimeError, to=RunError, expected=expected):
+            return load_model(graph, config.model, weights)
     except KeyError as error:
         raise RunError(f"{path}: model weights expected ({error} is not there); train the run again") from error
-    except RuntimeError as error:
-        reason = textwrap.shorten(str(error), 200)
-        raise RunError(f"{path}: the weights do not fit the settings of config.yaml ({reason})") from error
 
 
 def pick_device(name: str) -> torch.device:

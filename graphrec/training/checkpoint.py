@@ -7,7 +7,6 @@ ends with the same weights, bit for bit, as an uninterrupted one.
 from __future__ import annotations
 
 import json
-import textwrap
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from graphrec.errors import RunError
+from graphrec.errors import RunError, translate_errors
 from graphrec.files import atomic_write
 from graphrec.models.old_keys import current_names
 
@@ -56,17 +55,16 @@ def save(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None, 
 
 def load(path: Path, model: nn.Module, optimiser: torch.optim.Optimizer | None = None) -> TrainingState:
     """Load weights and moments in place; return the state."""
-    try:
-        with safe_open(path, "pt") as file:
-            state = TrainingState(**json.loads(file.metadata()["state"]))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"{path}: a checkpoint expected ({error}); train again in another --out") from error
-    try:
+    broken, remedy = (OSError, SafetensorError, KeyError, TypeError, ValueError), "; train again in another --out"
+    with (
+        translate_errors(*broken, to=RunError, expected=f"{path}: a checkpoint expected", remedy=remedy),
+        safe_open(path, "pt") as file,
+    ):
+        state = TrainingState(**json.loads(file.metadata()["state"]))
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    other = f"{path}: the checkpoint is of another graph or of other settings"
+    with translate_errors(RuntimeError, to=RunError, expected=other):
         model.load_state_dict(current_names(strip_prefix("model.", tensors)))
-    except RuntimeError as error:
-        reason = textwrap.shorten(str(error), 200)
-        raise RunError(f"{path}: the checkpoint is of another graph or of other settings ({reason})") from error
     if optimiser is not None:
         moments: dict[int, dict[str, Any]] = {}
         for name, value in strip_prefix("optimiser.", tensors).items():
