@@ -12,8 +12,9 @@ from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.event_features import GAP_BUCKETS, N_TIME_FEATURES, EventFeatures
+from graphrec.models.ranking import STGAT
 from graphrec.models.registry import ModelEntry, register
-from graphrec.models.stgat import NODE_TYPES, STGAT, ItemTable, ModelConfig, Stgat, UserState
+from graphrec.models.stgat import NODE_TYPES, ItemTable, ModelConfig, Stgat, UserState
 from graphrec.queries.sampling import Context
 
 

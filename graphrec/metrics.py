@@ -233,11 +233,10 @@ def _depths(k: Sequence[int]) -> Sequence[int]:
 
 
 def _check_sets(relevance: Tensor, relevant: Tensor) -> None:
-    if bool((relevant < 1).any()):
-        row = int((relevant < 1).nonzero()[0])
-        raise InputError(f"query {row} has no relevant item, so nothing can be measured; leave it out")
-    if bool((relevance.sum(1) > relevant).any()):
-        row = int((relevance.sum(1) > relevant).nonzero()[0])
+    if len(rows := (relevant < 1).nonzero()):
+        raise InputError(f"query {int(rows[0])} has no relevant item, so nothing can be measured; leave it out")
+    if len(rows := (relevance.sum(1) > relevant).nonzero()):
+        row = int(rows[0])
         raise InputError(
             f"query {row}: at most {int(relevant[row])} relevant items expected in the list, "
             f"got {int(relevance[row].sum())}; is an item listed twice?"

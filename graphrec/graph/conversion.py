@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import networkx as nx
@@ -81,13 +81,8 @@ def adjacency(
     Raises InputError for an unknown relation.
     """
     view = graph.as_of(time)
-    (source_type, target_type), edges = endpoint_types(view, relation), view.relation(relation)
-    every = torch.arange(edges.sources, device=edges.key.device)
-    when = torch.full_like(every, view.horizon)
-    count = edges.count_before(every, when) * view.visible(source_type)
-    source, rows = flatten_edges(edges.end(every, when), count)
-    visible = view.visible(target_type)[edges.target[rows].long()]
-    source, rows = source[visible], rows[visible]
+    (_, target_type), edges = endpoint_types(view, relation), view.relation(relation)
+    source, rows = _visible_edges(view, relation)
     value = _weights(view, edges.event[rows]) if values == "weights" else torch.ones(len(rows))
     cells = (source.cpu().numpy(), edges.target[rows].long().cpu().numpy())
     shape = (edges.sources, len(view.nodes[target_type]))
@@ -151,11 +146,12 @@ def empty_hetero_data() -> HeteroData:
 def _visible_edges(graph: TemporalGraph, name: str) -> tuple[Tensor, Tensor]:
     """Source codes and relation rows of the edges before the horizon between visible nodes."""
     (source_type, target_type), relation = endpoint_types(graph, name), graph.relation(name)
-    source = torch.repeat_interleave(torch.arange(relation.sources, device=relation.key.device), relation.start.diff())
-    seen = relation.time < graph.horizon
-    seen &= graph.visible(source_type)[source] & graph.visible(target_type)[relation.target.long()]
-    rows = seen.nonzero()[:, 0]
-    return source[rows], rows
+    every = torch.arange(relation.sources, device=relation.key.device)
+    horizon = torch.full_like(every, graph.horizon)
+    count = relation.count_before(every, horizon) * graph.visible(source_type)
+    source, rows = flatten_edges(relation.end(every, horizon), count)
+    visible = graph.visible(target_type)[relation.target[rows].long()]
+    return source[visible], rows[visible]
 
 
 def add_nodes(
@@ -179,24 +175,14 @@ def add_nodes(
 def add_edges(network: nx.MultiDiGraph[Node], graph: TemporalGraph, name: str, source: Tensor, rows: Tensor) -> None:
     """Add the edges of these rows of a relation to a network; ``source`` holds the code of each edge's source."""
     (source_type, target_type), relation = endpoint_types(graph, name), graph.relation(name)
-    sources = ((source_type, identity) for identity in ids_of(graph, source_type, source))
-    targets = ((target_type, identity) for identity in ids_of(graph, target_type, relation.target[rows]))
-    keys = ((name, row) for row in rows.tolist())
-    edges: Iterable[Any] = zip(sources, targets, keys, _edge_attributes(graph, name, rows), strict=True)
-    network.add_edges_from(edges)
-
-
-def _edge_attributes(graph: TemporalGraph, name: str, rows: Tensor) -> Iterator[dict[str, Any]]:
-    relation = graph.relation(name)
-    time, event = relation.time[rows], relation.event[rows]
-    weight = _weights(graph, event)
-    for moment, row, strength in zip(time.tolist(), event.tolist(), weight.tolist(), strict=True):
-        attributes = {"relation": name, "weight": strength}
-        if moment != TIME_MIN:
-            attributes["time"] = moment
-        if row >= 0:
-            attributes["event"] = row
-        yield attributes
+    starts, ends = ids_of(graph, source_type, source), ids_of(graph, target_type, relation.target[rows])
+    tensors = (rows, relation.time[rows], relation.event[rows], _weights(graph, relation.event[rows]))
+    columns = (tensor.tolist() for tensor in tensors)
+    for start, end, row, time, event, weight in zip(starts, ends, *columns, strict=True):
+        attributes = {"relation": name, "weight": weight}
+        attributes |= {"time": time} if time != TIME_MIN else {}
+        attributes |= {"event": event} if event >= 0 else {}
+        network.add_edge((source_type, start), (target_type, end), (name, row), **attributes)
 
 
 def _weights(graph: TemporalGraph, event: Tensor) -> Tensor:

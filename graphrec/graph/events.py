@@ -9,14 +9,14 @@ from jaxtyping import Float32, Int8, Int16, Int32, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
-from graphrec.graph.device import to_device
 from graphrec.graph.splits import SPLITS, TEST, TRAIN, VAL
+from graphrec.graph.tensor_record import TensorColumns
 
 __all__ = ["SPLITS", "TEST", "TRAIN", "VAL", "Events"]
 
 
 @dataclass(frozen=True)
-class Events:
+class Events(TensorColumns):
     """User-item interactions with time and location. Every field is a column of length ``n``.
 
     Events of the same second are simultaneous, whatever their order in the columns.
@@ -59,11 +59,3 @@ class Events:
     def local_time(self, rows: slice | Int64[Tensor, "*rows"]) -> Int64[Tensor, "*rows"]:
         """Local time of the events at ``rows``: UTC seconds plus the offset."""
         return self.time[rows] + 60 * self.utc_offset[rows].long()
-
-    def rows(self, index: slice | Tensor) -> Events:
-        """The events at ``index``; a slice gives views, a tensor gives copies."""
-        return Events(*(getattr(self, field.name)[index] for field in fields(self)))
-
-    def to(self, device: torch.device | str) -> Events:
-        """The same events on another device."""
-        return to_device(self, device)

@@ -9,9 +9,11 @@ import pyarrow as pa
 from jaxtyping import Float32, Int64
 from torch import Tensor
 
+from graphrec.graph.tensor_record import TensorRecord
+
 
 @dataclass(frozen=True)
-class Nodes:
+class Nodes(TensorRecord):
     """Nodes of one type; row v of every column describes node v."""
 
     ids: pa.Array
@@ -51,7 +53,7 @@ class Nodes:
 
 
 @dataclass(frozen=True)
-class Edges:
+class Edges(TensorRecord):
     """A static relation: timeless edges, or edges valid from a time on."""
 
     source_type: str

@@ -9,12 +9,12 @@ from jaxtyping import Bool, Int32, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
-from graphrec.graph.device import to_device
+from graphrec.graph.tensor_record import TensorRecord
 from graphrec.graph.time_bounds import TIME_MAX, TIME_MIN
 
 
 @dataclass(frozen=True)
-class Relation:
+class Relation(TensorRecord):
     """Edges source -> target, sorted by (source, time), under one composite key.
 
     ``key = source * span + (time - origin + 1)``, with times before ``origin`` at 0, so that the edges of ``v``
@@ -88,10 +88,6 @@ class Relation:
         if not self.sources:
             return torch.zeros_like(source)
         return (self.end(source, time) - self.start[source.clamp(0, self.sources - 1)]) * known
-
-    def to(self, device: torch.device | str) -> Relation:
-        """The same relation on another device."""
-        return to_device(self, device)
 
 
 def flatten_edges(

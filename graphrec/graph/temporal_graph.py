@@ -12,7 +12,6 @@ from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from graphrec.errors import GraphError
-from graphrec.graph.device import to_device
 from graphrec.graph.events import Events
 from graphrec.graph.manifest import GraphManifest
 from graphrec.graph.nodes import Edges, Nodes
@@ -110,6 +109,13 @@ class TemporalGraph:
         """Mask of the nodes of a type that are known before the horizon."""
         return self.nodes[kind].first_seen < self.horizon
 
+    def occurring(self, kind: str, events: Bool[Tensor, " n"]) -> Bool[Tensor, " count"]:
+        """Mask of the nodes of a type that occur in some of the events."""
+        code = getattr(self.log, kind)[events].long()
+        mask = torch.zeros(len(self.nodes[kind]), dtype=torch.bool, device=code.device)
+        mask[code[code >= 0]] = True
+        return mask
+
     @property
     def previous(self) -> Int64[Tensor, " n"]:
         """Row of the same user's preceding event, -1 for a first event."""
@@ -181,8 +187,8 @@ class TemporalGraph:
         """The same graph with its index on another device; ids and texts stay in main memory."""
         if str(device) == str(self.log.time.device):
             return self
-        nodes = {kind: to_device(table, device) for kind, table in self.nodes.items()}
-        edges = {name: to_device(edges, device) for name, edges in self.edges.items()}
+        nodes = {kind: table.to(device) for kind, table in self.nodes.items()}
+        edges = {name: edges.to(device) for name, edges in self.edges.items()}
         return replace(self, nodes=nodes, log=self.log.to(device), edges=edges)
 
     def to_scipy(self, relation: str, time: int) -> scipy.sparse.csr_array:

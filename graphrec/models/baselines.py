@@ -8,6 +8,7 @@ split, as a training does. Scores are float64, which holds a count of visits and
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -29,7 +30,7 @@ from graphrec.models.item_transition import (
 )
 from graphrec.models.score_ranker import ItemScorer
 from graphrec.queries.query import Queries
-from graphrec.queries.sampling import event_coordinates, sample
+from graphrec.queries.sampling import event_coordinates, sample, take
 from graphrec.queries.user_history import UserHistory, popularity, shared_cutoff, to_matrix
 from graphrec.time_units import DAY
 
@@ -54,12 +55,24 @@ def all_baselines(graph: TemporalGraph) -> list[ItemScorer]:
 
 
 @dataclass(frozen=True, eq=False)
-class ItemTransition:
-    """Items that follow those of the history: the regression of ``graphrec.models.item_transition`` on its own."""
+class Baseline(ABC):
+    """An item scorer over a graph."""
 
-    name: ClassVar[str] = "item-transition"
+    name: ClassVar[str]
 
     graph: TemporalGraph
+
+    @abstractmethod
+    def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
+        """One score per item and query, higher is better."""
+
+
+@dataclass(frozen=True, eq=False)
+class ItemTransition(Baseline):
+    """Items that follow those of the history: the regression of ``graphrec.models.item_transition`` on its own."""
+
+    name = "item-transition"
+
     ridge: float = RIDGE
 
     @cached_property
@@ -76,13 +89,10 @@ class ItemTransition:
         return scores.double()
 
 
-@dataclass(frozen=True, eq=False)
-class Popularity:
+class Popularity(Baseline):
     """Events per item."""
 
-    name: ClassVar[str] = "popularity"
-
-    graph: TemporalGraph
+    name = "popularity"
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """Events of each item before the query."""
@@ -90,12 +100,11 @@ class Popularity:
 
 
 @dataclass(frozen=True, eq=False)
-class RecentPopularity:
+class RecentPopularity(Baseline):
     """Events per item in the last days, ties broken by all events."""
 
-    name: ClassVar[str] = "recent-popularity"
+    name = "recent-popularity"
 
-    graph: TemporalGraph
     days: float = 7.0
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
@@ -105,13 +114,10 @@ class RecentPopularity:
         return total - popularity(self.graph, time - int(self.days * DAY)) + _below_one(total)
 
 
-@dataclass(frozen=True, eq=False)
-class Counter:
+class Counter(Baseline):
     """The user's visits per item, ties broken by recency."""
 
-    name: ClassVar[str] = "counter"
-
-    graph: TemporalGraph
+    name = "counter"
 
     def scores(self, queries: Queries) -> Float64[Tensor, "batch items"]:
         """Visits, plus a recency between 0 and 1."""
@@ -121,12 +127,11 @@ class Counter:
 
 
 @dataclass(frozen=True, eq=False)
-class DecayedCounter:
+class DecayedCounter(Baseline):
     """The user's visits per item, exponentially decayed by age."""
 
-    name: ClassVar[str] = "counter-decayed"
+    name = "counter-decayed"
 
-    graph: TemporalGraph
     half_life: float = 60.0
     """Days."""
 
@@ -138,12 +143,11 @@ class DecayedCounter:
 
 
 @dataclass(frozen=True, eq=False)
-class Markov:
+class Markov(Baseline):
     """Transitions of all users from the user's last item; the user's own weigh more, popularity breaks ties."""
 
-    name: ClassVar[str] = "markov"
+    name = "markov"
 
-    graph: TemporalGraph
     personal: float = 30.0
     """Weight of a transition of the user's own, in transitions of other users."""
     max_transitions: int = 10_000
@@ -154,9 +158,7 @@ class Markov:
         graph, cutoff = self.graph, shared_cutoff(self.graph, queries)
         ties = _below_one(popularity(graph, cutoff))
         last = UserHistory.before(graph, queries).last()
-        if not len(graph.log):
-            return ties
-        item = torch.where(last >= 0, graph.log.item[last.clamp(min=0)].long(), -1)
+        item = take(graph.log.item, last)
         steps = graph.relation("item->item")
         count = steps.count_before(item, cutoff).clamp(max=self.max_transitions)
         query, edge = flatten_edges(steps.end(item, cutoff), count)
@@ -166,12 +168,11 @@ class Markov:
 
 
 @dataclass(frozen=True, eq=False)
-class Nearest:
+class Nearest(Baseline):
     """Log-popularity minus distance."""
 
-    name: ClassVar[str] = "nearest"
+    name = "nearest"
 
-    graph: TemporalGraph
     kilometres: float = 0.25
     """Distance that costs as much as a popularity lower by e."""
 

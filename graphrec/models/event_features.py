@@ -11,7 +11,7 @@ from torch import Tensor
 
 from graphrec.graph.geography import distance_features, distance_km
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.queries.sampling import Context, event_coordinates, previous_event
+from graphrec.queries.sampling import Context, event_coordinates, previous_event, take
 from graphrec.time_units import DAY, WEEK
 
 GAP_BUCKETS = 48
@@ -55,7 +55,7 @@ def event_features(graph: TemporalGraph, context: Context, relation: str) -> Eve
     event = near.event
     item = log.item[event].long()
     previous = previous_event(graph, context.queries, event)
-    previous_item = torch.where(previous >= 0, log.item[previous.clamp(min=0)].long(), -1)
+    previous_item = take(log.item, previous)
     last = context.last_item[:, None]
     count, last_visit_gap = _own_visits(graph, context, item)
     after_last_item = ((previous_item == last) & (last >= 0)).float()
@@ -110,9 +110,7 @@ def _time_similarity(
 
 def idle_seconds(graph: TemporalGraph, context: Context) -> Int64[Tensor, " batch"]:
     """Seconds from the user's last event to the query; 0 for a user without one."""
-    if not len(graph.log):
-        return torch.zeros_like(context.last_event)
-    since = context.queries.time - graph.log.time[context.last_event.clamp(min=0)]
+    since = context.queries.time - take(graph.log.time, context.last_event)
     return torch.where(context.last_event >= 0, since, 0)
 
 

@@ -21,11 +21,9 @@ from pydantic import Field
 from torch import Tensor
 
 from graphrec.errors import GraphError
-from graphrec.graph.events import TRAIN
-from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph import TRAIN, TemporalGraph
 from graphrec.models.registry import ModelEntry, ModelHyperparameters
-from graphrec.queries.query import Queries
-from graphrec.queries.user_history import UserHistory
+from graphrec.queries import Queries, UserHistory
 
 BYTES_PER_PAIR = 12
 """Peak memory of a closed-form solution for each pair of items."""

@@ -27,8 +27,7 @@ from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from graphrec.errors import ConfigError
-from graphrec.graph.events import TRAIN
-from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph import TRAIN, TemporalGraph
 from graphrec.models.propagation import EPSILON
 
 MAX_ITEMS = 5_000
@@ -128,7 +127,9 @@ def _sums(
     weight = 1 / (end - torch.searchsorted(user, user) - 1).clamp(min=1)
     p, q = math.exp(-1 / HISTORY_DECAY), math.exp(-1 / TARGET_DECAY)
     gram, cross = torch.zeros(2, size * size, device=user.device)
-    for distance, first, second in _pairs(user, row):
+    for distance, first, second in sequence_pairs(user, MAX_EVENT_DISTANCE - 1):
+        both = (row[first] >= 0) & (row[second] >= 0)
+        first, second = first[both], second[both]
         pair = row[first] * size + row[second]
         met = p**distance * (1 - p ** (2 * after[second])) / (1 - p**2) * weight[second]
         gram.index_add_(0, pair, met if distance else met / 2)
@@ -137,10 +138,11 @@ def _sums(
     return half + half.T, cross.view(size, size)
 
 
-def _pairs(user: Int64[Tensor, " events"], row: Int64[Tensor, " events"]) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Pairs of a user's events whose items are kept, by their distance."""
-    for distance in range(min(MAX_EVENT_DISTANCE, len(user))):
-        second = torch.arange(distance, len(user), device=user.device)
-        first = second - distance
-        paired = (user[first] == user[second]) & (row[first] >= 0) & (row[second] >= 0)
-        yield distance, first[paired], second[paired]
+def sequence_pairs(sequence: Int64[Tensor, " n"], window: int) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """Rows of the pairs of events of a sequence, by the steps between them."""
+    for step in range(min(window + 1, len(sequence))):
+        second = torch.arange(step, len(sequence), device=sequence.device)
+        same = sequence[second - step] == sequence[second]
+        if not bool(same.any()):
+            return
+        yield step, (second - step)[same], second[same]

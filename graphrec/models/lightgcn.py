@@ -16,9 +16,9 @@ from jaxtyping import Float, Int64
 from pydantic import Field
 from torch import Tensor, nn
 
-from graphrec.graph.events import TRAIN
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.losses import SoftmaxNLL
+from graphrec.models.propagation import train_interactions
 from graphrec.models.registry import LONG_TRAINING, ModelEntry, ModelHyperparameters
 from graphrec.models.score_ranker import known_rows
 from graphrec.queries.query import Queries
@@ -52,7 +52,7 @@ class LightGCN(nn.Module):
         self.user, self.item = (nn.Embedding(count, config.dimension) for count in counts)
         for table in (self.user, self.item):
             nn.init.normal_(table.weight, std=0.1)
-        self.register_buffer("visited", _interactions(graph) if weights is None else weights["visited"])
+        self.register_buffer("visited", train_interactions(graph)[0] if weights is None else weights["visited"])
         user, item = self.visited[0], self.visited[1] + len(self.user.weight)
         edges = torch.stack((torch.cat((user, item)), torch.cat((item, user))))
         degree = torch.bincount(edges[0]).float()
@@ -89,13 +89,6 @@ class LightGCN(nn.Module):
         """Products of the users' vectors with the items'; 0 for users newer than the training."""
         users, items = self.propagate()
         return known_rows(users, queries.user) @ items.T
-
-
-def _interactions(graph: TemporalGraph) -> Int64[Tensor, "2 pairs"]:
-    """Users and items of the train events, each pair once."""
-    train = graph.log.split == TRAIN
-    pairs: Tensor = torch.unique(torch.stack((graph.log.user[train].long(), graph.log.item[train].long())), dim=1)
-    return pairs
 
 
 def _lg_conv() -> nn.Module:

@@ -6,15 +6,13 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from graphrec.graph.events import TRAIN
-from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph import TRAIN, TemporalGraph
 from graphrec.models.stgat import Stgat, UserState
-from graphrec.queries.query import Queries
+from graphrec.queries import Queries, UserHistory
 from graphrec.queries.sampling import Context, previous_event, sample
-from graphrec.queries.user_history import UserHistory
 
 
 class Negatives(nn.Module):
@@ -114,7 +112,9 @@ class MixtureNLL(nn.Module):
         pointer = self._pointer(context, state, lambda item: item == target[:, None])
         log_prob = model.log_prob(state, positive - log_partition, pointer)
         if self.novel:  # given that the target is a new item
-            new = self._new_items(queries)
+            seen = UserHistory.before(self.graph, queries)
+            new = torch.ones(seen.shape, dtype=torch.bool, device=target.device)
+            new[seen.question, seen.item] = False
             log_new = logits.masked_fill(~new.gather(1, candidates), -torch.inf).logsumexp(1, keepdim=True)
             pointer = self._pointer(context, state, lambda item: new.gather(1, item))
             log_prob = log_prob - model.log_prob(state, log_new - log_partition, pointer, items=new.shape[1])
@@ -129,13 +129,6 @@ class MixtureNLL(nn.Module):
             item = self.graph.log.item[context.neighbourhoods[name].event].long()
             pointer = pointer + (probability * selected(item)).sum(1, keepdim=True)
         return pointer
-
-    def _new_items(self, queries: Queries) -> Bool[Tensor, "batch items"]:
-        """Items without a visit of the user before the query."""
-        seen = UserHistory.before(self.graph, queries)
-        new = torch.ones(seen.shape, dtype=torch.bool, device=seen.item.device)
-        new[seen.question, seen.item] = False
-        return new
 
     def batch_items(self, context: Context, target: Tensor, sampled: Tensor) -> Int64[Tensor, " items"]:
         """Codes of all items that a batch needs, ascending."""

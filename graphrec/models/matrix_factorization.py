@@ -112,18 +112,10 @@ def _implicit(config: AlsConfig | BprConfig, seed: int) -> Any:
     from implicit.cpu.als import AlternatingLeastSquares
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
+    shared = {"regularization": config.regularization, "iterations": config.iterations, "random_state": seed}
     if isinstance(config, AlsConfig):
-        return AlternatingLeastSquares(
-            config.dimension, config.regularization, ALPHA, iterations=config.iterations, random_state=seed
-        )
-    return BayesianPersonalizedRanking(
-        config.dimension,
-        config.learning_rate,
-        config.regularization,
-        iterations=config.iterations,
-        num_threads=1,
-        random_state=seed,
-    )
+        return AlternatingLeastSquares(config.dimension, alpha=ALPHA, **shared)
+    return BayesianPersonalizedRanking(config.dimension, config.learning_rate, num_threads=1, **shared)
 
 
 ALS = ModelEntry(AlsConfig, create=lambda graph, config, weights: Factors(graph, config))

@@ -36,13 +36,8 @@ RENAMED = (
 """Patterns and their replacements, applied to every name in this order; a name of today matches none."""
 
 
-def current_name(name: str) -> str:
-    """The name of a weight today; other models' names stay as they are."""
-    for pattern, replacement in RENAMED:
-        name = re.sub(pattern, replacement, name)
-    return name
-
-
 def current_names(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Weights by their names of today."""
-    return {current_name(name): value for name, value in weights.items()}
+    """Weights by their names of today; other models' names stay as they are."""
+    for pattern, replacement in RENAMED:
+        weights = {re.sub(pattern, replacement, name): value for name, value in weights.items()}
+    return dict(weights)

@@ -22,8 +22,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from graphrec.graph.events import TRAIN
-from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph import TRAIN, TemporalGraph
 
 USER_POWER, ITEM_POWER, SHARPENING = 0.2, 0.4, 0.3
 """Powers of the degrees and weight of the second product: good on held-out users of Gowalla and MovieLens both.
@@ -57,7 +56,9 @@ class GraphFilter(nn.Module):
     def __init__(self, graph: TemporalGraph, weights: Mapping[str, Tensor] | None = None, low_pass: int = 0) -> None:
         """Read the interactions of the graph, or take those saved as ``weights``; ``low_pass`` counts factors."""
         super().__init__()
-        pairs, log_counts = _interactions(graph) if weights is None else (weights[name] for name in SAVED_INTERACTIONS)
+        pairs, log_counts = (
+            train_interactions(graph) if weights is None else (weights[name] for name in SAVED_INTERACTIONS)
+        )
         users, items = (len(graph.nodes[kind]) for kind in ("user", "item"))
         user_power, item_power = (LOW_PASS_POWER, LOW_PASS_POWER) if low_pass else (USER_POWER, ITEM_POWER)
         counted = log_counts if low_pass else None  # weighted degrees: P then has no eigenvalue above 1
@@ -138,7 +139,7 @@ def sparse_matmul(dense: Tensor, matrix: Tensor, transposed: Tensor) -> Tensor:
     return result
 
 
-def _interactions(graph: TemporalGraph) -> tuple[Int64[Tensor, "2 pairs"], Float[Tensor, " pairs"]]:
+def train_interactions(graph: TemporalGraph) -> tuple[Int64[Tensor, "2 pairs"], Float[Tensor, " pairs"]]:
     """Pairs of user and item of the train events, each once, and log2(1 + count)."""
     train = graph.log.split == TRAIN
     events = torch.stack((graph.log.user[train].long(), graph.log.item[train].long()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -10,8 +11,7 @@ from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.queries.query import Queries
-from graphrec.queries.user_history import UserHistory
+from graphrec.queries import Queries, UserHistory
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,16 @@ class Ranker(Protocol):
         self, queries: Queries, target: Int64[Tensor, " n"], *, candidates: Tensor | None = None, novel: bool = False
     ) -> Float64[Tensor, " n"]:
         """Expected rank of each query's target among the candidates, ties broken at random; inf if it is excluded."""
+
+
+def query_batches(
+    graph: TemporalGraph, queries: Queries, size: int, *, novel: bool
+) -> Iterator[tuple[slice, Queries, UserHistory | None]]:
+    """Rows of each batch of at most ``size`` queries, the queries, and the visits whose items are excluded."""
+    for start in range(0, len(queries), size):
+        rows = slice(start, start + size)
+        batch = queries.rows(rows)
+        yield rows, batch, UserHistory.before(graph, batch) if novel else None
 
 
 def mask_scores(

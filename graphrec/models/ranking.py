@@ -11,11 +11,12 @@ from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import RankCounts, expected_rank
-from graphrec.models.ranker import Ranking, mask_scores
-from graphrec.models.stgat import ItemTable, Stgat, UserState
-from graphrec.queries.query import Queries
-from graphrec.queries.sampling import Context, sample
-from graphrec.queries.user_history import UserHistory
+from graphrec.models.losses import MixtureNLL
+from graphrec.models.ranker import Ranking, mask_scores, query_batches
+from graphrec.models.registry import ModelEntry
+from graphrec.models.stgat import ItemTable, ModelConfig, Stgat, UserState
+from graphrec.models.training_set import QueryDataset
+from graphrec.queries import Context, Queries, UserHistory, sample
 
 BATCH, TILE = 256, 32_768
 """Queries and items whose scores are computed at once."""
@@ -118,7 +119,7 @@ class StgatRanker:
         """The ``k`` best items of each query; ``novel`` excludes those that its user has visited."""
         parts = [
             self._top(self.forward(batch), k, candidates, seen)
-            for _, batch, seen in self._batches(queries, novel=novel)
+            for _, batch, seen in query_batches(self.graph, queries, BATCH, novel=novel)
         ]
         if not parts:
             return Ranking(torch.zeros(0, k, dtype=torch.int64), torch.zeros(0, k), torch.zeros(0))
@@ -146,7 +147,7 @@ class StgatRanker:
     ) -> Float64[Tensor, " n"]:
         """Expected rank of each query's target among the candidates; inf for one that is excluded."""
         ranks, tiles = [], list(self._tiles())
-        for rows, batch, seen in self._batches(queries, novel=novel):
+        for rows, batch, seen in query_batches(self.graph, queries, BATCH, novel=novel):
             output, item = self.forward(batch), target[rows]
             if len(tiles) == 1:
                 ranks.append(expected_rank(self.scores(output, tiles[0], candidates, seen), item))
@@ -157,13 +158,6 @@ class StgatRanker:
             ranks.append(counts.rank())
         return torch.cat(ranks) if ranks else torch.zeros(0, dtype=torch.float64)
 
-    def _batches(self, queries: Queries, *, novel: bool) -> Iterator[tuple[slice, Queries, UserHistory | None]]:
-        """Rows of each batch, its queries, and the visits whose items are excluded."""
-        for start in range(0, len(queries), BATCH):
-            rows = slice(start, start + BATCH)
-            batch = queries.rows(rows)
-            yield rows, batch, UserHistory.before(self.graph, batch) if novel else None
-
 
 def _pointer(output: ModelOutput, tile: slice) -> Float[Tensor, "batch tile"]:
     """Sum of the events' probabilities for each item of a tile."""
@@ -171,3 +165,14 @@ def _pointer(output: ModelOutput, tile: slice) -> Float[Tensor, "batch tile"]:
     pointer = probability.new_zeros(len(item), tile.stop - tile.start)
     inside = (item >= 0) & (item < pointer.shape[1])
     return pointer.scatter_add(1, item.clamp(0, pointer.shape[1] - 1), probability * inside)
+
+
+STGAT = ModelEntry(
+    ModelConfig,
+    create=Stgat,
+    loss=lambda model, graph, options: MixtureNLL(
+        model, graph, options.negatives, options.full_softmax, novel=options.novel
+    ),
+    training_set=lambda model, graph, protocol: QueryDataset(graph, protocol),
+    ranker=StgatRanker,
+)

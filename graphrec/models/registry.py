@@ -27,7 +27,7 @@ from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.suggestion import did_you_mean
 
 BUILT_IN = {
-    "stgat": "graphrec.models.stgat:STGAT",
+    "stgat": "graphrec.models.ranking:STGAT",
     "sasrec": "graphrec.models.sasrec:SASREC",
     "lightgcn": "graphrec.models.lightgcn:LIGHTGCN",
     "als": "graphrec.models.matrix_factorization:ALS",

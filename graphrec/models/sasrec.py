@@ -13,14 +13,13 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.utils.data import TensorDataset
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.losses import SoftmaxNLL
 from graphrec.models.registry import LONG_TRAINING, ModelEntry, ModelHyperparameters
 from graphrec.models.stgat import check_heads
-from graphrec.queries.protocol import EvaluationProtocol
-from graphrec.queries.query import Queries
-from graphrec.queries.sampling import sample
+from graphrec.queries import EvaluationProtocol, Queries, sample
 
 
 class SasrecConfig(ModelHyperparameters):
@@ -100,10 +99,11 @@ def target_mask(
     return (item[:, :-1] >= 0) & (time[:, 1:] > time[:, :-1])
 
 
-class SequenceDataset:
+class SequenceDataset(TensorDataset):
     """The train events of each user in time order, cut into windows of inputs and the item after each.
 
-    Each window has a target: an item with an event of an earlier time before it.
+    Rows are items and times of a window, [window + 1] each. Every window has a target: an item with an event of an
+    earlier time before it.
     """
 
     def __init__(self, graph: TemporalGraph, protocol: EvaluationProtocol, window: int) -> None:
@@ -120,14 +120,7 @@ class SequenceDataset:
         item = torch.where(mask, graph.log.item[event].long(), -1)
         time = graph.log.time[event]
         has_target = target_mask(item, time).any(1)
-        self.item, self.time = item[has_target], time[has_target]
-
-    def __len__(self) -> int:
-        return len(self.item)
-
-    def __getitem__(self, index: Int64[Tensor, " batch"]) -> tuple[Tensor, Tensor]:
-        """Items and times of some windows."""
-        return self.item[index], self.time[index]
+        super().__init__(item[has_target], time[has_target])
 
 
 SASREC = ModelEntry(

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import expected_rank
-from graphrec.models.ranker import Ranking, mask_scores
+from graphrec.models.ranker import Ranking, mask_scores, query_batches
 from graphrec.queries.query import Queries
-from graphrec.queries.user_history import UserHistory
 
 MAX_SCORES = 4_000_000
 """Scores held at once: a batch of queries times the catalogue."""
@@ -66,13 +65,10 @@ class ScoreRanker:
         first_seen = self.graph.nodes["item"].first_seen
         items = len(first_seen)
         size = max(1, MAX_SCORES // max(items, 1))
-        for start in range(0, len(queries), size):
-            rows = slice(start, start + size)
-            batch = queries.rows(rows)
+        for rows, batch, seen in query_batches(self.graph, queries, size, novel=novel):
             known = first_seen < batch.time.clamp(max=self.graph.horizon)[:, None]
             scores = self.scorer.scores(batch).double()
             scores = torch.nn.functional.pad(scores, (0, items - scores.shape[1])).masked_fill(~known, -torch.inf)
-            seen = UserHistory.before(self.graph, batch) if novel else None
             yield rows, mask_scores(scores, slice(0, items), candidates, seen)
 
 

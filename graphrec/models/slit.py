@@ -17,7 +17,6 @@ of a session meet in G with ``p^(b - a) sum_(t >= b) p^(2 (t - b)) w_t / z_t^2``
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -28,12 +27,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from graphrec.graph.events import TRAIN, Events
-from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph import TRAIN, Events, TemporalGraph
 from graphrec.models.item_to_item import ItemWeights
+from graphrec.models.item_transition import sequence_pairs
 from graphrec.models.registry import ModelEntry, ModelHyperparameters
-from graphrec.queries.query import Queries
-from graphrec.queries.user_history import UserHistory
+from graphrec.queries import Queries, UserHistory
 from graphrec.time_units import DAY
 
 MIN_PAIR_WEIGHT = 1e-6
@@ -115,10 +113,10 @@ def _sums(
     window = math.ceil(-math.log(MIN_PAIR_WEIGHT) * config.position_decay)
     gram, cross = torch.zeros(2, items * items, device=item.device)
     later = torch.zeros_like(weight)  # sum over the split points from each event on
-    for step, first, second in _pairs(sequence, window if whole else 0):
+    for step, first, second in sequence_pairs(sequence, window if whole else 0):
         later[first] += decay ** (2 * step) * (weight / norm.square())[second]
     earlier = (weight / norm).cumsum(0) - weight / norm  # sum over the split points before each event
-    for step, first, second in _pairs(sequence, window):
+    for step, first, second in sequence_pairs(sequence, window):
         cell = item[first] * items + item[second]
         if whole or not step:
             gram.index_add_(0, cell, (decay**step * later[second] / (1 if step else 2)).float())
@@ -127,16 +125,6 @@ def _sums(
             cross.index_add_(0, cell, (decay ** (step - 1) * met).float())
     half = gram.view(items, items)
     return half + half.T, cross.view(items, items)
-
-
-def _pairs(sequence: Int64[Tensor, " n"], window: int) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """Rows of the pairs of events of a sequence, by the steps between them."""
-    for step in range(min(window + 1, len(sequence))):
-        second = torch.arange(step, len(sequence), device=sequence.device)
-        same = sequence[second - step] == sequence[second]
-        if not bool(same.any()):
-            return
-        yield step, (second - step)[same], second[same]
 
 
 SLIT = ModelEntry(SlitConfig, create=lambda graph, config, weights: Slit(graph, config))

@@ -28,11 +28,9 @@ from jaxtyping import Bool, Float, Int64
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from graphrec.graph.events import TRAIN
+from graphrec.graph import TIME_MIN, TRAIN, Nodes, TemporalGraph
 from graphrec.graph.geography import PLACE_FEATURES, chord_to_km, distance_features, place_features, unit_vectors
-from graphrec.graph.nodes import Nodes
-from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.graph.time_bounds import TIME_MIN
+from graphrec.graph.tensor_record import TensorColumns
 from graphrec.models.collaborative_filter import CollaborativeFilter
 from graphrec.models.event_features import (
     GAP_BUCKETS,
@@ -44,9 +42,7 @@ from graphrec.models.event_features import (
     gap_bucket,
     idle_seconds,
 )
-from graphrec.models.ranker import Ranker
-from graphrec.models.registry import LossOptions, ModelEntry, ModelHyperparameters
-from graphrec.models.training_set import QueryDataset
+from graphrec.models.registry import ModelHyperparameters
 from graphrec.queries.sampling import FORMER_RELATIONS, Context, check_relations
 
 NODE_TYPES = ("user", "item", "location")
@@ -252,7 +248,7 @@ class RelationAttention(nn.Module):
 
 
 @dataclass(frozen=True)
-class UserState:
+class UserState(TensorColumns):
     """Output of the network for a batch of queries, before it is scored against the catalogue."""
 
     z: Float[Tensor, "batch d"]
@@ -265,14 +261,6 @@ class UserState:
     """Pointer attention over the events of each relation."""
     cf_logits: Float[Tensor, "batch items"] | None = None
     """Logits of the collaborative filter."""
-
-    def rows(self, index: slice) -> UserState:
-        """The states of some of the queries."""
-        attention = {name: values[index] for name, values in self.attention.items()}
-        cf_logits = None if self.cf_logits is None else self.cf_logits[index]
-        return UserState(
-            self.z[index], self.distance_weights[index], self.log_mixture_weights[index], attention, cf_logits
-        )
 
     def event_probabilities(self) -> dict[str, Float[Tensor, "batch k"]]:
         """Probability of each event by relation: mixture weight times pointer attention, summed over heads."""
@@ -295,10 +283,8 @@ class Stgat(nn.Module):
         check_relations(graph, config.fan_out)
         self.config = config
         d, relations = config.dimension, len(config.fan_out)
-        seen = {
-            kind: seen_in_training(graph, kind, len(weights[f"nodes.{kind}.trained"]) if weights else None)
-            for kind in NODE_TYPES
-        }
+        counts = {kind: len(weights[f"nodes.{kind}.trained"]) if weights else None for kind in NODE_TYPES}
+        seen = {kind: graph.occurring(kind, graph.log.split == TRAIN)[: counts[kind]] for kind in NODE_TYPES}
         self.nodes = nn.ModuleDict({kind: NodeEncoder(graph.nodes[kind], seen[kind], config) for kind in NODE_TYPES})
         self.bias = nn.Embedding(len(seen["item"]), 1)
         nn.init.zeros_(self.bias.weight)
@@ -440,32 +426,3 @@ class Stgat(nn.Module):
         limits = torch.finfo(pointer.dtype)
         log_pointer = torch.where(pointer > 0, pointer.clamp(min=limits.tiny).log(), -torch.inf)
         return torch.logaddexp((state.log_mixture_weights[:, :1] + log_softmax).clamp(min=limits.min), log_pointer)
-
-
-def seen_in_training(graph: TemporalGraph, kind: str, count: int | None = None) -> Bool[Tensor, " count"]:
-    """Which of the first ``count`` nodes of a type (None: of all) occur in train events: others have no learned id."""
-    seen = torch.zeros(len(graph.nodes[kind]), dtype=torch.bool, device=graph.log.time.device)
-    code = getattr(graph.log, kind)[graph.log.split == TRAIN].long()
-    seen[code[code >= 0]] = True
-    return seen[:count]
-
-
-def _loss(model: Stgat, graph: TemporalGraph, options: LossOptions) -> nn.Module:
-    from graphrec.models.losses import MixtureNLL  # imports this module
-
-    return MixtureNLL(model, graph, options.negatives, options.full_softmax, novel=options.novel)
-
-
-def _ranker(graph: TemporalGraph, model: Stgat) -> Ranker:
-    from graphrec.models.ranking import StgatRanker  # imports this module
-
-    return StgatRanker(graph, model)
-
-
-STGAT = ModelEntry(
-    ModelConfig,
-    create=Stgat,
-    loss=_loss,
-    training_set=lambda model, graph, protocol: QueryDataset(graph, protocol),
-    ranker=_ranker,
-)

@@ -6,10 +6,10 @@ from typing import Any, Protocol, runtime_checkable
 
 from jaxtyping import Int64
 from torch import Tensor
+from torch.utils.data import TensorDataset
 
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.queries.protocol import EvaluationProtocol
-from graphrec.queries.query import Queries
+from graphrec.queries import EvaluationProtocol, Queries
 
 
 @runtime_checkable
@@ -38,21 +38,7 @@ class QueryDataset:
         return self.queries.rows(index), self.target[index]
 
 
-class InteractionDataset:
-    """Train events as pairs of user and item."""
-
-    def __init__(self, graph: TemporalGraph, protocol: EvaluationProtocol) -> None:
-        rows = protocol.training_rows(graph)
-        self.user, self.item = graph.log.user[rows].long(), graph.log.item[rows].long()
-
-    def __len__(self) -> int:
-        return len(self.user)
-
-    def __getitem__(self, index: Int64[Tensor, " batch"]) -> tuple[Tensor, Tensor]:
-        """Users and items."""
-        return self.user[index], self.item[index]
-
-
-def interactions(model: object, graph: TemporalGraph, protocol: EvaluationProtocol) -> InteractionDataset:
-    """The training set of a model that learns from pairs of user and item, whatever the model."""
-    return InteractionDataset(graph, protocol)
+def interactions(model: object, graph: TemporalGraph, protocol: EvaluationProtocol) -> TensorDataset:
+    """Train events as pairs of user and item, whatever the model."""
+    rows = protocol.training_rows(graph)
+    return TensorDataset(graph.log.user[rows].long(), graph.log.item[rows].long())

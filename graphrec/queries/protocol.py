@@ -11,9 +11,7 @@ from jaxtyping import Bool, Int64
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
 from torch import Tensor
 
-from graphrec.graph.splits import SPLITS, TEST, TRAIN, VAL
-from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.graph.time_bounds import TIME_MAX
+from graphrec.graph import SPLITS, TEST, TIME_MAX, TRAIN, VAL, TemporalGraph
 from graphrec.queries.query import Queries, queries_for_events
 
 STORED_TASKS = {"next-item": "events", "top-n": "users"}
@@ -77,7 +75,7 @@ class EvaluationProtocol(BaseModel):
     def target_rows(self, graph: TemporalGraph, split: str) -> Int64[Tensor, " rows"]:
         """Rows of the events of ``split`` (train, val, test) to query for, in time order."""
         rows = self._evaluated_rows(graph, split)
-        return rows[_first_of_user(graph.log.user[rows].long())] if self.task == "top-n" else rows
+        return rows[_session_bound(graph.log.user[rows], "amin")] if self.task == "top-n" else rows
 
     def relevant_items(self, graph: TemporalGraph, rows: Int64[Tensor, " n"]) -> tuple[Tensor, Tensor]:
         """Relevant items of top-n queries: (index of the query in ``rows``, item) pairs, each once."""
@@ -129,9 +127,13 @@ class EvaluationProtocol(BaseModel):
         event = log.split < TEST if self.vocabulary_from == "before-test" else log.split == TRAIN
         if self.vocabulary_from == "session-rest":
             event &= ~_session_bound(log.session, "amin")
-        mask = torch.zeros(len(graph.nodes[kind]), dtype=torch.bool, device=log.item.device)
-        mask[getattr(log, kind)[event].long()] = True
-        return mask
+        return graph.occurring(kind, event)
+
+
+def sample_rows(rows: Int64[Tensor, " rows"], limit: int, seed: int) -> Int64[Tensor, " sample"]:
+    """At most ``limit`` of the rows, drawn by the seed and in their order."""
+    chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[:limit]
+    return rows[chosen.sort().values.to(rows.device)]
 
 
 def is_repeat(graph: TemporalGraph, rows: Int64[Tensor, " rows"]) -> Bool[Tensor, " rows"]:
@@ -140,14 +142,6 @@ def is_repeat(graph: TemporalGraph, rows: Int64[Tensor, " rows"]) -> Bool[Tensor
     pair = torch.unique(log.user.long() * len(graph.nodes["item"]) + log.item.long(), return_inverse=True)[1]
     first = torch.full_like(log.time, TIME_MAX).scatter_reduce(0, pair, log.time, "amin")  # there are n pairs at most
     return first[pair[rows]] < log.time[rows]
-
-
-def _first_of_user(user: Int64[Tensor, " n"]) -> Bool[Tensor, " n"]:
-    """Which entries are the first of their user."""
-    order = torch.sort(user, stable=True).indices
-    first = torch.ones_like(user, dtype=torch.bool)
-    first[order[1:]] = user[order[1:]] != user[order[:-1]]
-    return first
 
 
 def _last_of_three(session: Tensor, evaluated: Bool[Tensor, " n"]) -> Bool[Tensor, " n"]:

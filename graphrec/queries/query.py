@@ -10,9 +10,8 @@ from jaxtyping import Float32, Int64
 from torch import Tensor
 
 from graphrec.errors import InputError
-from graphrec.graph.device import to_device
-from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.graph.time_bounds import TIME_MAX
+from graphrec.graph import TIME_MAX, TemporalGraph
+from graphrec.graph.tensor_record import TensorColumns
 from graphrec.progress import NoProgress, Progress
 
 FIRST, LAST = -62_135_596_800, 253_402_300_799
@@ -20,7 +19,7 @@ FIRST, LAST = -62_135_596_800, 253_402_300_799
 
 
 @dataclass(frozen=True)
-class Queries:
+class Queries(TensorColumns):
     """A batch of queries. Only events strictly before ``time`` can be used to answer."""
 
     user: Int64[Tensor, " batch"]
@@ -39,12 +38,6 @@ class Queries:
     def __len__(self) -> int:
         return len(self.time)
 
-    def rows(self, index: slice | Tensor) -> Queries:
-        """The queries at ``index``."""
-        masked = None if self.masked_event is None else self.masked_event[index]
-        columns = (self.user[index], self.time[index], self.coordinates[index], self.session[index])
-        return Queries(*columns, self.history_cutoff, masked)
-
     def batches(self, size: int, title: str, progress: Progress | None = None) -> Iterator[Queries]:
         """Batches of ``size`` queries, reported to ``progress`` as a task of this title."""
         listener = progress or NoProgress()
@@ -54,10 +47,6 @@ class Queries:
             yield batch
             listener.advance(len(batch))
         listener.finish()
-
-    def to(self, device: torch.device | str) -> Queries:
-        """The same queries on another device."""
-        return to_device(self, device)
 
     @staticmethod
     def from_users(user: Tensor, time: Tensor, *, coordinates: Tensor | None = None) -> Queries:
@@ -77,10 +66,15 @@ class Queries:
         degrees, the place of the user's last event where None. Raises InputError for a time off the calendar and for a
         place off the globe.
         """
+        if at is not None and not FIRST <= at <= LAST:
+            raise InputError(f"--at {at}: UTC seconds of the years 1 to 9999 expected (not milliseconds)")
+        latitude, longitude = near or (torch.nan, torch.nan)
+        if near and not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+            raise InputError(f"--near {latitude},{longitude}: latitude in -90..90 and longitude in -180..180 expected")
         device = graph.log.time.device
         user = torch.tensor([graph.nodes["user"].code(user) for user in users], dtype=torch.int64, device=device)
-        time = torch.full_like(user, end_of_log(graph) if at is None else check_time(at))
-        place = torch.tensor(check_place(near) if near else (torch.nan, torch.nan), dtype=torch.float32, device=device)
+        time = torch.full_like(user, end_of_log(graph) if at is None else at)
+        place = torch.tensor((latitude, longitude), dtype=torch.float32, device=device)
         return Queries.from_users(user, time, coordinates=place.expand(len(user), 2))
 
 
@@ -107,18 +101,3 @@ def end_of_log(graph: TemporalGraph) -> int:
     """UTC seconds, one after the last visible event: as of then, all events are visible."""
     times = graph.events.time
     return int(times[-1]) + 1 if len(times) else 0
-
-
-def check_time(time: int) -> int:
-    """The time, UTC seconds; InputError if it is outside the years 1 to 9999."""
-    if not FIRST <= time <= LAST:
-        raise InputError(f"--at {time}: UTC seconds of the years 1 to 9999 expected (not milliseconds)")
-    return time
-
-
-def check_place(place: tuple[float, float]) -> tuple[float, float]:
-    """The latitude and longitude, degrees; InputError if they are outside the globe."""
-    latitude, longitude = place
-    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
-        raise InputError(f"--near {latitude},{longitude}: latitude in -90..90 and longitude in -180..180 expected")
-    return place

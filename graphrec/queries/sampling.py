@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float32, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
 from graphrec.errors import GraphError
+from graphrec.graph import TIME_MAX, TemporalGraph
 from graphrec.graph.geography import has_coordinates, squared_chord
-from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.graph.time_bounds import TIME_MAX
+from graphrec.graph.tensor_record import TensorColumns
 from graphrec.queries.query import Queries
 
 RELATIONS = ("own_history", "transitions", "nearby")
@@ -29,7 +29,7 @@ MAX_NEAR_LOCATIONS = 6
 
 
 @dataclass(frozen=True)
-class Neighbourhood:
+class Neighbourhood(TensorColumns):
     """The latest events of one relation for each query, the latest first, padded to ``k``."""
 
     event: Int64[Tensor, "*batch k"]
@@ -37,13 +37,9 @@ class Neighbourhood:
     mask: Bool[Tensor, "*batch k"]
     """True for events, False for padding."""
 
-    def rows(self, index: slice | Tensor) -> Neighbourhood:
-        """Those of the queries at ``index``."""
-        return Neighbourhood(self.event[index], self.mask[index])
-
 
 @dataclass(frozen=True)
-class Context:
+class Context(TensorColumns):
     """Everything a model may know of a batch of queries: nothing in it is of their time or later."""
 
     queries: Queries
@@ -74,18 +70,6 @@ class Context:
             self, neighbourhoods={name: replace(near, mask=near.mask & ~part) for (name, near), part in rest}
         )
 
-    def rows(self, index: slice | Tensor) -> Context:
-        """The queries at ``index``."""
-        return Context(
-            self.queries.rows(index),
-            self.last_event[index],
-            self.last_item[index],
-            self.location[index],
-            self.coordinates[index],
-            self.local_time[index],
-            {name: near.rows(index) for name, near in self.neighbourhoods.items()},
-        )
-
 
 def sample(graph: TemporalGraph, queries: Queries, *, fan_out: Mapping[str, int]) -> Context:
     """Look up the neighbourhoods of a batch of queries.
@@ -100,12 +84,14 @@ def sample(graph: TemporalGraph, queries: Queries, *, fan_out: Mapping[str, int]
         Maximum of events by relation name, of RELATIONS or declared by the graph.
     """
     time = queries.time.clamp(max=graph.horizon)
-    queries = replace(queries, time=time, user=_known_users(graph, queries.user, time))
-    latest = _own_history(graph, queries, 1)
-    last_event = torch.where(latest.mask[:, 0], latest.event[:, 0], -1)
-    last_item = _take(graph.log.item, last_event)
+    first_seen = graph.nodes["user"].first_seen
+    seen = take(first_seen, torch.where(queries.user < len(first_seen), queries.user, -1), missing=TIME_MAX)
+    queries = replace(queries, time=time, user=torch.where(seen < time, queries.user, -1))
+    latest = _neighbourhood(graph, queries, "own_history", {}, 1)
+    last_event = nn.functional.pad(torch.where(latest.mask, latest.event, -1), (0, 1), value=-1)[:, 0]
+    last_item = take(graph.log.item, last_event)
     coordinates, location = _position(graph, queries, last_event)
-    offset = _take(graph.log.utc_offset, last_event, missing=0)
+    offset = take(graph.log.utc_offset, last_event, missing=0)
     starts = {"user": queries.user, "item": last_item, "location": location}
     neighbourhoods = {name: _neighbourhood(graph, queries, name, starts, k) for name, k in fan_out.items()}
     return Context(queries, last_event, last_item, location, coordinates, time + 60 * offset, neighbourhoods)
@@ -115,21 +101,19 @@ def _neighbourhood(
     graph: TemporalGraph, queries: Queries, name: str, starts: Mapping[str, Tensor], k: int
 ) -> Neighbourhood:
     """The events of one relation, from the user, last item or location of each query."""
+    time = queries.time.clamp(max=queries.history_cutoff)
+    room = k + (queries.masked_event is not None)  # for the event that is masked
     if name == "own_history":
-        near = _own_history(graph, queries, k)
+        near = _own_history(graph, queries, room)
+    elif name == "transitions":
+        near = _edges(graph, "item->item", starts["item"], time, room)
+    elif name == "nearby":
+        near = _nearby(graph, starts["location"], time, room)
     else:
-        time = queries.time.clamp(max=queries.history_cutoff)
-        room = k + (queries.masked_event is not None)  # for the event that is masked
-        if name == "transitions":
-            near = _edges(graph, "item->item", starts["item"], time, room)
-        elif name == "nearby":
-            near = _nearby(graph, starts["location"], time, room)
-        else:
-            near = _linked(graph, name, starts, time, room)
-        near = _without_masked(near, queries, k)
-    if not len(graph.log):  # there is no event that padding could point at
-        return Neighbourhood(near.event[:, :0], near.mask[:, :0])
-    return near
+        near = _linked(graph, name, starts, time, room)
+    if queries.masked_event is None:
+        return near
+    return _latest(near.event, near.mask & (near.event != queries.masked_event[:, None]), k)
 
 
 def check_relations(graph: TemporalGraph, names: Iterable[str]) -> None:
@@ -146,25 +130,15 @@ def event_coordinates(graph: TemporalGraph, event: Int64[Tensor, "*batch"]) -> F
     for kind, codes in (("location", graph.log.location), ("item", graph.log.item)):
         table = graph.nodes[kind].coordinates
         if table is not None and len(table):
-            code = _take(codes, event)
+            code = take(codes, event)
             found = torch.where((code >= 0)[..., None], table[code.clamp(min=0)], float("nan"))
             coordinates = torch.where(torch.isnan(found), coordinates, found)
     return coordinates
 
 
-def _known_users(graph: TemporalGraph, user: Int64[Tensor, " batch"], time: Tensor) -> Int64[Tensor, " batch"]:
-    first_seen = graph.nodes["user"].first_seen
-    if not len(first_seen):
-        return torch.full_like(user, -1)
-    inside = (user >= 0) & (user < len(first_seen))
-    return torch.where(inside & (first_seen[torch.where(inside, user, 0)] < time), user, -1)
-
-
 def previous_event(graph: TemporalGraph, queries: Queries, event: Int64[Tensor, "batch k"]) -> Int64[Tensor, "batch k"]:
     """Row of the same user's event before each; -1 for none, or for one that a frozen history does not show."""
-    if not len(graph.log):
-        return torch.full_like(event, -1)
-    previous = graph.previous[event]
+    previous = take(graph.previous, event)
     if queries.masked_event is not None:
         previous = torch.where(previous == queries.masked_event[:, None], -1, previous)
     if queries.history_cutoff == TIME_MAX:
@@ -174,7 +148,7 @@ def previous_event(graph: TemporalGraph, queries: Queries, event: Int64[Tensor, 
     return torch.where(own | (graph.log.time[previous] < queries.history_cutoff), previous, -1)
 
 
-def _take(column: Tensor, row: Int64[Tensor, "*batch"], missing: int = -1) -> Int64[Tensor, "*batch"]:
+def take(column: Tensor, row: Int64[Tensor, "*batch"], missing: int = -1) -> Int64[Tensor, "*batch"]:
     """``column[row]``, and ``missing`` where the row is -1."""
     if not len(column):
         return torch.full_like(row, missing)
@@ -185,31 +159,21 @@ def _edges(graph: TemporalGraph, name: str, source: Tensor, time: Tensor, k: int
     """The latest ``k`` events of each source node, in the shape of ``source`` with ``k`` as the last dimension."""
     relation = graph.relation(name)
     rows, mask = relation.before(source, time, k)
-    if not len(relation):  # a log without locations, for one: no padding to compute with
-        width = 0 if len(graph.log) else k
-        return Neighbourhood(rows[..., :width], mask[..., :width])
+    if not len(relation):  # a log without locations, for one: no padding to compute with, nor an event for it
+        return Neighbourhood(rows[..., :0], mask[..., :0])
     return Neighbourhood(torch.where(mask, relation.event[rows].long(), 0), mask)
 
 
 def _own_history(graph: TemporalGraph, queries: Queries, k: int) -> Neighbourhood:
     """The user's own latest events; with a frozen history, those before its cutoff and of the query's session."""
     time = queries.time
-    if queries.masked_event is not None:
-        return _without_masked(_edges(graph, "user->item", queries.user, time, k + 1), queries, k)
-    if queries.history_cutoff == TIME_MAX or not len(graph.log):
+    if queries.history_cutoff == TIME_MAX or queries.masked_event is not None:
         return _edges(graph, "user->item", queries.user, time, k)
     session = _edges(graph, "session->item", queries.session, time, k)
     own = graph.log.user[session.event] == queries.user[:, None]
     visible = session.mask & own & (graph.log.time[session.event] >= queries.history_cutoff)
     old = _edges(graph, "user->item", queries.user, time.clamp(max=queries.history_cutoff), k)
     return _latest(torch.cat((session.event, old.event), 1), torch.cat((visible, old.mask), 1), k)
-
-
-def _without_masked(near: Neighbourhood, queries: Queries, k: int) -> Neighbourhood:
-    """At most ``k`` events, without the masked event of each query."""
-    if queries.masked_event is None:
-        return near
-    return _latest(near.event, near.mask & (near.event != queries.masked_event[:, None]), k)
 
 
 def _nearby(graph: TemporalGraph, location: Int64[Tensor, " batch"], time: Tensor, k: int) -> Neighbourhood:
@@ -273,7 +237,7 @@ def _latest(event: Tensor, mask: Tensor, k: int) -> Neighbourhood:
 def _position(graph: TemporalGraph, queries: Queries, last_event: Tensor) -> tuple[Tensor, Tensor]:
     """Coordinates and location node of each query: its own where it has coordinates, else those of the last event."""
     coordinates = event_coordinates(graph, last_event)
-    location = _take(graph.log.location, last_event)
+    location = take(graph.log.location, last_event)
     own = has_coordinates(queries.coordinates)
     if not bool(own.any()):
         return coordinates, location

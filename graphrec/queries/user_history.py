@@ -32,7 +32,7 @@ class UserHistory:
     @staticmethod
     def before(graph: TemporalGraph, queries: Queries) -> UserHistory:
         """The history of each query."""
-        relation, time = graph.relation("user->item"), own_cutoff(graph, queries)
+        relation, time = graph.relation("user->item"), queries.time.clamp(max=graph.horizon)
         question, edge = flatten_edges(relation.end(queries.user, time), relation.count_before(queries.user, time))
         event, event_time = relation.event[edge].long(), relation.time[edge]
         session = queries.session[question]
@@ -83,11 +83,6 @@ def popularity(graph: TemporalGraph, time: Int64[Tensor, " batch"]) -> Float64[T
     every = torch.arange(items, device=time.device)
     counts[0] += graph.relation("item->user").count_before(every, distinct[:1].expand(items))
     return counts.cumsum(0)[slot].double()
-
-
-def own_cutoff(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " batch"]:
-    """Time before which the user's own events may be seen."""
-    return queries.time.clamp(max=graph.horizon)
 
 
 def shared_cutoff(graph: TemporalGraph, queries: Queries) -> Int64[Tensor, " batch"]:

@@ -10,10 +10,12 @@ from typing import Any
 
 import torch
 from pydantic import ValidationError
+from safetensors.torch import save_file
+from torch import Tensor
 
 from graphrec.environment import process_memory, versions
 from graphrec.errors import RunError
-from graphrec.files import read_json
+from graphrec.files import atomic_write, read_json, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.records import Record, invalid_keys
@@ -65,15 +67,13 @@ class RunManifest(Record):
             raise RunError(
                 f"{root}: a finished run expected, but this is a graph; make one with 'graphrec train {root} --out RUN'"
             )
-        missing = ", ".join(sorted({"graph", "protocol"} - values.keys()))
+        expected = f"{root / 'manifest.json'}: the manifest of a run expected"
+        if missing := ", ".join(sorted({"graph", "protocol"} - values.keys())):
+            raise RunError(f"{expected} (no {missing} in it)")
         try:
-            if missing:
-                raise RunError(f"{root / 'manifest.json'}: the manifest of a run expected (no {missing} in it)")
             return RunManifest.model_validate(values)
         except ValidationError as error:
-            raise RunError(
-                f"{root / 'manifest.json'}: the manifest of a run expected ({invalid_keys(error)})"
-            ) from error
+            raise RunError(f"{expected} ({invalid_keys(error)})") from error
 
 
 def run_manifest(
@@ -89,8 +89,16 @@ def run_manifest(
         protocol=protocol.model_dump(),
         seed=seed,
         versions=versions(),
+        threads=torch.get_num_threads(),
         **training,
     )
+
+
+def save_run(root: Path, manifest: RunManifest, tensors: Mapping[str, Tensor]) -> None:
+    """Write weights and manifest of a run directory; the manifest comes last and says that the run is finished."""
+    with atomic_write(root / "model.safetensors") as temporary:
+        save_file({name: value.contiguous() for name, value in tensors.items()}, temporary)
+    write_json(root / "manifest.json", manifest.to_dict())
 
 
 def vocabulary_hash(graph: TemporalGraph, counts: Mapping[str, int]) -> str:

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 
 from graphrec.errors import GraphError
-from graphrec.graph.events import TRAIN, VAL
-from graphrec.graph.temporal_graph import TemporalGraph
+from graphrec.graph import TRAIN, VAL, TemporalGraph
 from graphrec.queries.protocol import EvaluationProtocol
 from graphrec.runs.config import TrainingConfig
 

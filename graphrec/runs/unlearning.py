@@ -8,13 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from graphrec.errors import RunError
-from graphrec.files import atomic_write, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
-from graphrec.runs.manifest import RunManifest, vocabulary_hash
+from graphrec.runs.manifest import RunManifest, save_run, vocabulary_hash
 from graphrec.runs.run import read_weights
 
 EXCLUDED = ("checkpoints", "report.html", "model.safetensors", "manifest.json")
@@ -65,11 +63,9 @@ def unlearn(run: Path, out: Path, old: TemporalGraph, new: TemporalGraph, home: 
     if not known or not (manifest.vocabulary in known or same_home):
         raise RunError(f"{run}: a run of the graph {home} expected, but it was trained on another; leave it out")
     shutil.copytree(run, out, ignore=lambda folder, _: EXCLUDED if Path(folder) == run else (), dirs_exist_ok=True)
-    with atomic_write(out / "model.safetensors") as temporary:
-        save_file(_erase_nodes(read_weights(run / "model.safetensors"), forgotten(new)), temporary)
     graph_hash = new.manifest.hash if manifest.graph_hash == old.manifest.hash else manifest.graph_hash
     manifest = manifest.model_copy(update={"vocabulary": known[1], "graph_hash": graph_hash})
-    write_json(out / "manifest.json", manifest.to_dict())
+    save_run(out, manifest, _erase_nodes(read_weights(run / "model.safetensors"), forgotten(new)))
 
 
 def _erase_nodes(weights: Mapping[str, Tensor], codes: Mapping[str, list[int]]) -> dict[str, Tensor]:

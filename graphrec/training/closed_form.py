@@ -5,16 +5,12 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import torch
-from safetensors.torch import save_file
-
 from graphrec.evaluation.validation import validate
-from graphrec.files import atomic_write, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.registry import model_entry
 from graphrec.progress import Progress
 from graphrec.runs.config import RunConfig
-from graphrec.runs.manifest import RunManifest, peak_memory, run_manifest
+from graphrec.runs.manifest import RunManifest, peak_memory, run_manifest, save_run
 from graphrec.runs.run import pick_device
 from graphrec.runs.training_split import check_not_empty, protocol_for, training_view
 
@@ -37,7 +33,7 @@ def fit(graph_path: Path, root: Path, config: RunConfig, device: str, progress: 
     metrics = validate(graph, model, protocol, config)
     progress.advance(note=STEPS[1])
     progress.finish()
-    tensors = {name: value.contiguous() for name, value in model.tensors().items()}
+    tensors = model.tensors()
     seconds = round(time.monotonic() - began, 1)
     manifest = run_manifest(
         graph,
@@ -48,7 +44,6 @@ def fit(graph_path: Path, root: Path, config: RunConfig, device: str, progress: 
         device=str(where),
         precision="no",
         processes=1,
-        threads=torch.get_num_threads(),
         parameters=sum(value.numel() for value in tensors.values()),
         training_rows=len(rows),
         best_epoch=1,
@@ -56,9 +51,6 @@ def fit(graph_path: Path, root: Path, config: RunConfig, device: str, progress: 
         peak_memory=peak_memory(where),
         history=[{"epoch": 1, "seconds": seconds, **metrics}],
     )
-    with atomic_write(root / "config.yaml") as temporary:
-        config.save(temporary)
-    with atomic_write(root / "model.safetensors") as temporary:
-        save_file(tensors, temporary)
-    write_json(root / "manifest.json", manifest.to_dict())
+    config.save(root / "config.yaml")
+    save_run(root, manifest, tensors)
     return manifest

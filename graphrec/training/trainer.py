@@ -13,18 +13,16 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from jaxtyping import Int64
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from graphrec.errors import RunError
 from graphrec.evaluation.validation import validate
-from graphrec.files import atomic_write, write_json
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.registry import LossOptions, model_entry
 from graphrec.progress import NoProgress, Progress
-from graphrec.runs.config import RunConfig, TrainingConfig
-from graphrec.runs.manifest import RunManifest, peak_memory, run_manifest
+from graphrec.runs.config import RunConfig
+from graphrec.runs.manifest import RunManifest, peak_memory, run_manifest, save_run
 from graphrec.runs.run import pick_device
 from graphrec.runs.training_split import check_not_empty, protocol_for, training_view
 from graphrec.training import checkpoint
@@ -67,8 +65,7 @@ def train(
     training = Training(Path(graph), root, chosen, device, progress or NoProgress())
     if resume:
         training.restore()
-    with atomic_write(root / "config.yaml") as temporary:  # only now is the run begun: what is refused leaves no folder
-        chosen.save(temporary)
+    chosen.save(root / "config.yaml")  # only now is the run begun: what is refused leaves no folder
     return training.run()
 
 
@@ -87,9 +84,8 @@ def _fresh(root: Path, config: RunConfig | None) -> RunConfig:
     """Settings of a new run. RunError where the folder is not empty; of several processes the first one checks."""
     if os.environ.get("RANK", "0") == "0" and root.exists() and (not root.is_dir() or any(root.iterdir())):
         begun, done = ((root / name).is_file() for name in ("config.yaml", "manifest.json"))
-        held = "something else"
-        if begun:
-            held = "a finished run" if done else "an unfinished run (go on with --resume)"
+        run = "a finished run" if done else "an unfinished run (go on with --resume)"
+        held = run if begun else "something else"
         raise RunError(f"{root}: a new folder expected, but it holds {held}; give another --out or remove it")
     return config or RunConfig()
 
@@ -101,11 +97,12 @@ class Training:
         self.root, self.config, self.progress, self.graph_path = root, config, progress, graph
         settings = config.training
         where = pick_device(device)
-        precision = _precision(settings, where)
+        bf16 = where.type == "cuda" and torch.cuda.is_bf16_supported()
+        self.precision = {"auto": "bf16" if bf16 else "no"}.get(settings.precision, settings.precision)
         AcceleratorState._reset_state(reset_partial_state=True)  # else the first training of a process decides for all
         if where.index is not None:
             torch.cuda.set_device(where)
-        self.accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=precision)
+        self.accelerator = Accelerator(cpu=where.type == "cpu", mixed_precision=self.precision)
         self.graph = training_view(TemporalGraph.open(graph, self.accelerator.device), settings)
         self.protocol = protocol_for(self.graph, settings)
         torch.manual_seed(config.seed)
@@ -118,13 +115,16 @@ class Training:
         samples = min(len(self.training_set), settings.samples_per_epoch)
         self.steps = math.ceil(samples / settings.batch_size)  # per epoch
         self.epochs = min(settings.epochs, max(MIN_EPOCHS, math.ceil(settings.min_steps / self.steps)))
-        options = LossOptions(settings.negatives, settings.full_softmax, self.protocol.novel)
-        loss = entry.loss(self.model, self.graph, options)
+        loss = entry.loss(
+            self.model, self.graph, LossOptions(settings.negatives, settings.full_softmax, self.protocol.novel)
+        )
         _keep_buffers_local(loss)
-        self.optimiser = _optimiser(self.model, settings)
-        self.loss, self.optimiser = self.accelerator.prepare(loss, self.optimiser)
+        matrices = [parameter for parameter in self.model.parameters() if parameter.ndim > 1]
+        vectors = [parameter for parameter in self.model.parameters() if parameter.ndim <= 1]
+        groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+        optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+        self.loss, self.optimiser = self.accelerator.prepare(loss, optimiser)
         self.state = TrainingState(graph=self.graph.manifest.hash)
-        self.precision = precision
 
     def restore(self) -> None:
         """Load the last checkpoint, if there is one."""
@@ -179,7 +179,8 @@ class Training:
     def _step(self, batch: Int64[Tensor, " batch"]) -> float:
         """One optimiser step; returns the mean loss of the batch."""
         self.loss.train()
-        _set_rate(self.optimiser, self._rate(self.state.step))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate(self.state.step)
         total = 0.0
         parts = batch.chunk(self.config.training.accumulate)
         for index, part in enumerate(parts):
@@ -201,7 +202,7 @@ class Training:
         return settings.learning_rate * warmup * (0.02 + 0.49 * (1 + math.cos(math.pi * min(step / total, 1))))
 
     def _close_epoch(self, number: int, writer: SummaryWriter | None) -> None:
-        metrics = self._validate()
+        metrics = validate(self.graph, self.model, self.protocol, self.config)
         record = {
             "epoch": number + 1,
             "train_loss": self.state.loss_sum / self.steps,
@@ -219,9 +220,6 @@ class Training:
         if writer is not None:
             for name, value in record.items():
                 writer.add_scalar(name, value, number + 1)
-
-    def _validate(self) -> dict[str, float]:
-        return validate(self.graph, self.model, self.protocol, self.config)
 
     def _keep(self, name: str) -> None:
         self.state.seconds = time.monotonic() - self.started
@@ -243,7 +241,6 @@ class Training:
             device=str(self.accelerator.device),
             precision=self.precision,
             processes=self.accelerator.num_processes,
-            threads=torch.get_num_threads(),
             parameters=sum(parameter.numel() for parameter in self.model.parameters()),
             training_rows=len(self.training_set),
             best_epoch=self.state.best_epoch + 1,
@@ -252,23 +249,8 @@ class Training:
             history=self.state.history,
         )
         if self.accelerator.is_main_process:
-            with atomic_write(self.root / "model.safetensors") as temporary:
-                save_file({name: value.contiguous() for name, value in self.model.state_dict().items()}, temporary)
-            write_json(self.root / "manifest.json", manifest.to_dict())
+            save_run(self.root, manifest, self.model.state_dict())
         return manifest
-
-
-def _precision(settings: TrainingConfig, device: torch.device) -> str:
-    if settings.precision != "auto":
-        return settings.precision
-    return "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported() else "no"
-
-
-def _optimiser(model: nn.Module, settings: TrainingConfig) -> torch.optim.Optimizer:
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim > 1]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
 
 
 def _keep_buffers_local(module: nn.Module) -> None:
@@ -279,11 +261,6 @@ def _keep_buffers_local(module: nn.Module) -> None:
     names = [name for name, _ in module.named_buffers()]
     parallel = nn.parallel.DistributedDataParallel
     parallel._set_params_and_buffers_to_ignore_for_model(module, names)  # type: ignore[no-untyped-call]
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate
 
 
 def _seed(seed: int, step: int) -> int:

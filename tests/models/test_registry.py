@@ -169,7 +169,7 @@ def test_windows_equal_a_slow_reference(seed: int, window: int) -> None:
     rows = EvaluationProtocol().training_rows(world)
     found = SequenceDataset(world, EvaluationProtocol(), window)
     asked = []
-    for item, time in zip(found.item.tolist(), found.time.tolist(), strict=True):
+    for item, time in zip(*(column.tolist() for column in found.tensors), strict=True):
         assert len(item) == window + 1
         sequence = [(when, code) for when, code in zip(time, item, strict=True) if code >= 0]
         assert item[: len(item) - len(sequence)] == [-1] * (len(item) - len(sequence))
