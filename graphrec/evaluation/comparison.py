@@ -15,6 +15,9 @@ NEXT_ITEM_METRICS = ("acc@1", "acc@5", "acc@10", "recall@10", "ndcg@10", "mrr")
 TOP_N_METRICS = ("recall@10", "ndcg@10", "recall@20", "ndcg@20", "mrr")
 """Metrics of the top-n task that a table shows, in this order."""
 
+Values = Mapping[str, float]
+Intervals = Mapping[str, tuple[float, float]]
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -59,36 +62,21 @@ def compare(evaluation: EvaluationResult) -> tuple[list[str], list[Row]]:
     measured = [evaluation.metrics, *evaluation.baselines.values()]
     names = metric_names(measured)
     largest = {name: max(_known(values, name) for values in measured) for name in names}
-    rows = [
-        Row(
-            evaluation.model,
-            model=True,
-            cells=_cells(evaluation.metrics, largest, evaluation.intervals, evaluation.errors),
-        )
-    ]
-    rows += [
-        Row(humanize_key(name), model=False, cells=_cells(values, largest, evaluation.baseline_intervals.get(name)))
-        for name, values in evaluation.baselines.items()
-    ]
+    cells = _cells(evaluation.metrics, largest, evaluation.intervals, evaluation.errors)
+    rows = [Row(evaluation.model, model=True, cells=cells)]
+    for name, values in evaluation.baselines.items():
+        cells = _cells(values, largest, evaluation.baseline_intervals.get(name, {}), {})
+        rows.append(Row(humanize_key(name), model=False, cells=cells))
     return names, sorted(rows, key=lambda row: -row.cells[-1].part if row.cells else 0.0)
 
 
-def _cells(
-    values: Mapping[str, float],
-    largest: Mapping[str, float],
-    intervals: Mapping[str, tuple[float, float]] | None = None,
-    errors: Mapping[str, float] | None = None,
-) -> tuple[Cell, ...]:
-    return tuple(
-        Cell(
-            value=values.get(name, math.nan),
-            part=max(_known(values, name), 0.0) / top if top > 0 else 0.0,
-            best=_known(values, name) == top > 0,
-            error=(errors or {}).get(name),
-            interval=(intervals or {}).get(name),
-        )
-        for name, top in largest.items()
-    )
+def _cells(values: Values, largest: Values, intervals: Intervals, errors: Values) -> tuple[Cell, ...]:
+    cells = []
+    for name, top in largest.items():
+        value, known = values.get(name, math.nan), _known(values, name)
+        part = max(known, 0.0) / top if top > 0 else 0.0
+        cells.append(Cell(value, part, known == top > 0, errors.get(name), interval=intervals.get(name)))
+    return tuple(cells)
 
 
 def compare_slices(evaluation: EvaluationResult) -> tuple[list[str], list[tuple[str, Slice, list[Cell]]]]:
@@ -103,7 +91,7 @@ def _slice_cells(part: Slice, largest: Mapping[str, float]) -> list[Cell]:
     rivals = [_rivals(part).get(name, ("", None))[1] for name in largest]
     return [
         replace(cell, rival=rival, best=rival is not None and cell.value >= rival, lead=part.leads.get(name))
-        for name, cell, rival in zip(largest, _cells(part.metrics, largest, part.intervals), rivals, strict=True)
+        for name, cell, rival in zip(largest, _cells(part.metrics, largest, part.intervals, {}), rivals, strict=True)
     ]
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial
 from time import perf_counter
 from typing import Any, cast
 
 import torch
-from jaxtyping import Int64
+from jaxtyping import Bool, Int64
 from torch import Tensor
 
 from graphrec.environment import versions
@@ -19,15 +18,13 @@ from graphrec.evaluation.comparison import metric_names
 from graphrec.evaluation.h3_cells import map_queries
 from graphrec.evaluation.per_query import per_query_metrics
 from graphrec.evaluation.result import EvaluationResult
-from graphrec.evidence.attention_profile import profile_attention
-from graphrec.evidence.faithfulness import Faithfulness, measure_faithfulness
+from graphrec.evidence import measure_faithfulness, profile_attention
 from graphrec.files import read_json, write_json
 from graphrec.metrics import interval, means, resampled_means, standard_error
+from graphrec.models import ScoreRanker, StgatRanker
 from graphrec.models.baselines import all_baselines
-from graphrec.models.ranking import StgatRanker
-from graphrec.models.score_ranker import ScoreRanker
 from graphrec.progress import NoProgress, Progress
-from graphrec.queries.protocol import EvaluationProtocol, is_repeat
+from graphrec.queries.protocol import EvaluationProtocol, is_repeat, sample_rows
 from graphrec.runs.manifest import peak_memory
 from graphrec.runs.run import Run
 from graphrec.runs.training_split import training_view
@@ -36,7 +33,6 @@ MAX_EVIDENCE_QUERIES = 1_000
 """Queries at most whose evidence is measured, which takes twenty more forward passes each."""
 Metrics = dict[str, Tensor]
 """Values of each metric, [n] float64, one per query."""
-MetricFunction = Callable[[Tensor], Metrics]
 
 
 def evaluate(
@@ -74,17 +70,21 @@ def evaluate(
     if not len(rows):
         raise GraphError(f"{run.path}: split {split!r} has no event to evaluate under {protocol.model_dump()}")
     progress = progress or NoProgress()
-    values, seconds = _measure(metric_functions(run, protocol), rows, split, progress)
-    repeat, mapped = None, None
+    values, seconds = _measure(run, protocol, rows, split, progress)
+    masks, mapped = {"all": torch.ones_like(rows, dtype=torch.bool)}, None
     if protocol.task == "next-item":
         repeat = is_repeat(run.graph, rows)
+        masks |= {"returning": repeat, "new": ~repeat}
         mapped = map_queries(run.graph, rows, values["model"]["acc@10"])
+    users = run.graph.log.user[rows].long()
+    slices = {name: _statistics(values, users, mask) for name, mask in masks.items() if bool(mask.any())}
     result = {
-        "n": len(rows),
+        **slices.pop("all"),
         "split": split,
         "model": run.config.model.name,
         "protocol": protocol.model_dump(),
-        **_summary(values, run.graph.log.user[rows].long(), repeat),
+        "errors": {name: standard_error(metric) for name, metric in values["model"].items() if len(metric) > 1},
+        "slices": slices,
         "map": mapped and mapped.model_dump(),
         "seconds": seconds,
         "peak_memory": peak_memory(rows.device),
@@ -94,7 +94,9 @@ def evaluate(
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     if evidence:
-        result["faithfulness"] = asdict(_faithfulness(run, protocol, rows, progress))
+        queries = protocol.queries(run.graph, sample_rows(rows, MAX_EVIDENCE_QUERIES, run.config.seed))
+        ranker = cast(StgatRanker, run.ranker)
+        result["faithfulness"] = asdict(measure_faithfulness(ranker, queries, seed=run.config.seed, progress=progress))
         result["attention"] = profile_attention(
             run, split, questions=MAX_EVIDENCE_QUERIES, groups=None, progress=progress, protocol=protocol
         ).rows()
@@ -102,64 +104,33 @@ def evaluate(
 
 
 def _measure(
-    functions: Mapping[str, MetricFunction], rows: Int64[Tensor, " n"], split: str, progress: Progress
+    run: Run, protocol: EvaluationProtocol, rows: Int64[Tensor, " n"], split: str, progress: Progress
 ) -> tuple[dict[str, Metrics], dict[str, float]]:
-    """Per-query metrics of each ranker, and its wall time in seconds, fitting included."""
-    metrics, seconds = {}, {}
-    progress.start(f"evaluating {split}", len(functions))
-    for name, function in functions.items():
-        start = perf_counter()
-        metrics[name] = function(rows)
-        seconds[name] = round(perf_counter() - start, 3)
-        progress.advance(1, name)
-    progress.finish()
-    return metrics, seconds
-
-
-def _faithfulness(
-    run: Run, protocol: EvaluationProtocol, rows: Int64[Tensor, " n"], progress: Progress
-) -> Faithfulness:
-    """Faithfulness over the queries, or a sample of MAX_EVIDENCE_QUERIES drawn by the run's seed."""
-    sample = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:MAX_EVIDENCE_QUERIES]
-    queries = protocol.queries(run.graph, rows[sample.sort().values.to(rows.device)])
-    return measure_faithfulness(cast(StgatRanker, run.ranker), queries, seed=run.config.seed, progress=progress)
-
-
-def metric_functions(run: Run, protocol: EvaluationProtocol) -> dict[str, MetricFunction]:
-    """Functions from rows of events to per-query metrics: of the model, then of each baseline.
+    """Per-query metrics of the model and of each baseline, and its wall time in seconds, fitting included.
 
     Baselines with weights are fitted to the events of the training.
     """
     graph = training_view(run.graph, run.config.training)
     others = [baseline for baseline in all_baselines(graph) if baseline.name != run.config.model.name]
     rankers = {"model": run.ranker, **{baseline.name: ScoreRanker(run.graph, baseline) for baseline in others}}
-    return {name: partial(per_query_metrics, run.graph, ranker, protocol) for name, ranker in rankers.items()}
+    metrics, seconds = {}, {}
+    progress.start(f"evaluating {split}", len(rankers))
+    for name, ranker in rankers.items():
+        start = perf_counter()
+        metrics[name] = per_query_metrics(run.graph, ranker, protocol, rows)
+        seconds[name] = round(perf_counter() - start, 3)
+        progress.advance(1, name)
+    progress.finish()
+    return metrics, seconds
 
 
-def _summary(values: Mapping[str, Metrics], users: Int64[Tensor, " n"], repeat: Tensor | None) -> dict[str, Any]:
-    """Statistics over all queries and, given which are repeats, over repeats and first interactions."""
-    masks = {} if repeat is None else {"returning": repeat, "new": ~repeat}
-    return {
-        **_statistics(values, users),
-        "errors": {name: standard_error(metric) for name, metric in values["model"].items() if len(metric) > 1},
-        "slices": {
-            name: {"n": int(mask.sum()), **_statistics(_masked(values, mask), users[mask])}
-            for name, mask in masks.items()
-            if bool(mask.any())
-        },
-    }
-
-
-def _masked(values: Mapping[str, Metrics], mask: Tensor) -> dict[str, Metrics]:
-    return {ranker: {name: metric[mask] for name, metric in metrics.items()} for ranker, metrics in values.items()}
-
-
-def _statistics(values: Mapping[str, Metrics], users: Int64[Tensor, " n"]) -> dict[str, Any]:
-    """Means of the model and of every baseline, with intervals if there are two users."""
+def _statistics(values: Mapping[str, Metrics], users: Int64[Tensor, " n"], mask: Bool[Tensor, " n"]) -> dict[str, Any]:
+    """Means of the model and of every baseline over some queries, with intervals if there are two users."""
+    values = {ranker: {name: metric[mask] for name, metric in metrics.items()} for ranker, metrics in values.items()}
     mean = {ranker: means(metrics) for ranker, metrics in values.items()}
-    count = len(torch.unique(users))
-    intervals = _intervals(values, mean, users) if count > 1 else {}
-    return {"users": count, "metrics": mean.pop("model"), "baselines": mean, **intervals}
+    count = len(torch.unique(users[mask]))
+    intervals = _intervals(values, mean, users[mask]) if count > 1 else {}
+    return {"n": int(mask.sum()), "users": count, "metrics": mean.pop("model"), "baselines": mean, **intervals}
 
 
 def _intervals(

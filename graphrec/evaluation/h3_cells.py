@@ -77,17 +77,12 @@ def _cells(graph: TemporalGraph, until: int) -> tuple[NDArray[np.int64], NDArray
 
     The place of an event is that of its item, or of its location where the item has no coordinates.
     """
-    items, locations = graph.nodes["item"], graph.nodes["location"]
-    nowhere = [torch.full((len(table), 2), torch.nan) for table in (items, locations)]
-    points = torch.cat(
-        [
-            empty if table.coordinates is None else table.coordinates.cpu()
-            for empty, table in zip(nowhere, (items, locations), strict=True)
-        ]
-    )
+    items = len(graph.nodes["item"])
+    tables = [(len(graph.nodes[kind]), graph.nodes[kind].coordinates) for kind in ("item", "location")]
+    points = torch.cat([torch.full((n, 2), torch.nan) if place is None else place.cpu() for n, place in tables])
     known = has_coordinates(points)
     item, location = graph.log.item[:until].cpu().long(), graph.log.location[:until].cpu().long()
-    place = torch.where(known[: len(items)][item], item, torch.where(location >= 0, len(items) + location, -1))
+    place = torch.where(known[:items][item], item, torch.where(location >= 0, items + location, -1))
     placed = place.numpy()[(place >= 0).numpy()]
     seen = np.zeros(len(points) + 1, bool)
     seen[placed] = True

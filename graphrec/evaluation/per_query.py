@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float64, Int64
+from jaxtyping import Float64, Int64
 from torch import Tensor
 
 from graphrec.graph.temporal_graph import TemporalGraph
@@ -33,14 +33,6 @@ def per_query_metrics(
         return query_metrics(ranker.expected_ranks(queries, target, candidates=candidates, novel=protocol.novel), k)
     top = ranker.top(queries, max(k), candidates=candidates, novel=protocol.novel).items
     query, item = protocol.relevant_items(graph, rows)
-    hits = _relevance(top, query, item, len(graph.nodes["item"]))
+    items, row = len(graph.nodes["item"]), torch.arange(len(top), device=top.device)[:, None]
+    hits = torch.isin(row * items + top, query * items + item) & (top >= 0)
     return ranked_metrics(hits, torch.bincount(query, minlength=len(rows)), k=k)
-
-
-def _relevance(
-    top: Int64[Tensor, "n k"], query: Int64[Tensor, " pairs"], item: Int64[Tensor, " pairs"], items: int
-) -> Bool[Tensor, "n k"]:
-    """Which items of the top k lists (-1 for none) are relevant, given the relevant (query, item) pairs."""
-    row = torch.arange(len(top), device=top.device)[:, None]
-    hits: Tensor = torch.isin(row * items + top, query * items + item) & (top >= 0)
-    return hits

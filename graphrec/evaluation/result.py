@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import pyarrow as pa
 from pydantic import ValidationError
 
-from graphrec.errors import RunError
+from graphrec.errors import RunError, translate_errors
 from graphrec.evaluation.query_map import QueryMap
 from graphrec.files import read_json
-from graphrec.records import Record, html_table
-
-if TYPE_CHECKING:
-    import pandas as pd
+from graphrec.records import Record, Tabular, html_table
 
 FIRST_KEYS = ("n", "split", "model", "protocol")
 """Keys with which the JSON of a result begins."""
@@ -58,7 +53,7 @@ class Slice(Record):
     """By metric, the difference to the best baseline."""
 
 
-class EvaluationResult(Slice):
+class EvaluationResult(Slice, Tabular):
     """The evaluation of a run on a split, as ``graphrec evaluate --json`` prints it and ``metrics.json`` keeps it."""
 
     split: str = "test"
@@ -97,19 +92,13 @@ class EvaluationResult(Slice):
         values = super().to_dict()
         return {name: values.pop(name) for name in FIRST_KEYS if name in values} | values
 
-    def to_arrow(self) -> pa.Table:
+    def rows(self) -> list[dict[str, Any]]:
         """One row for each ranker on all queries and on each slice: slice, ranker, n and its metrics."""
-        return pa.Table.from_pylist([*self._rows()])
-
-    def to_pandas(self) -> pd.DataFrame:
-        """The rows of ``to_arrow`` as a data frame; needs pandas."""
-        return self.to_arrow().to_pandas()
-
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        parts: dict[str, Slice] = {"all": self, **self.slices}
-        for name, part in parts.items():
-            for ranker, metrics in {self.model: part.metrics, **part.baselines}.items():
-                yield {"slice": name, "ranker": ranker, "n": part.n, **metrics}
+        return [
+            {"slice": name, "ranker": ranker, "n": part.n, **metrics}
+            for name, part in {"all": self, **self.slices}.items()
+            for ranker, metrics in {self.model: part.metrics, **part.baselines}.items()
+        ]
 
     def __repr__(self) -> str:
         metrics = ", ".join(f"{name} {value:.4f}" for name, value in self.metrics.items() if name in ("acc@10", "mrr"))
@@ -126,7 +115,6 @@ def read_results(run: Path) -> dict[str, EvaluationResult]:
     """The results of a run directory by split; RunError where its metrics.json is broken."""
     path = run / "metrics.json"
     stored = read_json(path) if path.is_file() else {}
-    try:
+    expected, remedy = f"{path}: results by split expected", "; evaluate the run again"
+    with translate_errors(TypeError, ValidationError, to=RunError, expected=expected, remedy=remedy):
         return {split: EvaluationResult.model_validate({"split": split, **values}) for split, values in stored.items()}
-    except (TypeError, ValidationError) as error:
-        raise RunError(f"{path}: results by split expected ({error}); evaluate the run again") from error

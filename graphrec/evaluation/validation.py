@@ -8,7 +8,7 @@ from graphrec.evaluation.per_query import per_query_metrics
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import means
 from graphrec.models.registry import Model, ranker_of
-from graphrec.queries.protocol import EvaluationProtocol
+from graphrec.queries.protocol import EvaluationProtocol, sample_rows
 from graphrec.runs.config import RunConfig
 
 VALIDATION_DEPTHS = (1, 5, 10, 20)
@@ -18,11 +18,7 @@ VALIDATION_DEPTHS = (1, 5, 10, 20)
 @torch.inference_mode()
 def validate(graph: TemporalGraph, model: Model, protocol: EvaluationProtocol, config: RunConfig) -> dict[str, float]:
     """Mean metrics of the validation queries, of ``max_validation_queries`` at most; empty without any."""
-    rows = protocol.target_rows(graph, "val")
-    limit = config.training.max_validation_queries
-    if len(rows) > limit:
-        chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(config.seed))[:limit]
-        rows = rows[chosen.sort().values.to(rows.device)]
+    rows = sample_rows(protocol.target_rows(graph, "val"), config.training.max_validation_queries, config.seed)
     if not len(rows):
         return {}
     return means(per_query_metrics(graph, ranker_of(graph, model, config.model), protocol, rows, VALIDATION_DEPTHS))

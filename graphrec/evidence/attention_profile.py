@@ -33,7 +33,7 @@ from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.metrics import resampled_means
 from graphrec.models.ranking import BATCH, ModelOutput, StgatRanker
 from graphrec.progress import Progress
-from graphrec.queries.protocol import EvaluationProtocol, is_repeat
+from graphrec.queries.protocol import EvaluationProtocol, is_repeat, sample_rows
 from graphrec.queries.query import Queries
 from graphrec.queries.sampling import Context, event_coordinates
 from graphrec.runs.run import Run
@@ -153,9 +153,7 @@ def profile_attention(
     graph, protocol, ranker = run.graph, protocol or run.protocol, run.ranker
     if not isinstance(ranker, StgatRanker):
         raise RunError(f"{run.path}: {run.config.model.name} pays no attention to profile; stgat does")
-    rows = protocol.target_rows(graph, split)
-    sample = torch.randperm(len(rows), generator=torch.Generator().manual_seed(run.config.seed))[:questions]
-    rows = rows[sample.sort().values.to(rows.device)]
+    rows = sample_rows(protocol.target_rows(graph, split), questions, run.config.seed)
     segments: dict[str, NDArray[np.bool_]] = {}
     if protocol.task == "next-item":
         known = is_repeat(graph, rows).cpu().numpy()
