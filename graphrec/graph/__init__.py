@@ -1,7 +1,5 @@
 """The temporal graph: nodes, events, relations, as of a time."""
 
-from __future__ import annotations
-
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

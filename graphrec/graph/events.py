@@ -45,8 +45,8 @@ class Events(TensorColumns):
         lengths = {field.name: len(getattr(self, field.name)) for field in fields(self)}
         if len(set(lengths.values())) > 1:
             raise GraphError(f"events: columns of one length expected, got {lengths}")
-        if len(self) > 1 and bool((self.time[1:] < self.time[:-1]).any()):
-            row = int((self.time[1:] < self.time[:-1]).nonzero()[0]) + 1
+        if len(early := (self.time[1:] < self.time[:-1]).nonzero()):
+            row = int(early[0]) + 1
             raise GraphError(f"events: time must not decrease, but row {row} is earlier than row {row - 1}")
 
     def __len__(self) -> int:

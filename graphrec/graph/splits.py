@@ -1,7 +1,5 @@
 """Splits of a log: training, validation, test."""
 
-from __future__ import annotations
-
 TRAIN, VAL, TEST = 0, 1, 2
 SPLITS = {"train": TRAIN, "val": VAL, "test": TEST}
 """Codes of the splits by name."""

@@ -16,11 +16,8 @@ from torch import Tensor
 
 from graphrec.errors import GraphError, translate_errors
 from graphrec.graph.events import Events
-from graphrec.graph.manifest import read_manifest
 from graphrec.graph.nodes import Edges, Nodes
 from graphrec.graph.time_bounds import TIME_MIN
-
-__all__ = ["read_edges", "read_events", "read_manifest", "read_nodes"]
 
 EVENT_TYPES = {
     **{"user": np.int32, "item": np.int32, "location": np.int32, "time": np.int64, "utc_offset": np.int16},

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from graphrec.errors import GraphError
 from graphrec.graph.events import Events
-from graphrec.graph.manifest import GraphManifest
+from graphrec.graph.manifest import GraphManifest, read_manifest
 from graphrec.graph.nodes import Edges, Nodes
 from graphrec.graph.relation import Relation
 from graphrec.graph.time_bounds import TIME_MAX
@@ -83,13 +83,13 @@ class TemporalGraph:
 
         Raises GraphError when the directory is not a complete graph or is of a newer format.
         """
-        from graphrec.graph import storage as stored
+        from graphrec.graph import storage
 
         root = Path(directory)
-        manifest = stored.read_manifest(root)
-        nodes = {kind: stored.read_nodes(root, kind) for kind in manifest.node_types}
-        edges = {name: stored.read_edges(root, name, ends) for name, ends in manifest.relations.items()}
-        return TemporalGraph(nodes, stored.read_events(root), edges, manifest).to(device)
+        manifest = read_manifest(root)
+        nodes = {kind: storage.read_nodes(root, kind) for kind in manifest.node_types}
+        edges = {name: storage.read_edges(root, name, ends) for name, ends in manifest.relations.items()}
+        return TemporalGraph(nodes, storage.read_events(root), edges, manifest).to(device)
 
     def as_of(self, time: int) -> TemporalGraph:
         """View of the graph as of ``time`` (UTC seconds), exclusive; nothing is copied."""

@@ -1,7 +1,5 @@
 """Times before and after every query, in UTC seconds."""
 
-from __future__ import annotations
-
 TIME_MIN = -(2**62)
 """Before every query: the first-seen time of a node, or the validity start of an edge, without a date."""
 TIME_MAX = 2**62

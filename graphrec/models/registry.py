@@ -15,6 +15,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from graphrec.errors import ConfigError
@@ -49,6 +50,21 @@ class ModelHyperparameters(Hyperparameters):
 
     name: str
     """Name of the model."""
+
+
+class AttentionHyperparameters(ModelHyperparameters):
+    """Hyperparameters of a model with multi-head attention."""
+
+    dimension: int = Field(default=64, ge=4)
+    """Length of vectors and states."""
+    heads: int = Field(default=1, ge=1)
+    """Attention heads; divides the dimension."""
+
+    @model_validator(mode="after")
+    def _heads_share_the_dimension(self) -> AttentionHyperparameters:
+        if self.dimension % self.heads:
+            raise ValueError(f"dimension {self.dimension} cannot be shared by {self.heads} heads; take a multiple")
+        return self
 
 
 @runtime_checkable

@@ -11,36 +11,26 @@ from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float, Int64
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.models.losses import SoftmaxNLL
-from graphrec.models.registry import LONG_TRAINING, ModelEntry, ModelHyperparameters
-from graphrec.models.stgat import check_heads
+from graphrec.models.registry import LONG_TRAINING, AttentionHyperparameters, ModelEntry
 from graphrec.queries import EvaluationProtocol, Queries, sample
 
 
-class SasrecConfig(ModelHyperparameters):
+class SasrecConfig(AttentionHyperparameters):
     """Hyperparameters of ``sasrec``."""
 
     name: Literal["sasrec"] = "sasrec"
-    dimension: int = Field(default=64, ge=4)
-    """Length of the vectors."""
-    heads: int = Field(default=1, ge=1)
-    """Attention heads; divides the dimension."""
     layers: int = Field(default=2, ge=1)
     """Transformer blocks."""
     window: int = Field(default=50, ge=1)
     """Length of the input: the user's last events."""
     dropout: float = Field(default=0.2, ge=0, lt=1)
     """Dropout rate in training."""
-
-    @model_validator(mode="after")
-    def _heads_divide_the_dimension(self) -> SasrecConfig:
-        check_heads(self.dimension, self.heads)
-        return self
 
 
 class Sasrec(nn.Module):

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Literal, cast
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from graphrec.graph import TIME_MIN, TRAIN, Nodes, TemporalGraph
@@ -42,7 +42,7 @@ from graphrec.models.event_features import (
     gap_bucket,
     idle_seconds,
 )
-from graphrec.models.registry import ModelHyperparameters
+from graphrec.models.registry import AttentionHyperparameters
 from graphrec.queries.sampling import FORMER_RELATIONS, Context, check_relations
 
 NODE_TYPES = ("user", "item", "location")
@@ -52,13 +52,7 @@ EPSILON = 1e-9
 """Pointer probability of an item without events in a logarithm, per unit of the pointers' mixture weight."""
 
 
-def check_heads(dimension: int, heads: int) -> None:
-    """Raise ValueError if the heads cannot share the dimension."""
-    if dimension % heads:
-        raise ValueError(f"dimension {dimension} cannot be shared by {heads} heads; take a multiple")
-
-
-class ModelConfig(ModelHyperparameters):
+class ModelConfig(AttentionHyperparameters):
     """Hyperparameters of ``stgat``."""
 
     renamed: ClassVar[Mapping[str, str]] = {"later": "transition_ridge"}
@@ -69,8 +63,6 @@ class ModelConfig(ModelHyperparameters):
 
     name: Literal["stgat"] = "stgat"
     """The model."""
-    dimension: int = Field(default=64, ge=4)
-    """Length of node vectors and states."""
     heads: int = Field(default=4, ge=1)
     """Attention heads per relation; divides the dimension."""
     fan_out: dict[str, PositiveInt] = Field(default={"own_history": 128, "transitions": 48, "nearby": 48})
@@ -98,11 +90,6 @@ class ModelConfig(ModelHyperparameters):
                 cls.notice(name, FORMER_RELATIONS[name])
             current["fan_out"] = {FORMER_RELATIONS.get(name, name): k for name, k in fan_out.items()}
         return current
-
-    @model_validator(mode="after")
-    def _heads_share_the_dimension(self) -> ModelConfig:
-        check_heads(self.dimension, self.heads)
-        return self
 
 
 class NodeEncoder(nn.Module):

@@ -1,7 +1,5 @@
 """What is asked: queries, the protocol that asks them, and their neighbourhoods."""
 
-from __future__ import annotations
-
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

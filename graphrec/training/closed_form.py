@@ -35,22 +35,12 @@ def fit(graph_path: Path, root: Path, config: RunConfig, device: str, progress: 
     progress.finish()
     tensors = model.tensors()
     seconds = round(time.monotonic() - began, 1)
-    manifest = run_manifest(
-        graph,
-        graph_path,
-        root,
-        protocol,
-        config.seed,
-        device=str(where),
-        precision="no",
-        processes=1,
-        parameters=sum(value.numel() for value in tensors.values()),
-        training_rows=len(rows),
-        best_epoch=1,
-        wall_seconds=seconds,
-        peak_memory=peak_memory(where),
-        history=[{"epoch": 1, "seconds": seconds, **metrics}],
-    )
+    size = {"parameters": sum(value.numel() for value in tensors.values()), "training_rows": len(rows)}
+    cost = {"best_epoch": 1, "wall_seconds": seconds, "peak_memory": peak_memory(where)}
+    history = [{"epoch": 1, "seconds": seconds, **metrics}]
+    machine = {"device": str(where), "precision": "no", "processes": 1}
+    training = {**machine, **size, **cost, "history": history}
+    manifest = run_manifest(graph, graph_path, root, protocol, config.seed, **training)
     config.save(root / "config.yaml")
     save_run(root, manifest, tensors)
     return manifest

@@ -232,22 +232,17 @@ class Training:
         """Take the best checkpoint as the model and write the manifest, which says that the run is whole."""
         self.accelerator.wait_for_everyone()
         checkpoint.load(self.root / "checkpoints" / "best.safetensors", self.model)
-        manifest = run_manifest(
-            self.graph,
-            self.graph_path,
-            self.root,
-            self.protocol,
-            self.config.seed,
-            device=str(self.accelerator.device),
-            precision=self.precision,
-            processes=self.accelerator.num_processes,
-            parameters=sum(parameter.numel() for parameter in self.model.parameters()),
-            training_rows=len(self.training_set),
-            best_epoch=self.state.best_epoch + 1,
-            wall_seconds=round(self.state.seconds, 1),
-            peak_memory=self.state.peak_memory,
-            history=self.state.history,
-        )
+        state, accelerator = self.state, self.accelerator
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        size = {"parameters": parameters, "training_rows": len(self.training_set)}
+        cost = {"wall_seconds": round(state.seconds, 1), "peak_memory": state.peak_memory, "history": state.history}
+        machine = {
+            "device": str(accelerator.device),
+            "precision": self.precision,
+            "processes": accelerator.num_processes,
+        }
+        training = {**machine, **size, "best_epoch": state.best_epoch + 1, **cost}
+        manifest = run_manifest(self.graph, self.graph_path, self.root, self.protocol, self.config.seed, **training)
         if self.accelerator.is_main_process:
             save_run(self.root, manifest, self.model.state_dict())
         return manifest
