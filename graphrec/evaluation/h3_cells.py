@@ -55,12 +55,13 @@ def map_queries(graph: TemporalGraph, rows: Int64[Tensor, " n"], accuracy: Float
     ground = np.flatnonzero(~shown & (users_before >= MIN_USERS))
     ground = np.sort(ground[np.argsort(-users_before[ground], kind="stable")[:MAX_CELLS]])
     order = np.argsort(-count, kind="stable")
-    columns = (column[order[shown[order]]].tolist() for column in (parents, count, users, total / count))
+    order = order[shown[order]]
+    columns = (parents[order], count[order], users[order], total[order] / count[order])
     return QueryMap(
         resolution=resolution,
         cells=tuple(
             MapCell(cell=h3.int_to_str(cell), n=n, users=distinct, accuracy=mean)
-            for cell, n, distinct, mean in zip(*columns, strict=True)
+            for cell, n, distinct, mean in zip(*(column.tolist() for column in columns), strict=True)
         ),
         background=tuple(h3.int_to_str(int(cell)) for cell in parents[ground]),
         hidden=int(count[~shown].sum()),
