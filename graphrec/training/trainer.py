@@ -202,7 +202,7 @@ class Training:
         return settings.learning_rate * warmup * (0.02 + 0.49 * (1 + math.cos(math.pi * min(step / total, 1))))
 
     def _close_epoch(self, number: int, writer: SummaryWriter | None) -> None:
-        metrics = validate(self.graph, self.model, self.protocol, self.config)
+        metrics = self._validate()
         record = {
             "epoch": number + 1,
             "train_loss": self.state.loss_sum / self.steps,
@@ -220,6 +220,9 @@ class Training:
         if writer is not None:
             for name, value in record.items():
                 writer.add_scalar(name, value, number + 1)
+
+    def _validate(self) -> dict[str, float]:
+        return validate(self.graph, self.model, self.protocol, self.config)
 
     def _keep(self, name: str) -> None:
         self.state.seconds = time.monotonic() - self.started
