@@ -48,7 +48,7 @@ LOGS = {
         {"own_history": 128, "transitions": 48},
     ),
 }
-LEFT_OUT = {
+VARIANTS = {
     "own_history": "no own history (mine)",
     "transitions": "no steps of others (then)",
     "nearby": "no surroundings (here)",
@@ -103,7 +103,7 @@ def main() -> None:
 def _variants(log: Log) -> Iterator[tuple[str, list[str]]]:
     """Each part that is taken away or added, with all settings of the run."""
     placed = "nearby" in log.fan_out
-    for part, left_out in {"as it is": "", **{part: name for name, part in LEFT_OUT.items()}}.items():
+    for part, left_out in {"as it is": "", **{part: name for name, part in VARIANTS.items()}}.items():
         if not left_out or left_out in log.fan_out:
             kept = {name: k for name, k in log.fan_out.items() if name != left_out}
             yield part, [f"fan_out={json.dumps(kept)}"]

@@ -55,11 +55,11 @@ PEOPLE, DAYS = 400, 182
 """Size of a simulated city."""
 NEAR_DAYS, NEAR_KM = 14, 1.0
 """How near a change, and a place, counts as found."""
-SURE = 0.9
+MIN_CONFIDENCE = 0.9
 """A confidence that is looked at by itself."""
 OWN_VENUE = {"home": "Home (private)", "work": "Office"}
 """What the text of a New Yorker's own venue says."""
-VISITS, MOST = 8, 0.7
+MIN_VISITS, MIN_VISIT_SHARE = 8, 0.7
 """Check-ins at it, at least, and their part among all of the user's at such venues."""
 BACK, AHEAD, THERE, SAMPLE = (12, 8, 4), 4, 5, 500
 """Weeks before the end at which forecasts are asked for, weeks they look ahead, weeks a user was there, most users."""
@@ -222,7 +222,11 @@ def _places(log: Log, kind: str, where: dict[str, Column], answers: dict[str, Ha
     right = np.array([_near(where[user], _at(place)) for user, place in told])
     sure = np.array([place.confidence for _, place in told])
     naive = np.mean([_near(where[user], _most_days(log, user, kind)) for user in where])
-    above = f"{(sure > SURE).sum()} | {right[sure > SURE].mean():.0%}" if (sure > SURE).any() else "0 | "
+    above = (
+        f"{(sure > MIN_CONFIDENCE).sum()} | {right[sure > MIN_CONFIDENCE].mean():.0%}"
+        if (sure > MIN_CONFIDENCE).any()
+        else "0 | "
+    )
     return f"{len(where)} | {len(told)} | {right.mean():.0%} | {sure.mean():.2f} | {above} | {naive:.0%}"
 
 
@@ -255,7 +259,7 @@ def _own_venues(graph: TemporalGraph, word: str) -> dict[str, Column]:
     found = {}
     for code in np.unique(user[such[item]]).tolist():
         venues, times = np.unique(item[(user == code) & such[item]], return_counts=True)
-        if times.max() >= VISITS and times.max() >= MOST * times.sum():
+        if times.max() >= MIN_VISITS and times.max() >= MIN_VISIT_SHARE * times.sum():
             found[graph.nodes["user"].ids[code].as_py()] = table.coordinates[venues[times.argmax()]].double().numpy()
     return found
 

@@ -49,7 +49,7 @@ def fetch_files(address: str, workspace: Path, progress: Progress | None = None)
     workspace
         Folder of the copies; each is in a folder of its own, so that equal names do not collide.
     progress
-        Is told the bytes received.
+        Receives the number of bytes read.
 
     Raises
     ------

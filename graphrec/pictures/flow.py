@@ -24,16 +24,16 @@ from graphrec.pictures import palette
 from graphrec.pictures.palette import INK, PAPER, SOFT
 from graphrec.pictures.style import short, style
 
-SHOWN = 9
-"""Events drawn one by one in a flow; the others are drawn as one."""
-LEAST = 0.001
-"""Part of the score below which nothing is drawn."""
-SLIVER = 0.01
-"""Part of the score below which an event is not drawn one by one."""
-NAMED = 0.06
-"""Weight from which an item has a name in a strip of what was read; the others are drawn as one."""
-LETTERS = 95
-"""Letters that fit into a whole strip."""
+MAX_EVENTS = 9
+"""Events drawn one by one; the others are drawn as one."""
+MIN_SHARE = 0.001
+"""Share of the score below which a relation is not drawn."""
+MIN_EVENT_SHARE = 0.01
+"""Share of the score below which an event is drawn with the others."""
+MIN_LABELLED_WEIGHT = 0.06
+"""Attention weight from which an item is labelled in a strip; the others are drawn as one."""
+MAX_LETTERS = 95
+"""Letters that fit into a strip."""
 COLUMNS = {"user": 0.0, "relation": 0.2, "event": 0.5, "item": 1.0}
 """Where the hops of a flow stand, from left to right."""
 SLOTS = {"relation": 0.15, "event": 0.085}
@@ -76,12 +76,12 @@ class _Bar:
 
 def _draw_bands(ax: Axes, flow: AttentionFlow) -> None:
     """The hops from left to right; heights are parts of the score, so that all of it is one high."""
-    whole = flow.score or 1.0
+    total = flow.score or 1.0
     shares = sorted(flow.share_by_relation().items(), key=_largest)
-    through = {name: mass for name, mass in shares if mass > LEAST * whole}
+    through = {name: mass for name, mass in shares if mass > MIN_SHARE * total}
     parts = _parts(flow, list(through))
-    relations = _column("relation", [(mass / whole, _colour(name)) for name, mass in through.items()])
-    events = _column("event", [(part.mass / whole, _colour(part.relation)) for part in parts])
+    relations = _column("relation", [(mass / total, _colour(name)) for name, mass in through.items()])
+    events = _column("event", [(part.mass / total, _colour(part.relation)) for part in parts])
     user, item = (_Bar(COLUMNS[hop], -0.5, 1.0, INK) for hop in ("user", "item"))
     bars = [user, item, *relations, *events]
     _connect(ax, user, relations)
@@ -114,7 +114,11 @@ class _Part:
 
 def _parts(flow: AttentionFlow, relations: Sequence[str]) -> list[_Part]:
     """What stands in the column of events, relation by relation, the strongest first."""
-    shown = {(one.relation, one.event) for one in flow.supporting_events[:SHOWN] if one.mass >= SLIVER * flow.score}
+    shown = {
+        (one.relation, one.event)
+        for one in flow.supporting_events[:MAX_EVENTS]
+        if one.mass >= MIN_EVENT_SHARE * flow.score
+    }
     parts = []
     for name in relations:
         if name == "semantic":
@@ -199,11 +203,11 @@ def _by_item(weights: Iterator[tuple[str, float]]) -> list[tuple[str, float]]:
 
 def _draw_strips(ax: Axes, strips: Sequence[tuple[str, str, list[tuple[str, float]]]]) -> None:
     for row, (_, colour, weights) in enumerate(strips):
-        named = [(label, weight) for label, weight in weights if weight >= NAMED]
+        named = [(label, weight) for label, weight in weights if weight >= MIN_LABELLED_WEIGHT]
         left = 0.0
         for place, (label, weight) in enumerate(named):
             _draw_piece(ax, row, left, weight, to_rgba(colour, 0.6 if place % 2 else 0.85))
-            words = short(label, int(weight * LETTERS))
+            words = short(label, int(weight * MAX_LETTERS))
             ax.text(left + weight / 2, row, words, ha="center", va="center", color=PAPER, fontsize=7.5)
             left += weight
         others = len(weights) - len(named)

@@ -1,4 +1,4 @@
-"""The colours of every picture and of the report: told apart by colour-blind readers and in grey print."""
+"""Colours of every picture and of the report, distinguishable for colour-blind readers and in grey print."""
 
 from __future__ import annotations
 

@@ -76,8 +76,8 @@ def _ages(subgraph: nx.MultiDiGraph[Node], shown: list[Node], centre: Node) -> d
     for _, target, data in subgraph.edges(data=True):
         if "time" in data:
             last[target] = max(data["time"], last.get(target, data["time"]))
-    asked = int(subgraph.graph["time"])
-    now = asked if asked < TIME_MAX else max(last.values(), default=0) + HOUR
+    time = int(subgraph.graph["time"])
+    now = time if time < TIME_MAX else max(last.values(), default=0) + HOUR
     return {node: max(now - last[node], 10 * MINUTE) for node in shown if node in last and node != centre}
 
 

@@ -1,4 +1,4 @@
-"""What is asked: queries, the protocol that asks them, and their neighbourhoods."""
+"""Queries, the protocol that makes them, and their neighbourhoods."""
 
 import lazy_loader
 

@@ -115,8 +115,8 @@ def period_chart(title: str, names: Sequence[str], parts: Mapping[str, Sequence[
     for index, name in enumerate(names):
         left, below = LEFT + 6 + step * index, 0
         counts = {part: column[index] for part, column in parts.items()}
-        told = ", ".join(f"{part} {count:,}" for part, count in counts.items() if count)
-        drawn.append(f"<g><title>{escape(name)}: {escape(told or 'nothing')}</title>")
+        description = ", ".join(f"{part} {count:,}" for part, count in counts.items() if count)
+        drawn.append(f"<g><title>{escape(name)}: {escape(description or 'nothing')}</title>")
         for part, count in enumerate(counts.values()):
             if count:
                 top = to_y(below + count)

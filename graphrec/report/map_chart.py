@@ -35,14 +35,14 @@ class Hexagon:
     """H3 index as written in hexadecimal."""
     level: int | None
     """Which of the style sheet's ``.level-0``, ``.level-1``, ... it has; None: ground."""
-    told: str = ""
+    description: str = ""
     """What it says when pointed at."""
 
 
-def hexagon_map(told: str, hexagons: Sequence[Hexagon]) -> Markup:
+def hexagon_map(description: str, hexagons: Sequence[Hexagon]) -> Markup:
     """Cells where they lie, north above, in an equirectangular projection true to scale at the middle latitude.
 
-    ``told`` is what the map says to who cannot see it. Cells on both sides of the 180th meridian lie beside each other.
+    ``description`` is the alternative text. Cells on both sides of the 180th meridian lie beside each other.
     """
     outlines = _outlines([hexagon.cell for hexagon in hexagons])
     corners = np.concatenate(outlines)
@@ -55,7 +55,7 @@ def hexagon_map(told: str, hexagons: Sequence[Hexagon]) -> Markup:
         _polygon(hexagon, middle + (outline - (low + high) / 2) * (unit, -unit))
         for hexagon, outline in zip(hexagons, outlines, strict=True)
     ]
-    return svg(WIDTH, round(height), told, [*parts, *_scale_bar(height, unit)])
+    return svg(WIDTH, round(height), description, [*parts, *_scale_bar(height, unit)])
 
 
 def _outlines(cells: Sequence[str]) -> list[NDArray[np.float64]]:
@@ -71,7 +71,7 @@ def _outlines(cells: Sequence[str]) -> list[NDArray[np.float64]]:
 def _polygon(hexagon: Hexagon, corners: NDArray[np.float64]) -> str:
     kind = "ground" if hexagon.level is None else f"level-{hexagon.level}"
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
-    title = f"<title>{escape(hexagon.told)}</title>" if hexagon.told else ""
+    title = f"<title>{escape(hexagon.description)}</title>" if hexagon.description else ""
     return f'<polygon class="{kind}" points="{points}">{title}</polygon>'
 
 
@@ -119,9 +119,9 @@ def _levelled(title: str, questions: QueryMap, levels: Sequence[int], names: Seq
     for cell, level in zip(questions.cells, levels, strict=True):
         facts = f"{cell.n:,} questions of {cell.users:,} users, {format_percent(cell.accuracy)} right"
         hexagons.append(Hexagon(cell.cell, level, facts))
-    told = f"Map, {title.lower()}: {len(questions.cells)} cells; the table below has the fullest."
+    description = f"Map, {title.lower()}: {len(questions.cells)} cells; the table below has the fullest."
     found = tuple((level, names[level]) for level in sorted(set(levels)))
-    return Legend(title, hexagon_map(told, hexagons), found)
+    return Legend(title, hexagon_map(description, hexagons), found)
 
 
 def centre(cell: str) -> str:

@@ -250,8 +250,8 @@ def _periods(health: DataHealth) -> tuple[list[str], str] | None:
     days = [words.format_date(start, "%b") for start in health.starts]
     parts = {words.split_label(split): counts for split, counts in health.events.items()}
     most = max(map(sum, zip(*health.events.values(), strict=True)))
-    told = f"Events a {health.period}, {len(days)} from {days[0]} to {days[-1]}, at most {most:,} in one"
-    return days, period_chart(told, days, parts)
+    description = f"Events a {health.period}, {len(days)} from {days[0]} to {days[-1]}, at most {most:,} in one"
+    return days, period_chart(description, days, parts)
 
 
 def _costs(content: ReportContent) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -19,14 +19,14 @@ from graphrec.graph.conversion import adjacency, display_names
 from graphrec.graph.temporal_graph import TemporalGraph
 from graphrec.subgraph.centrality import largest_per_row
 
-MOST = 5_000
-"""Nodes, the busiest, among which communities are looked for; the others then join them."""
-NEIGHBOURS = 10
-"""Nodes most alike that each of them is tied to, at most."""
-LEAST = 2
-"""How many each pair that is tied must have in common."""
-PAIRS = 500_000_000
-"""Pairs that are counted at most; beyond, every second visitor counts, or every third, and so on."""
+MAX_NODES = 5_000
+"""Most active nodes among which communities are detected; the others then join them."""
+MAX_NEIGHBOURS = 10
+"""Most similar nodes that each node is linked to, at most."""
+MIN_COMMON = 2
+"""Neighbours that a linked pair has in common, at least."""
+MAX_PAIRS = 500_000_000
+"""Pairs counted, at most; beyond, every second neighbour counts, or every third, and so on."""
 BLOCK = 256
 """Nodes whose cosines with all others are in memory together."""
 
@@ -46,10 +46,10 @@ class Communities:
 def communities(graph: TemporalGraph, time: int, *, kind: str = "item", seed: int = 0) -> Communities:
     """Communities of items by their visitors strictly before ``time``, or of users by what they visited.
 
-    The ``MOST`` busiest nodes are each tied to the ``NEIGHBOURS`` with the highest cosine of who visited them, and
-    Louvain's method (networkx) divides them. Each other node joins the community whose modularity gains most by it.
-    So a large log costs one sparse product of the busiest nodes, taken in blocks, and a network of
-    ``MOST * NEIGHBOURS`` ties at most.
+    The ``MAX_NODES`` most active nodes are each linked to the ``MAX_NEIGHBOURS`` with the highest cosine of their
+    visitors, and Louvain's method (networkx) divides them. Each other node joins the community whose modularity gains
+    most by it. So a large log costs one sparse product of the busiest nodes, taken in blocks, and a network of
+    ``MAX_NODES * MAX_NEIGHBOURS`` ties at most.
     """
     if kind not in ("item", "user"):
         raise InputError(f"communities: a kind of item or user expected, got {kind!r}")
@@ -58,7 +58,7 @@ def communities(graph: TemporalGraph, time: int, *, kind: str = "item", seed: in
     amount = np.asarray(visits.sum(axis=0), dtype=np.float64).ravel()
     visits.data[:] = 1  # a visitor, however often
     order = np.argsort(-amount, kind="stable")[: np.count_nonzero(amount)]
-    busiest, others = np.sort(order[:MOST]), np.sort(order[MOST:])
+    busiest, others = np.sort(order[:MAX_NODES]), np.sort(order[MAX_NODES:])
     found, strength = _divided(_ties(visits[:, busiest]), seed)
     community = np.full(len(amount), -1)
     community[busiest] = found
@@ -68,7 +68,7 @@ def communities(graph: TemporalGraph, time: int, *, kind: str = "item", seed: in
 
 def _ties(visits: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     """Cosines of who visited, of each node with the most alike ones, [nodes, nodes], symmetric."""
-    visits = visits[:: 1 + int((np.diff(visits.indptr).astype(np.float64) ** 2).sum() // PAIRS)]
+    visits = visits[:: 1 + int((np.diff(visits.indptr).astype(np.float64) ** 2).sum() // MAX_PAIRS)]
     reach = np.sqrt(np.maximum(np.asarray(visits.sum(axis=0)).ravel(), 1))
     count, by_node = visits.shape[1], visits.T.tocsr()
     blocks = [scipy.sparse.csr_array((0, count))]
@@ -76,8 +76,8 @@ def _ties(visits: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
         common = (by_node[start : start + BLOCK] @ visits).toarray()
         node = np.arange(start, start + len(common))
         common[node - start, node] = 0
-        cosine = np.where(common >= LEAST, common, 0) / reach[node][:, None] / reach
-        blocks.append(scipy.sparse.csr_array(largest_per_row(cosine, NEIGHBOURS)))
+        cosine = np.where(common >= MIN_COMMON, common, 0) / reach[node][:, None] / reach
+        blocks.append(scipy.sparse.csr_array(largest_per_row(cosine, MAX_NEIGHBOURS)))
     one_way = scipy.sparse.vstack(blocks, format="csr")
     both: scipy.sparse.csr_array = one_way.maximum(one_way.T).tocsr()
     return both

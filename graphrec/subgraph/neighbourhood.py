@@ -14,7 +14,7 @@ from graphrec.models.ranking import ModelOutput, StgatRanker
 from graphrec.queries.query import Queries
 
 PLACE = "place"
-"""Edge from the user to the location that the question is asked from; no event stands behind it."""
+"""Edge from the user to the location of the query; it has no event."""
 
 
 def model_neighbourhood(
@@ -34,9 +34,9 @@ def neighbourhood_of(ranker: Ranker, queries: Queries) -> nx.MultiDiGraph[Node]:
 
     A graph like that of :func:`graphrec.ego`. Each event is an edge to its item, with the key ``(relation, event)``
     and ``relation``, ``time``, ``event``, ``weight`` and ``mass``: the probability that gate and attention give it.
-    Its source is where the model came from: ``mine`` the user, ``then`` the user's last item, ``here`` the event's
-    location, a declared relation the linked user or location, or the last item. An event that two relations bring is
-    two edges. Masses of all edges and the share of the semantic space add up to 1. Edges without an event lead from the
+    Its source is where the model came from: ``own_history`` the user, ``transitions`` the user's last item, ``nearby``
+    the event's location, a declared relation the linked user or location, or the last item. An event that two relations
+    bring is two edges. Masses of all edges and the share of the semantic space add up to 1. Edges without an event lead from the
     user to the place of the question (``place``) and on to what is linked. (As a feature of each event
     the network also reads the item before it, and propagation the interactions of the train split: weights, and no
     neighbourhood.)
@@ -48,14 +48,14 @@ def neighbourhood_of(ranker: Ranker, queries: Queries) -> nx.MultiDiGraph[Node]:
     if len(queries) != 1:
         raise InputError(f"neighbourhood_of: one question expected, got {len(queries)}")
     graph, answer = ranker.graph, ranker.forward(queries)
-    asked = answer.context.queries
-    user = int(asked.user[0])
+    queries = answer.context.queries
+    user = int(queries.user[0])
     if user < 0:
         raise InputError("neighbourhood_of: a user whom the graph knows before the time of the question expected")
     network: nx.MultiDiGraph[Node] = nx.MultiDiGraph(
-        user=graph.nodes["user"].ids[user].as_py(), time=int(asked.time[0]), fan_out=dict(ranker.model.config.fan_out)
+        user=graph.nodes["user"].ids[user].as_py(), time=int(queries.time[0]), fan_out=dict(ranker.model.config.fan_out)
     )
-    add_nodes(network, graph, "user", asked.user)
+    add_nodes(network, graph, "user", queries.user)
     for name, mass in answer.state.event_probabilities().items():
         _add_events(network, graph, answer, name, mass[0])
     hops = nx.single_source_shortest_path_length(network, ("user", network.graph["user"]))

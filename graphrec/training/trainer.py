@@ -232,7 +232,7 @@ class Training:
             checkpoint.save(self.root / "checkpoints" / f"{name}.safetensors", self.model, optimiser, self.state)
 
     def _finish(self) -> RunManifest:
-        """Take the best checkpoint as the model and write the manifest, which says that the run is whole."""
+        """Take the best checkpoint as the model and write the manifest, which marks the run as finished."""
         self.accelerator.wait_for_everyone()
         checkpoint.load(self.root / "checkpoints" / "best.safetensors", self.model)
         state, accelerator = self.state, self.accelerator

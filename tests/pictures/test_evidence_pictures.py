@@ -20,7 +20,7 @@ from graphrec.evidence.flow import AttentionFlow, flow_to
 from graphrec.models.ranking import StgatRanker
 from graphrec.pictures.attention_profile import draw_attention_profile
 from graphrec.pictures.faithfulness import draw_faithfulness
-from graphrec.pictures.flow import SHOWN, draw_flow
+from graphrec.pictures.flow import MAX_EVENTS, draw_flow
 from graphrec.queries.query import Queries
 from tests.networks import untrained
 from tests.worlds import events, graph, town
@@ -78,9 +78,9 @@ def test_bands_are_as_wide_as_the_masses() -> None:
 
 
 def test_many_events_are_drawn_as_one() -> None:
-    bands = panels(draw_flow(planted(SHOWN + 3)))[0]
+    bands = panels(draw_flow(planted(MAX_EVENTS + 3)))[0]
     assert "3 more events" in words(bands)
-    assert sum("Jan 1970" in text for text in words(bands)) == SHOWN
+    assert sum("Jan 1970" in text for text in words(bands)) == MAX_EVENTS
 
 
 def test_slivers_are_drawn_as_one() -> None:

@@ -47,7 +47,7 @@ def test_noise_has_weaker_communities_than_camps() -> None:
 
 
 def test_the_others_join_the_camp_that_they_share_visitors_with(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(community, "MOST", 24)
+    monkeypatch.setattr(community, "MAX_NODES", 24)
     assert parts(communities(camps(0.95), TIME_MAX)) == {frozenset(range(camp, 60, CAMPS)) for camp in range(CAMPS)}
 
 
@@ -55,7 +55,7 @@ def test_blocks_and_a_sample_of_the_visitors_find_the_same_camps(monkeypatch: py
     whole = communities(camps(0.9), TIME_MAX)
     monkeypatch.setattr(community, "BLOCK", 7)
     assert communities(camps(0.9), TIME_MAX) == whole
-    monkeypatch.setattr(community, "PAIRS", 10_000)  # every third visitor or so
+    monkeypatch.setattr(community, "MAX_PAIRS", 10_000)  # every third visitor or so
     assert parts(communities(camps(0.9), TIME_MAX)) == parts(whole)
 
 
