@@ -36,8 +36,8 @@ def neighbourhood_of(ranker: Ranker, queries: Queries) -> nx.MultiDiGraph[Node]:
     and ``relation``, ``time``, ``event``, ``weight`` and ``mass``: the probability that gate and attention give it.
     Its source is where the model came from: ``own_history`` the user, ``transitions`` the user's last item, ``nearby``
     the event's location, a declared relation the linked user or location, or the last item. An event that two relations
-    bring is two edges. Masses of all edges and the share of the semantic space add up to 1. Edges without an event lead from the
-    user to the place of the question (``place``) and on to what is linked. (As a feature of each event
+    bring is two edges. Masses of all edges and the share of the semantic space add up to 1. Edges without an event
+    lead from the user to the place of the query (``place``) and on to the linked nodes. (As a feature of each event
     the network also reads the item before it, and propagation the interactions of the train split: weights, and no
     neighbourhood.)
 
