@@ -53,6 +53,7 @@ LIGHT = {
     "band": "#f3f5f8",
     "text": "#20262e",
     "dim": "#8a94a0",
+    "guide": "#e2e6ec",
     "log": "#1769aa",
     "query": "#b4520a",
 }
@@ -61,12 +62,14 @@ DARK = {
     "band": "#2a303a",
     "text": "#e6e9ee",
     "dim": "#7d8794",
+    "guide": "#3a424f",
     "log": "#6cb6ff",
     "query": "#ffa657",
 }
 SHAPES = """
 text { font: 13px Helvetica, Arial, sans-serif }
-.cli, .title { font-weight: 700 }
+.cli, .title, .package { font-weight: 700 }
+.package { text-anchor: end }
 .import { fill: none; stroke-width: 1.1; opacity: .8 }
 .step { font: 11px Menlo, Consolas, monospace }
 .trail { fill: none; stroke-width: 2.2; stroke-linejoin: round }
@@ -74,7 +77,7 @@ text { font: 13px Helvetica, Arial, sans-serif }
 """
 COLOURS = """
 text { fill: %(text)s } .paper, .number { fill: %(paper)s } .band { fill: %(band)s }
-.import { stroke: %(dim)s } .room { fill: %(dim)s }
+.import { stroke: %(dim)s } .room, .package { fill: %(dim)s } .guide { stroke: %(guide)s }
 .log .trail { stroke: %(log)s } .log circle, .log .step, .log .title { fill: %(log)s }
 .query .trail { stroke: %(query)s } .query circle, .query .step, .query .title { fill: %(query)s }
 """
@@ -183,6 +186,8 @@ def picture() -> str:
             f'<rect class="band" x="12" y="{top}" width="{width - 24:.0f}" height="{height}" rx="8"/>'
             for top, height in bands
         ),
+        *(_guide(y, width - 24) for room, y in row.items() if room != "cli"),
+        *(_package(name, top, width - 24) for name, (top, _) in zip(PACKAGES[1:], bands[1:], strict=True)),
         *(_arc(row[room], row[target]) for room, target in direct_imports(imports)),
         *(_room(room, y) for room, y in row.items()),
         query,
@@ -216,6 +221,15 @@ def _room(room: str, y: int) -> str:
     name = room.split(".")[-1]
     kind = ' class="cli"' if room == "cli" else ""
     return f'<circle class="room" cx="{LEFT}" cy="{y}" r="3.5"/><text x="{LEFT + 12}" y="{y + 4.5}"{kind}>{name}</text>'
+
+
+def _guide(y: int, right: float) -> str:
+    """The line that leads the eye from a step far on the right back to its room."""
+    return f'<path class="guide" d="M{TRAIL - 24} {y}H{right:.0f}"/>'
+
+
+def _package(name: str, top: int, right: float) -> str:
+    return f'<text class="package" x="{right:.0f}" y="{top + 15}">{name}</text>'
 
 
 def _arc(start: int, end: int) -> str:

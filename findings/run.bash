@@ -10,8 +10,13 @@ finding() {
   "$folder/venv/bin/python" -m pip install --quiet --disable-pip-version-check $packages
   seen=$(cd "$folder" && PYTHONHASHSEED=0 "$folder/venv/bin/python" -c "$program")
   echo "$seen"
-  diff <(echo "$expected") <(echo "$seen") >"$folder/difference" && return
+  compare "$expected" "$seen"
+}
+
+compare() {
+  local difference
+  difference=$(diff <(echo "$1") <(echo "$2")) && return
   echo "differs from what was seen (<) when the finding was written:" >&2
-  cat "$folder/difference" >&2
+  echo "$difference" >&2
   return 1
 }
