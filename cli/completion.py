@@ -48,7 +48,7 @@ def text_model_names(incomplete: str) -> list[tuple[str, str]]:
 
 def _built_in() -> dict[str, str]:
     """Name of each built-in model, and where its entry is."""
-    for statement in _tree("graphrec.models.registry").body:
+    for statement in _tree(_folder("graphrec") / "models" / "registry.py").body:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "BUILT_IN":
             return dict(ast.literal_eval(statement.value))
     return {}
@@ -56,8 +56,8 @@ def _built_in() -> dict[str, str]:
 
 def _fields() -> Iterator[tuple[str, str]]:
     """Name and one-line description of each setting, from the classes whose names end with Config."""
-    modules = dict.fromkeys(["graphrec.runs.config", *(place.partition(":")[0] for place in _built_in().values())])
-    for owner in (statement for module in modules for statement in _tree(module).body):
+    files = [_folder("graphrec") / "runs" / "config.py", *sorted(_folder("graphrec").glob("models/*.py"))]
+    for owner in (statement for file in files for statement in _tree(file).body):
         if isinstance(owner, ast.ClassDef) and owner.name.endswith("Config") and owner.name != "RunConfig":
             for field, after in zip(owner.body, [*owner.body[1:], None], strict=True):
                 if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
@@ -67,10 +67,9 @@ def _fields() -> Iterator[tuple[str, str]]:
                     yield field.target.id, textwrap.shorten(description, 72, placeholder=" ...")
 
 
-def _tree(module: str) -> ast.Module:
-    """The source of a module of graphrec, parsed."""
-    path = _folder("graphrec").parent.joinpath(*module.split(".")).with_suffix(".py")
-    return ast.parse(path.read_text(encoding="utf-8"))
+def _tree(file: Path) -> ast.Module:
+    """A source file, parsed."""
+    return ast.parse(file.read_text(encoding="utf-8"))
 
 
 def _constant(node: ast.AST | None) -> object:
