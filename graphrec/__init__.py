@@ -24,7 +24,7 @@ def __getattr__(name: str) -> object:
     """A public name; until version 0.3 also one that has moved from here into a subpackage, with a warning."""
     if name in __all__:
         return _attribute(name)
-    for home in ("errors", "graph", "queries", "models", "evidence", "interest", "subgraph", "pictures"):
+    for home in ("errors", "graph", "queries", "models", "metrics", "evidence", "interest", "subgraph", "pictures"):
         if not name.startswith("_") and name in getattr(module := import_module(f"graphrec.{home}"), "__all__", ()):
             warnings.warn(f"graphrec.{name} is now graphrec.{home}.{name}", FutureWarning, stacklevel=2)
             return getattr(module, name)
